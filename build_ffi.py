@@ -1,0 +1,176 @@
+"""Build plan of the native core: which libraries, which sources, what Python sees.
+
+``setup.py`` calls :func:`ffi_builder` through cffi. The declarations that Python
+sees stand in the headers only, between ``ARC_CDEF_BEGIN`` and ``ARC_CDEF_END``;
+they are handed to cffi untouched and in layer order, and the C compiler checks
+them against the headers they came from.
+
+Environment:
+
+``ARCRTC_SANITIZE``
+    ``address``, ``undefined`` or ``thread``: compile the core with that
+    sanitizer (``make asan ubsan tsan``).
+``ARCRTC_WITHOUT``
+    Optional libraries to leave out although they are present, by name and
+    separated by commas (``vpx,dav1d``). For tests of a lean build.
+"""
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from cffi import FFI
+
+ROOT = Path(__file__).resolve().parent
+CSRC = ROOT / "csrc"
+LAYERS = ("base", "wire", "srtp", "cc", "audio", "video", "rx", "tx", "session", "router", "io")
+CDEF = re.compile(r"/\* ARC_CDEF_BEGIN \*/\n(.*?)/\* ARC_CDEF_END \*/", re.S)
+
+
+
+class Library(NamedTuple):
+    """A library the core links against, and how a person gets it."""
+
+    name: str  #: pkg-config module
+    debian: str
+    fedora: str
+    brew: str
+    required: bool = True
+    minimum: str = "0"
+    link: tuple[str, ...] = ()  #: flags for a library without a pkg-config file
+    header: str = ""  #: header that proves such a library present
+
+    @property
+    def macro(self) -> str:
+        """Preprocessor symbol that says the library is compiled in."""
+        return "ARC_HAVE_" + re.sub(r"^lib", "", self.name).upper().replace("-", "_")
+
+
+LIBRARIES = (
+    Library("libcrypto", "libssl-dev", "openssl-devel", "openssl@3", minimum="3.0"),
+    Library("opus", "libopus-dev", "opus-devel", "opus", minimum="1.3"),
+    Library("libavcodec", "libavcodec-dev", "ffmpeg-free-devel", "ffmpeg", minimum="59"),
+    Library("libavutil", "libavutil-dev", "ffmpeg-free-devel", "ffmpeg", minimum="57"),
+    Library("libswscale", "libswscale-dev", "ffmpeg-free-devel", "ffmpeg", minimum="6"),
+    Library("vpx", "libvpx-dev", "libvpx-devel", "libvpx", required=False, minimum="1.8"),
+    Library("dav1d", "libdav1d-dev", "libdav1d-devel", "dav1d", required=False, minimum="0.9"),
+)
+
+
+class MissingLibrary(SystemExit):
+    """The build cannot go on; the message says what to install."""
+
+
+def _pkg_config(*args: str) -> str | None:
+    tool = os.environ.get("PKG_CONFIG", "pkg-config")
+    if shutil.which(tool) is None:
+        raise MissingLibrary(
+            "arcrtc: pkg-config was not found. It tells where the libraries are.\n"
+            "  Debian, Ubuntu:  sudo apt-get install pkg-config\n"
+            "  Fedora:          sudo dnf install pkgconf-pkg-config\n"
+            "  Homebrew:        brew install pkg-config")
+    done = subprocess.run([tool, *args], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _missing_message(missing: list[tuple[Library, str | None]]) -> str:
+    lines = ["arcrtc: the core cannot be built: " + ", ".join(
+        f"{lib.name} {found} is too old (needs {lib.minimum})" if found else
+        f"{lib.name} (version {lib.minimum} or later) was not found"
+        for lib, found in missing) + "."]
+    def names(attribute: str) -> str:
+        return " ".join(dict.fromkeys(getattr(lib, attribute) for lib, _ in missing))
+    lines += [f"  Debian, Ubuntu:  sudo apt-get install {names('debian')}",
+              f"  Fedora:          sudo dnf install {names('fedora')}",
+              f"  Homebrew:        brew install {names('brew')}",
+              "Then run the same command again. If the library is installed elsewhere, put the",
+              "folder of its .pc file into PKG_CONFIG_PATH."]
+    return "\n".join(lines)
+
+
+def find_libraries() -> dict[str, str]:
+    """Return {name: version} of what will be linked.
+
+    :raises MissingLibrary: a required one is absent or too old.
+    """
+    without = {name.strip() for name in os.environ.get("ARCRTC_WITHOUT", "").split(",")}
+    found: dict[str, str] = {}
+    missing: list[tuple[Library, str | None]] = []
+    for lib in LIBRARIES:
+        version = _pkg_config("--modversion", lib.name)
+        usable = version is not None and _pkg_config(
+            "--exists", f"{lib.name} >= {lib.minimum}") is not None
+        if usable and (lib.required or lib.name not in without):
+            found[lib.name] = str(version)
+        elif lib.required:
+            missing.append((lib, version))
+    if missing:
+        raise MissingLibrary(_missing_message(missing))
+    return found
+
+
+def headers() -> list[Path]:
+    """Every header with something for Python, in layer order, then by name."""
+    return [path for layer in LAYERS for path in sorted((CSRC / layer).glob("*.h"))
+            if CDEF.search(path.read_text(encoding="utf-8"))]
+
+
+def sources() -> list[str]:
+    """Every C file of the core, relative to the project root."""
+    return [str(path.relative_to(ROOT)) for layer in LAYERS
+            for path in sorted((CSRC / layer).glob("*.c"))]
+
+
+def declarations() -> str:
+    """What cffi sees: the marked blocks of all headers."""
+    return "\n".join(block for path in headers()
+                     for block in CDEF.findall(path.read_text(encoding="utf-8")))
+
+
+def compile_flags() -> list[str]:
+    """Compiler flags that do not come from pkg-config."""
+    flags = ["-std=c99", "-O2", "-g", "-fvisibility=hidden", "-fno-strict-aliasing",
+             "-Wall", "-Wextra", "-Wno-unused-parameter"]
+    sanitizer = os.environ.get("ARCRTC_SANITIZE", "")
+    if sanitizer:
+        flags += [f"-fsanitize={sanitizer}", "-fno-omit-frame-pointer", "-O1"]
+        if sanitizer == "undefined":
+            flags.append("-fno-sanitize-recover=undefined")
+    return flags
+
+
+def ffi_builder() -> FFI:
+    """The cffi builder that setup.py asks for."""
+    found = find_libraries()
+    cflags = (_pkg_config("--cflags", *found) or "").split()
+    libs = (_pkg_config("--libs", *found) or "").split()
+    macros = [(lib.macro, "1") for lib in LIBRARIES if lib.name in found and not lib.required]
+    sanitizer = os.environ.get("ARCRTC_SANITIZE", "")
+
+    builder = FFI()
+    builder.cdef(declarations())
+    includes = "".join(f'#include "{path.relative_to(CSRC)}"\n' for path in headers())
+    builder.set_source(
+        "arcrtc._core", includes,
+        sources=sources(),
+        include_dirs=[str(CSRC.relative_to(ROOT))],
+        define_macros=macros,
+        extra_compile_args=compile_flags() + cflags,
+        extra_link_args=libs + ["-lm", "-lpthread"]
+        + ([f"-fsanitize={sanitizer}"] if sanitizer else []),
+        depends=[str(path.relative_to(ROOT)) for path in sorted(CSRC.rglob("*.h"))],
+    )
+    return builder
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--cdef"]:
+        print(declarations())
+    else:
+        for library, found_version in find_libraries().items():
+            print(f"{library:12} {found_version}")

@@ -1,0 +1,73 @@
+# The core without Python: a static library, the C test programs and the fuzz targets.
+#   make -f ci/core.mk SAN=none|strict|address|undefined|thread|fuzz  lib|test|fuzz
+SAN   ?= none
+DIR   := build/core-$(SAN)
+LIBS  := libcrypto opus libavcodec libavutil libswscale
+OPTIONAL := $(foreach l,vpx dav1d,$(shell pkg-config --exists $(l) && echo $(l)))
+PKG   := $(LIBS) $(OPTIONAL)
+CPPFLAGS := -Icsrc $(foreach l,$(OPTIONAL),-DARC_HAVE_$(shell echo $(l) | tr a-z A-Z)=1)
+CFLAGS := -std=c99 -O1 -g -Wall -Wextra -Wno-unused-parameter -fno-strict-aliasing $(shell pkg-config --cflags $(PKG))
+LDLIBS := $(shell pkg-config --libs $(PKG)) -lm -lpthread
+CC    := cc
+
+ifeq ($(SAN),strict)
+CFLAGS += -O2 -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
+endif
+ifneq ($(filter $(SAN),address undefined thread),)
+CFLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
+endif
+ifeq ($(SAN),fuzz)
+CC     := clang
+CFLAGS += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+endif
+
+# TSan needs address space without randomisation on newer kernels.
+RUN := $(if $(filter thread,$(SAN)),setarch -R)
+FUZZ_SECONDS ?= 60
+
+SOURCES := $(wildcard csrc/*/*.c)
+OBJECTS := $(SOURCES:csrc/%.c=$(DIR)/%.o)
+TESTS   := $(patsubst tests/c/%.c,$(DIR)/%,$(wildcard tests/c/test_*.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(DIR)/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+.PHONY: lib test fuzz replay
+lib: $(DIR)/libarc.a
+
+$(DIR)/libarc.a: $(OBJECTS)
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(DIR)/%.o: csrc/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
+
+$(DIR)/test_%: tests/c/test_%.c tests/c/check.h $(DIR)/libarc.a
+	$(CC) $(CPPFLAGS) $(CFLAGS) -Itests/c $< -o $@ $(DIR)/libarc.a $(LDLIBS)
+
+test: $(TESTS)
+	@set -e; for t in $(TESTS); do $(RUN) $$t; done
+
+# libFuzzer for fuzz-smoke; with any other SAN the targets get main.c, which replays files.
+ifeq ($(SAN),fuzz)
+$(DIR)/fuzz_%: tests/fuzz/fuzz_%.c $(DIR)/libarc.a
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fsanitize=fuzzer $< -o $@ $(DIR)/libarc.a $(LDLIBS)
+else
+$(DIR)/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/main.c $(DIR)/libarc.a
+	$(CC) $(CPPFLAGS) $(CFLAGS) $< tests/fuzz/main.c -o $@ $(DIR)/libarc.a $(LDLIBS)
+endif
+
+# New inputs stay in build/; those worth keeping are copied to tests/fuzz/corpus by hand.
+fuzz: $(FUZZERS)
+	@set -e; for f in $(FUZZERS); do n=$${f##*/fuzz_}; \
+	  mkdir -p $(DIR)/corpus/$$n tests/fuzz/corpus/$$n tests/fuzz/crashes; \
+	  echo "== $$n, $(FUZZ_SECONDS) s"; \
+	  $$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=0 -verbosity=0 \
+	    -artifact_prefix=tests/fuzz/crashes/$$n- $(DIR)/corpus/$$n tests/fuzz/corpus/$$n; done; \
+	  echo "fuzz: $(words $(FUZZERS)) targets, no finding"
+
+# Every kept input through every target, without libFuzzer.
+replay: $(FUZZERS)
+	@set -e; for f in $(FUZZERS); do n=$${f##*/fuzz_}; \
+	  $$f $$(find tests/fuzz/corpus/$$n tests/fuzz/crashes -name "*" -type f 2>/dev/null); done
+
+-include $(OBJECTS:.o=.d)

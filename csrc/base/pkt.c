@@ -1,0 +1,129 @@
+/**
+ * @file base/pkt.c  Reference-counted packets out of a bounded pool
+ */
+#include "base/atomic.h"
+#include "base/mem.h"
+#include "base/pkt.h"
+
+enum {
+    SLOT_BYTES = ARC_PKT_HEADROOM_BYTES + ARC_PKT_CAP_BYTES,
+    MAX_PKTS   = 1 << 20
+};
+
+struct arc_pkt_pool {
+    struct arc_pkt *free_list; /* the owner's; refilled from `returned`        */
+    struct arc_pkt *returned;  /* atomic stack: any thread pushes, owner takes */
+    int32_t         used;      /* atomic: packets out                          */
+    int32_t         refs;      /* atomic: the owner + each packet that is out  */
+    struct arc_pkt *pkts;
+    uint8_t        *slots;
+};
+
+static void pool_put(struct arc_pkt_pool *pool)
+{
+    if (arc_atomic_sub_acq_rel(&pool->refs, 1) != 1)
+        return;
+    arc_mem_free(pool->slots);
+    arc_mem_free(pool->pkts);
+    arc_mem_free(pool);
+}
+
+enum arc_status arc_pkt_pool_new(int32_t n_pkts, struct arc_pkt_pool **out)
+{
+    struct arc_pkt_pool *pool;
+
+    if (!out || n_pkts < 1 || n_pkts > MAX_PKTS)
+        return ARC_ERR_ARG;
+
+    pool = arc_mem_zalloc(1, sizeof(*pool));
+    if (!pool)
+        return ARC_ERR_NOMEM;
+    pool->refs  = 1;
+    pool->pkts  = arc_mem_zalloc((size_t)n_pkts, sizeof(*pool->pkts));
+    pool->slots = arc_mem_zalloc((size_t)n_pkts, SLOT_BYTES);
+    if (!pool->pkts || !pool->slots) {
+        pool_put(pool);
+        return ARC_ERR_NOMEM;
+    }
+
+    for (int32_t i = n_pkts - 1; i >= 0; i--) {
+        struct arc_pkt *pkt = &pool->pkts[i];
+
+        pkt->pool = pool;
+        pkt->buf  = pool->slots + (size_t)i * SLOT_BYTES;
+        pkt->next = pool->free_list;
+        pool->free_list = pkt;
+    }
+
+    *out = pool;
+    return ARC_OK;
+}
+
+void arc_pkt_pool_unref(struct arc_pkt_pool *pool)
+{
+    if (pool)
+        pool_put(pool);
+}
+
+int32_t arc_pkt_pool_used(const struct arc_pkt_pool *pool)
+{
+    return arc_atomic_load_relaxed(&pool->used);
+}
+
+struct arc_pkt *arc_pkt_get(struct arc_pkt_pool *pool)
+{
+    struct arc_pkt *pkt;
+
+    /* Only the owner empties the stack of returned packets, and empties it
+     * whole, so the ABA problem of lock-free stacks cannot arise. */
+    if (!pool->free_list)
+        pool->free_list = arc_atomic_exchange(&pool->returned, NULL);
+
+    pkt = pool->free_list;
+    if (!pkt)
+        return NULL;
+
+    pool->free_list = pkt->next;
+    pkt->next = NULL;
+    pkt->data = pkt->buf + ARC_PKT_HEADROOM_BYTES;
+    pkt->len  = 0;
+    pkt->time_us = 0;
+    arc_atomic_store_relaxed(&pkt->refs, 1);
+    arc_atomic_add_relaxed(&pool->refs, 1);
+    arc_atomic_add_relaxed(&pool->used, 1);
+    return pkt;
+}
+
+struct arc_pkt *arc_pkt_ref(struct arc_pkt *pkt)
+{
+    arc_atomic_add_relaxed(&pkt->refs, 1);
+    return pkt;
+}
+
+void arc_pkt_unref(struct arc_pkt *pkt)
+{
+    struct arc_pkt_pool *pool;
+    struct arc_pkt *head;
+
+    if (!pkt || arc_atomic_sub_acq_rel(&pkt->refs, 1) != 1)
+        return;
+
+    pool = pkt->pool;
+    arc_atomic_add_relaxed(&pool->used, -1);
+    head = arc_atomic_load_relaxed(&pool->returned);
+    do {
+        pkt->next = head;
+    } while (!__atomic_compare_exchange_n(&pool->returned, &head, pkt, 1,
+                                          __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+    pool_put(pool);
+}
+
+int32_t arc_pkt_tailroom(const struct arc_pkt *pkt)
+{
+    return (int32_t)(pkt->buf + SLOT_BYTES - pkt->data) - pkt->len;
+}
+
+int32_t arc_pkt_headroom(const struct arc_pkt *pkt)
+{
+    return (int32_t)(pkt->data - pkt->buf);
+}

@@ -1,0 +1,188 @@
+/**
+ * @file tests/c/test_base.c  What base/ promises and Python cannot see
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/mem.h"
+#include "base/pkt.h"
+#include "base/ring.h"
+#include "base/log.h"
+#include "check.h"
+
+static void test_mem_counts_aligns_and_refuses_overflow(void)
+{
+    int64_t live = arc_mem_live_blocks();
+    char *p = arc_mem_zalloc(3, 33);
+
+    CHECK(p && (uintptr_t)p % 64 == 0);
+    for (int i = 0; i < 99; i++)
+        CHECK(p[i] == 0);
+    CHECK(arc_mem_live_blocks() == live + 1);
+    arc_mem_wipe_free(p);
+    CHECK(arc_mem_live_blocks() == live);
+    CHECK(arc_mem_zalloc(SIZE_MAX / 2, 3) == NULL);
+    arc_mem_free(NULL);
+}
+
+static void test_pool_new_survives_every_allocation_failure(void)
+{
+    struct arc_pkt_pool *pool = NULL;
+    int64_t live = arc_mem_live_blocks();
+    int allowed = 0;
+
+    for (; allowed < 10; allowed++) {
+        arc_mem_fail_after(allowed);
+        if (arc_pkt_pool_new(4, &pool) == ARC_OK)
+            break;
+        CHECK(arc_mem_live_blocks() == live);
+    }
+    arc_mem_fail_after(-1);
+    CHECK(allowed == 3);
+    arc_pkt_pool_unref(pool);
+    CHECK(arc_mem_live_blocks() == live);
+}
+
+static void test_pool_is_bounded_and_outlives_its_owner(void)
+{
+    struct arc_pkt_pool *pool;
+    struct arc_pkt *a, *b;
+    int64_t live = arc_mem_live_blocks();
+
+    CHECK(arc_pkt_pool_new(0, &pool) == ARC_ERR_ARG);
+    CHECK(arc_pkt_pool_new(2, &pool) == ARC_OK);
+    a = arc_pkt_get(pool);
+    b = arc_pkt_get(pool);
+    CHECK(a && b && arc_pkt_get(pool) == NULL);
+    CHECK(arc_pkt_pool_used(pool) == 2);
+    CHECK(arc_pkt_headroom(a) == ARC_PKT_HEADROOM_BYTES);
+    CHECK(arc_pkt_tailroom(a) == ARC_PKT_CAP_BYTES);
+
+    arc_pkt_ref(a);
+    arc_pkt_unref(a);
+    CHECK(arc_pkt_pool_used(pool) == 2);
+    arc_pkt_unref(a);
+    CHECK(arc_pkt_pool_used(pool) == 1);
+    CHECK(arc_pkt_get(pool) == a);
+    arc_pkt_unref(a);
+
+    arc_pkt_pool_unref(pool);
+    CHECK(arc_mem_live_blocks() > live); /* b still needs it */
+    memset(b->data, 1, ARC_PKT_CAP_BYTES);
+    arc_pkt_unref(b);
+    CHECK(arc_mem_live_blocks() == live);
+}
+
+enum { HANDED = 200000 };
+
+static void *drop_packets(void *arg)
+{
+    struct arc_pkt *pkt;
+
+    for (int i = 0; i < HANDED;) {
+        if (arc_ring_pop(arg, &pkt) == ARC_OK) {
+            CHECK(pkt->len == (i & 0xff));
+            arc_pkt_unref(pkt);
+            i++;
+        }
+    }
+    return NULL;
+}
+
+static void test_packets_cross_threads_through_a_ring(void)
+{
+    struct arc_pkt_pool *pool;
+    struct arc_ring *ring;
+    pthread_t thread;
+
+    CHECK(arc_pkt_pool_new(64, &pool) == ARC_OK);
+    CHECK(arc_ring_new(30, sizeof(struct arc_pkt *), &ring) == ARC_OK);
+    CHECK(pthread_create(&thread, NULL, drop_packets, ring) == 0);
+    for (int i = 0; i < HANDED;) {
+        struct arc_pkt *pkt = arc_pkt_get(pool);
+
+        if (!pkt)
+            continue;
+        pkt->len = i & 0xff;
+        while (arc_ring_push(ring, &pkt) != ARC_OK)
+            ;
+        i++;
+    }
+    pthread_join(thread, NULL);
+    CHECK(arc_pkt_pool_used(pool) == 0);
+    CHECK(arc_ring_count(ring) == 0);
+    arc_ring_free(ring);
+    arc_pkt_pool_unref(pool);
+}
+
+static void test_ring_is_bounded_and_keeps_order(void)
+{
+    struct arc_ring *ring;
+    int v, out;
+
+    CHECK(arc_ring_new(3, sizeof(int), &ring) == ARC_OK); /* room for 4 */
+    for (v = 0; v < 4; v++)
+        CHECK(arc_ring_push(ring, &v) == ARC_OK);
+    CHECK(arc_ring_push(ring, &v) == ARC_AGAIN);
+    for (v = 0; v < 4; v++)
+        CHECK(arc_ring_pop(ring, &out) == ARC_OK && out == v);
+    CHECK(arc_ring_pop(ring, &out) == ARC_AGAIN);
+    arc_ring_free(ring);
+}
+
+static void test_reader_fails_softly_past_the_end(void)
+{
+    const uint8_t data[] = {1, 2, 3, 4, 5};
+    struct arc_reader r;
+
+    arc_reader_init(&r, data, sizeof(data));
+    CHECK(arc_reader_u8(&r) == 1);
+    CHECK(arc_reader_u24(&r) == 0x020304);
+    CHECK(arc_reader_left(&r) == 1);
+    CHECK(arc_reader_u16(&r) == 0 && r.fail);
+    CHECK(arc_reader_left(&r) == 0);
+    CHECK(arc_reader_u8(&r) == 0);
+}
+
+static void test_writer_never_writes_past_its_cap(void)
+{
+    uint8_t out[8] = {0};
+    struct arc_writer w;
+
+    arc_writer_init(&w, out, 7);
+    arc_writer_u32(&w, 0x01020304);
+    arc_writer_u16(&w, 0x0506);
+    CHECK(!w.fail && w.pos == 6);
+    arc_writer_u16(&w, 0xffff);
+    CHECK(w.fail && w.pos == 6 && out[6] == 0 && out[7] == 0);
+}
+
+static void test_log_drops_the_oldest_and_counts_it(void)
+{
+    struct arc_log log;
+    struct arc_log_line line;
+
+    arc_log_init(&log);
+    for (int i = 0; i < ARC_LOG_LINES + 3; i++)
+        arc_log_write(&log, i, ARC_LOG_INFO, "line %d", i);
+    CHECK(log.lost == 3);
+    CHECK(arc_log_pop(&log, &line) == ARC_OK && !strcmp(line.text, "line 3"));
+    for (int i = 0; i < ARC_LOG_LINES - 1; i++)
+        CHECK(arc_log_pop(&log, &line) == ARC_OK);
+    CHECK(arc_log_pop(&log, &line) == ARC_AGAIN);
+}
+
+int main(void)
+{
+    test_mem_counts_aligns_and_refuses_overflow();
+    test_pool_new_survives_every_allocation_failure();
+    test_pool_is_bounded_and_outlives_its_owner();
+    test_packets_cross_threads_through_a_ring();
+    test_ring_is_bounded_and_keeps_order();
+    test_reader_fails_softly_past_the_end();
+    test_writer_never_writes_past_its_cap();
+    test_log_drops_the_oldest_and_counts_it();
+    return check_done("test_base");
+}
