@@ -11,7 +11,7 @@ CC     ?= cc
 
 C_SOURCES := $(wildcard csrc/*/*.c)
 C_HEADERS := $(wildcard csrc/*/*.h)
-CORE      := arcrtc/.core-stamp
+CORE      := build/core.stamp
 
 .PHONY: help call test check lint build setup bench asan ubsan tsan fuzz-smoke ctest clean
 .DELETE_ON_ERROR:
@@ -32,12 +32,14 @@ setup: $(VENV)/.stamp ## system packages and virtual environment (once)
 
 $(VENV)/.stamp: pyproject.toml ci/setup.sh ci/packages.txt
 	VENV=$(VENV) PYTHON=$(PYTHON) sh ci/setup.sh
+	@mkdir -p $(@D)
 	touch $@
 
 build: $(CORE) ## compile the core in place
 
 $(CORE): $(VENV)/.stamp setup.py build_ffi.py $(C_SOURCES) $(C_HEADERS)
 	$(PY) setup.py -q build_ext --inplace
+	@mkdir -p $(@D)
 	touch $@
 
 lint: build ## ruff, mypy --strict, include layers, strict C99
