@@ -1,6 +1,6 @@
 """Microseconds that Opus takes per frame of 20 ms, through the Python API.
 
-Usage: python bench/bench_opus.py SPEECH.wav   (16 bits, any rate of Opus; default: the sample of the tests)
+Usage: PYTHONPATH=. python bench/bench_opus.py [SPEECH.wav]   (16 bits, any rate of Opus; the tests' sample)
 
 Prints median and interquartile range over the rounds, per frame.
 """

@@ -305,17 +305,18 @@ def test_opus_fec_rebuilds_the_frame_before() -> None:
         assert np.median(concealed) < np.median(recovered) - 0.1
 
 
-def test_opus_fec_of_a_longer_loss_conceals_the_first_part() -> None:
+@pytest.mark.parametrize("frames", [2, 3, 6])
+def test_opus_fec_of_a_longer_loss_conceals_the_first_part(frames: int) -> None:
     e = encoder(fec=True, expected_loss_pct=15)
     packets = [encode(e, block) for block in blocks(speech(), 320)]
-    lost = 60
-    assert lib.arc_opus_packet_has_fec(packets[lost + 3], len(packets[lost + 3]))
-    a, b = primed(packets[:lost]), primed(packets[:lost])
-    status, long = decode_fec(a, packets[lost + 3], 960)
+    following = packets[60 + frames]
+    assert lib.arc_opus_packet_has_fec(following, len(following))
+    a, b = primed(packets[:60]), primed(packets[:60])
+    status, long = decode_fec(a, following, 320 * frames)
     assert status == OK
-    parts = [fill(b, 640), decode_fec(b, packets[lost + 3], 320)[1]]
+    parts = [*(fill(b, 320) for _ in range(frames - 1)), decode_fec(b, following, 320)[1]]
     assert np.array_equal(long, np.concatenate(parts))
-    assert np.array_equal(decode(a, packets[lost + 3]), decode(b, packets[lost + 3]))
+    assert np.array_equal(decode(a, following), decode(b, following))
 
 
 def test_opus_fec_says_again_and_does_nothing_where_there_is_none() -> None:
