@@ -142,7 +142,7 @@ def align(source: NDArray[Any], received: NDArray[Any], sample_rate: int) -> Ali
     """Find a source in what was received.
 
     First by the envelopes, which gaps, concealment and codecs leave alone; then by the
-    waveforms around the best few places. Two minutes at 16 kHz take about a second.
+    waveforms around the best few places. Two minutes at 16 kHz take about two seconds.
 
     :param source: shape (n,) or (n, channels), integers of full scale or float -1..1.
     :param received: the same, of any length; channels are averaged.
