@@ -1,0 +1,519 @@
+/**
+ * @file audio/opuscodec.c  Opus encoder and decoder (RFC 6716, RFC 8251)
+ */
+#include <stddef.h>
+#include <string.h>
+
+#include <opus.h>
+
+#include "audio/fade.h"
+#include "audio/opuscodec.h"
+#include "base/mem.h"
+
+enum { MAX_FRAMES = 48, MS_PER_S = 1000 }; /* RFC 6716 §3.2.5: 48 of 2.5 ms */
+
+struct arc_opus_enc {
+    OpusEncoder *opus;
+    float   *clean; /* room for the one frame that had to be clipped */
+    int32_t  sample_rate_hz;
+    int32_t  channels;
+    int32_t  bitrate_bps;
+    bool     dtx;
+};
+
+struct arc_opus_dec {
+    OpusDecoder *opus;
+    int32_t sample_rate_hz;
+    int32_t channels;
+    bool    celt; /* the last packet was CELT only */
+    struct arc_fade fade;
+};
+
+static bool rate_ok(int32_t rate_hz)
+{
+    return rate_hz == 8000 || rate_hz == 12000 || rate_hz == 16000 ||
+           rate_hz == 24000 || rate_hz == 48000;
+}
+
+static bool bitrate_ok(int32_t bps)
+{
+    return bps >= ARC_OPUS_MIN_BITRATE_BPS && bps <= ARC_OPUS_MAX_BITRATE_BPS;
+}
+
+static bool channels_ok(int32_t channels)
+{
+    return channels == 1 || channels == 2;
+}
+
+static bool config_ok(const struct arc_opus_enc_config *c)
+{
+    return rate_ok(c->sample_rate_hz) && channels_ok(c->channels) &&
+           bitrate_ok(c->bitrate_bps) &&
+           c->complexity >= 0 && c->complexity <= 10 &&
+           c->application >= ARC_OPUS_APPLICATION_VOIP &&
+           c->application <= ARC_OPUS_APPLICATION_LOWDELAY &&
+           c->expected_loss_pct >= 0 && c->expected_loss_pct <= 100;
+}
+
+static bool frame_ok(int32_t n_samples, int32_t rate_hz)
+{
+    static const int32_t tenth_ms[] = {25,  50,  100,  200, 400,
+                                       600, 800, 1000, 1200};
+
+    for (size_t i = 0; i < sizeof(tenth_ms) / sizeof(tenth_ms[0]); i++)
+        if (n_samples == rate_hz / MS_PER_S * tenth_ms[i] / 10)
+            return true;
+    return false;
+}
+
+static int opus_application(int32_t application)
+{
+    switch (application) {
+    case ARC_OPUS_APPLICATION_AUDIO:
+        return OPUS_APPLICATION_AUDIO;
+    case ARC_OPUS_APPLICATION_LOWDELAY:
+        return OPUS_APPLICATION_RESTRICTED_LOWDELAY;
+    default:
+        return OPUS_APPLICATION_VOIP;
+    }
+}
+
+static enum arc_status set(struct arc_opus_enc *e, int request, int32_t value)
+{
+    return opus_encoder_ctl(e->opus, request, (opus_int32)value) == OPUS_OK
+               ? ARC_OK : ARC_ERR_LIBRARY;
+}
+
+static enum arc_status configure(struct arc_opus_enc *e,
+                                 const struct arc_opus_enc_config *cfg)
+{
+    if (opus_encoder_init(e->opus, cfg->sample_rate_hz, cfg->channels,
+                          opus_application(cfg->application)) != OPUS_OK ||
+        set(e, OPUS_SET_BITRATE_REQUEST, cfg->bitrate_bps) ||
+        set(e, OPUS_SET_COMPLEXITY_REQUEST, cfg->complexity) ||
+        set(e, OPUS_SET_PACKET_LOSS_PERC_REQUEST, cfg->expected_loss_pct) ||
+        set(e, OPUS_SET_INBAND_FEC_REQUEST, cfg->fec) ||
+        set(e, OPUS_SET_DTX_REQUEST, cfg->dtx) ||
+        set(e, OPUS_SET_VBR_REQUEST, cfg->vbr))
+        return ARC_ERR_LIBRARY;
+    return ARC_OK;
+}
+
+enum arc_status arc_opus_enc_new(const struct arc_opus_enc_config *cfg,
+                                 struct arc_opus_enc **out)
+{
+    enum arc_status status = ARC_ERR_NOMEM;
+    struct arc_opus_enc *e;
+
+    if (!cfg || !out || !config_ok(cfg))
+        return ARC_ERR_ARG;
+
+    e = arc_mem_zalloc(1, sizeof(*e));
+    if (!e)
+        return ARC_ERR_NOMEM;
+    e->sample_rate_hz = cfg->sample_rate_hz;
+    e->channels       = cfg->channels;
+    e->bitrate_bps    = cfg->bitrate_bps;
+    e->dtx            = cfg->dtx;
+
+    e->opus  = arc_mem_zalloc(1, (size_t)opus_encoder_get_size(cfg->channels));
+    e->clean = arc_mem_zalloc((size_t)(cfg->sample_rate_hz / MS_PER_S *
+                                       ARC_OPUS_MAX_FRAME_MS * cfg->channels),
+                              sizeof(*e->clean));
+    if (e->opus && e->clean)
+        status = configure(e, cfg);
+    if (status) {
+        arc_opus_enc_free(e);
+        return status;
+    }
+    *out = e;
+    return ARC_OK;
+}
+
+void arc_opus_enc_free(struct arc_opus_enc *e)
+{
+    if (!e)
+        return;
+    arc_mem_free(e->clean);
+    arc_mem_free(e->opus);
+    arc_mem_free(e);
+}
+
+static enum arc_status encode_check(const struct arc_opus_enc *e,
+                                    const void *pcm, int32_t n_samples,
+                                    const uint8_t *out, int32_t cap,
+                                    const int32_t *len_out)
+{
+    if (!pcm || !out || !len_out || !frame_ok(n_samples, e->sample_rate_hz))
+        return ARC_ERR_ARG;
+    /* libopus emits empty frames below 3 bytes a frame, whatever the signal. */
+    if ((int64_t)e->bitrate_bps * n_samples < INT64_C(24) * e->sample_rate_hz)
+        return ARC_ERR_ARG;
+    return cap < ARC_OPUS_MIN_CAP_BYTES ? ARC_ERR_SPACE : ARC_OK;
+}
+
+static enum arc_status encode_result(const struct arc_opus_enc *e,
+                                     opus_int32 len, int32_t *len_out)
+{
+    if (len <= 0)
+        return ARC_ERR_CODEC;
+    /* opus.h: "2 bytes or less, then the packet does not need to be
+     * transmitted (DTX)". Without DTX even such a packet is sent, so that the
+     * receiver never sees a gap. */
+    *len_out = e->dtx && len <= 2 ? 0 : len;
+    return ARC_OK;
+}
+
+enum arc_status arc_opus_enc_encode(struct arc_opus_enc *e, const int16_t *pcm,
+                                    int32_t n_samples, uint8_t *out,
+                                    int32_t cap, int32_t *len_out)
+{
+    enum arc_status status = encode_check(e, pcm, n_samples, out, cap, len_out);
+
+    if (status)
+        return status;
+    return encode_result(e, opus_encode(e->opus, pcm, n_samples, out, cap),
+                         len_out);
+}
+
+/* Without NaN and within -1..1: `pcm` itself if it is so, else a clean copy. */
+static const float *clean_frame(struct arc_opus_enc *e, const float *pcm,
+                                int32_t n)
+{
+    int32_t i = 0;
+
+    while (i < n && pcm[i] >= -1.0f && pcm[i] <= 1.0f)
+        i++;
+    if (i == n)
+        return pcm;
+    for (i = 0; i < n; i++) {
+        float v = pcm[i];
+
+        e->clean[i] = v > 1.0f ? 1.0f : v < -1.0f ? -1.0f : v == v ? v : 0.0f;
+    }
+    return e->clean;
+}
+
+enum arc_status arc_opus_enc_encode_float(struct arc_opus_enc *e,
+                                          const float *pcm, int32_t n_samples,
+                                          uint8_t *out, int32_t cap,
+                                          int32_t *len_out)
+{
+    enum arc_status status = encode_check(e, pcm, n_samples, out, cap, len_out);
+
+    if (status)
+        return status;
+    pcm = clean_frame(e, pcm, n_samples * e->channels);
+    return encode_result(
+        e, opus_encode_float(e->opus, pcm, n_samples, out, cap), len_out);
+}
+
+enum arc_status arc_opus_enc_set_bitrate(struct arc_opus_enc *e,
+                                         int32_t bitrate_bps)
+{
+    enum arc_status status;
+
+    if (!bitrate_ok(bitrate_bps))
+        return ARC_ERR_ARG;
+    status = set(e, OPUS_SET_BITRATE_REQUEST, bitrate_bps);
+    if (!status)
+        e->bitrate_bps = bitrate_bps;
+    return status;
+}
+
+enum arc_status arc_opus_enc_set_loss_pct(struct arc_opus_enc *e,
+                                          int32_t expected_loss_pct)
+{
+    if (expected_loss_pct < 0 || expected_loss_pct > 100)
+        return ARC_ERR_ARG;
+    return set(e, OPUS_SET_PACKET_LOSS_PERC_REQUEST, expected_loss_pct);
+}
+
+enum arc_status arc_opus_enc_set_complexity(struct arc_opus_enc *e,
+                                            int32_t complexity)
+{
+    if (complexity < 0 || complexity > 10)
+        return ARC_ERR_ARG;
+    return set(e, OPUS_SET_COMPLEXITY_REQUEST, complexity);
+}
+
+enum arc_status arc_opus_enc_set_fec(struct arc_opus_enc *e, bool fec)
+{
+    return set(e, OPUS_SET_INBAND_FEC_REQUEST, fec);
+}
+
+enum arc_status arc_opus_enc_set_dtx(struct arc_opus_enc *e, bool dtx)
+{
+    enum arc_status status = set(e, OPUS_SET_DTX_REQUEST, dtx);
+
+    if (!status)
+        e->dtx = dtx;
+    return status;
+}
+
+int32_t arc_opus_enc_lookahead_samples(struct arc_opus_enc *e)
+{
+    opus_int32 samples = 0;
+
+    (void)opus_encoder_ctl(e->opus, OPUS_GET_LOOKAHEAD(&samples));
+    return samples;
+}
+
+enum arc_status arc_opus_dec_new(int32_t sample_rate_hz, int32_t channels,
+                                 struct arc_opus_dec **out)
+{
+    struct arc_opus_dec *d;
+
+    if (!out || !rate_ok(sample_rate_hz) || !channels_ok(channels))
+        return ARC_ERR_ARG;
+
+    d = arc_mem_zalloc(1, sizeof(*d));
+    if (!d)
+        return ARC_ERR_NOMEM;
+    d->sample_rate_hz = sample_rate_hz;
+    d->channels       = channels;
+    arc_fade_init(&d->fade, sample_rate_hz, channels);
+
+    d->opus = arc_mem_zalloc(1, (size_t)opus_decoder_get_size(channels));
+    if (!d->opus) {
+        arc_opus_dec_free(d);
+        return ARC_ERR_NOMEM;
+    }
+    if (opus_decoder_init(d->opus, sample_rate_hz, channels) != OPUS_OK) {
+        arc_opus_dec_free(d);
+        return ARC_ERR_LIBRARY;
+    }
+    *out = d;
+    return ARC_OK;
+}
+
+void arc_opus_dec_free(struct arc_opus_dec *d)
+{
+    if (!d)
+        return;
+    arc_mem_free(d->opus);
+    arc_mem_free(d);
+}
+
+static int decode(struct arc_opus_dec *d, const uint8_t *data, int32_t len,
+                  struct arc_pcm out, int32_t n_samples, int fec)
+{
+    if (out.i16)
+        return opus_decode(d->opus, data, len, out.i16, n_samples, fec);
+    return opus_decode_float(d->opus, data, len, out.f32, n_samples, fec);
+}
+
+static bool has_out(struct arc_pcm out)
+{
+    return out.i16 || out.f32;
+}
+
+/* RFC 6716 §3.1, table 2: configurations 16 to 31 are CELT only. */
+static bool is_celt(uint8_t toc)
+{
+    return toc & 0x80;
+}
+
+static enum arc_status decode_packet(struct arc_opus_dec *d,
+                                     const uint8_t *data, int32_t len,
+                                     struct arc_pcm out, int32_t cap_samples,
+                                     int32_t *n_samples_out)
+{
+    int32_t n_samples;
+
+    if (!data || len < 0 || !has_out(out) || cap_samples < 0 || !n_samples_out)
+        return ARC_ERR_ARG;
+    n_samples = arc_opus_packet_samples(data, len, d->sample_rate_hz);
+    if (n_samples == 0)
+        return ARC_ERR_CODEC;
+    if (n_samples > cap_samples)
+        return ARC_ERR_SPACE;
+
+    d->celt = is_celt(data[0]);
+    if (decode(d, data, len, out, n_samples, 0) != n_samples)
+        return ARC_ERR_CODEC;
+    arc_fade_back(&d->fade, out, n_samples);
+    *n_samples_out = n_samples;
+    return ARC_OK;
+}
+
+/** A length that libopus can extrapolate: whole steps of 2.5 ms. */
+static bool gap_ok(const struct arc_opus_dec *d, int32_t n_samples)
+{
+    const int32_t step = d->sample_rate_hz / 400;
+
+    return n_samples > 0 && n_samples % step == 0 &&
+           n_samples <= d->sample_rate_hz / MS_PER_S * ARC_OPUS_MAX_FRAME_MS;
+}
+
+static enum arc_status fill(struct arc_opus_dec *d, struct arc_pcm out,
+                            int32_t n_samples, bool fade)
+{
+    if (!has_out(out) || !gap_ok(d, n_samples))
+        return ARC_ERR_ARG;
+    if (decode(d, NULL, 0, out, n_samples, 0) != n_samples)
+        return ARC_ERR_CODEC;
+    if (fade)
+        arc_fade_lost(&d->fade, out, n_samples);
+    else
+        arc_fade_back(&d->fade, out, n_samples);
+    return ARC_OK;
+}
+
+static struct arc_pcm skip(const struct arc_opus_dec *d, struct arc_pcm out,
+                           int32_t n_samples)
+{
+    if (out.i16)
+        out.i16 += n_samples * d->channels;
+    else
+        out.f32 += n_samples * d->channels;
+    return out;
+}
+
+static enum arc_status decode_fec(struct arc_opus_dec *d,
+                                  const uint8_t *next_data, int32_t len,
+                                  struct arc_pcm out, int32_t n_samples)
+{
+    int32_t covered;
+    enum arc_status status;
+
+    if (!next_data || len < 0 || !has_out(out) || !gap_ok(d, n_samples))
+        return ARC_ERR_ARG;
+    if (arc_opus_packet_samples(next_data, len, d->sample_rate_hz) == 0)
+        return ARC_ERR_CODEC;
+
+    /* The redundancy of the first frame covers as much as that frame is long
+     * (RFC 6716 §4.2.5). After CELT libopus conceals instead: the SILK decoder
+     * has no state to go on from. */
+    covered = opus_packet_get_samples_per_frame(next_data, d->sample_rate_hz);
+    if (!arc_opus_packet_has_fec(next_data, len) || covered > n_samples ||
+        d->celt)
+        return ARC_AGAIN;
+
+    if (n_samples > covered) {
+        status = fill(d, out, n_samples - covered, true);
+        if (status)
+            return status;
+        out = skip(d, out, n_samples - covered);
+    }
+    if (decode(d, next_data, len, out, covered, 1) != covered)
+        return ARC_ERR_CODEC;
+    arc_fade_back(&d->fade, out, covered);
+    return ARC_OK;
+}
+
+enum arc_status arc_opus_dec_decode(struct arc_opus_dec *d,
+                                    const uint8_t *data, int32_t len,
+                                    int16_t *out, int32_t cap_samples,
+                                    int32_t *n_samples_out)
+{
+    const struct arc_pcm to = {.i16 = out};
+
+    return decode_packet(d, data, len, to, cap_samples, n_samples_out);
+}
+
+enum arc_status arc_opus_dec_decode_float(struct arc_opus_dec *d,
+                                          const uint8_t *data, int32_t len,
+                                          float *out, int32_t cap_samples,
+                                          int32_t *n_samples_out)
+{
+    const struct arc_pcm to = {.f32 = out};
+
+    return decode_packet(d, data, len, to, cap_samples, n_samples_out);
+}
+
+enum arc_status arc_opus_dec_decode_fec(struct arc_opus_dec *d,
+                                        const uint8_t *next_data, int32_t len,
+                                        int16_t *out, int32_t n_samples)
+{
+    const struct arc_pcm to = {.i16 = out};
+
+    return decode_fec(d, next_data, len, to, n_samples);
+}
+
+enum arc_status arc_opus_dec_decode_fec_float(struct arc_opus_dec *d,
+                                              const uint8_t *next_data,
+                                              int32_t len, float *out,
+                                              int32_t n_samples)
+{
+    const struct arc_pcm to = {.f32 = out};
+
+    return decode_fec(d, next_data, len, to, n_samples);
+}
+
+enum arc_status arc_opus_dec_conceal(struct arc_opus_dec *d, int16_t *out,
+                                     int32_t n_samples)
+{
+    const struct arc_pcm to = {.i16 = out};
+
+    return fill(d, to, n_samples, true);
+}
+
+enum arc_status arc_opus_dec_conceal_float(struct arc_opus_dec *d, float *out,
+                                           int32_t n_samples)
+{
+    const struct arc_pcm to = {.f32 = out};
+
+    return fill(d, to, n_samples, true);
+}
+
+enum arc_status arc_opus_dec_comfort(struct arc_opus_dec *d, int16_t *out,
+                                     int32_t n_samples)
+{
+    const struct arc_pcm to = {.i16 = out};
+
+    return fill(d, to, n_samples, false);
+}
+
+enum arc_status arc_opus_dec_comfort_float(struct arc_opus_dec *d, float *out,
+                                           int32_t n_samples)
+{
+    const struct arc_pcm to = {.f32 = out};
+
+    return fill(d, to, n_samples, false);
+}
+
+int32_t arc_opus_packet_samples(const uint8_t *data, int32_t len,
+                                int32_t sample_rate_hz)
+{
+    const unsigned char *frames[MAX_FRAMES];
+    opus_int16 sizes[MAX_FRAMES];
+    int n_frames;
+
+    if (!data || len <= 0 || !rate_ok(sample_rate_hz))
+        return 0;
+    n_frames = opus_packet_parse(data, len, NULL, frames, sizes, NULL);
+    if (n_frames <= 0)
+        return 0;
+    return n_frames * opus_packet_get_samples_per_frame(data, sample_rate_hz);
+}
+
+/**
+ * The SILK layer begins with one VAD bit per 20 ms and one LBRR bit, for the
+ * mid and then for the side channel, in the top bits of the frame's first byte
+ * (RFC 6716 §4.2.3). LBRR is in-band FEC.
+ */
+bool arc_opus_packet_has_fec(const uint8_t *data, int32_t len)
+{
+    const unsigned char *frames[MAX_FRAMES];
+    opus_int16 sizes[MAX_FRAMES];
+    int frame_ms, n_vad;
+    bool mid, side;
+
+    if (!data || len <= 0 || is_celt(data[0]) ||
+        opus_packet_parse(data, len, NULL, frames, sizes, NULL) <= 0 ||
+        sizes[0] <= 1) /* libopus takes a frame of one byte as lost */
+        return false;
+
+    frame_ms = opus_packet_get_samples_per_frame(data, 48000) / 48;
+    n_vad = frame_ms < 20 ? 1 : frame_ms / 20;
+    mid   = frames[0][0] >> (7 - n_vad) & 1;
+    side  = opus_packet_get_nb_channels(data) == 2 &&
+            (frames[0][0] >> (6 - 2 * n_vad) & 1);
+    return mid || side;
+}
+
+const char *arc_opus_version(void)
+{
+    return opus_get_version_string();
+}
