@@ -181,10 +181,6 @@ class SrtpStats:
     recv_streams: int
 
 
-class _ClosedError(ArgumentError, AttributeError):
-    """A pipeline was used after close()."""
-
-
 class PacketBatch:
     """Many packets in one native block, for calls that handle them all at once.
 
@@ -458,15 +454,17 @@ class SrtpPipeline:
 
     def close(self) -> None:
         """Wipe the session keys now instead of with the last reference; then unusable."""
-        handle = getattr(self, "_handle", None)
-        if handle is not None:
-            del self._handle
-            ffi.release(handle)
+        try:
+            handle = self._handle
+        except ArgumentError:
+            return  # closed before
+        del self._handle
+        ffi.release(handle)
 
     def __getattr__(self, name: str) -> Any:
         # Reached only for what is not there: after close(), the handle.
         if name == "_handle":
-            raise _ClosedError("the SrtpPipeline is closed")
+            raise ArgumentError("the SrtpPipeline is closed")
         raise AttributeError(name)
 
     def __repr__(self) -> str:
