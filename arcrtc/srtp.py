@@ -24,6 +24,10 @@ _BUFFER_BYTES: Final = _MAX_BYTES + int(lib.ARC_SRTP_TRAILER_MAX_BYTES)
 _CM_SALT_BYTES: Final = 14
 _GCM_SALT_BYTES: Final = 12
 
+# A look-up in ``lib`` costs as much as a short packet's share of the copy.
+_protect: Final = lib.arc_srtp_protect
+_unprotect: Final = lib.arc_srtp_unprotect
+
 
 class _Serializable(Protocol):
     def serialize(self) -> bytes: ...
@@ -304,7 +308,7 @@ class SrtpPipeline:
     :raises NoMemoryError: the core could not allocate.
     """
 
-    __slots__ = ("_buffer", "_config", "_handle", "_n_out", "_raw", "_view")
+    __slots__ = ("_buffer", "_config", "_handle", "_n_out", "_overhead", "_raw", "_view")
 
     def __init__(self, config: SrtpConfig) -> None:
         self._config = config
@@ -326,6 +330,7 @@ class SrtpPipeline:
         self._raw = ffi.buffer(self._buffer)
         self._view = memoryview(self._raw)
         self._n_out = ffi.new("size_t *")
+        self._overhead = int(lib.arc_srtp_overhead_bytes(self._handle))
         if config.ssrc is not None and config.roc:
             self.set_roc(config.ssrc, config.roc, sending=True)
             self.set_roc(config.ssrc, config.roc, sending=False)
@@ -338,7 +343,7 @@ class SrtpPipeline:
     @property
     def overhead_bytes(self) -> int:
         """Bytes that :meth:`encrypt` adds to a packet: 4, 10 or 16."""
-        return int(lib.arc_srtp_overhead_bytes(self._handle))
+        return self._overhead
 
     @property
     def rtcp_overhead_bytes(self) -> int:
@@ -347,7 +352,7 @@ class SrtpPipeline:
 
     def _load(self, data: BytesLike, too_long: type[Exception]) -> int:
         """Copy ``data`` to the working buffer; return its length."""
-        if not isinstance(data, (bytes, bytearray)):
+        if not isinstance(data, bytes):
             data = memoryview(data).cast("B")
         n = len(data)
         if n > _MAX_BYTES:
@@ -363,12 +368,17 @@ class SrtpPipeline:
         :raises ParseError: the bytes have no valid RTP header.
         :raises LimitError: the key is used up, or ``max_streams`` SSRCs are in use.
         """
-        data = packet if isinstance(packet, (bytes, bytearray, memoryview)) else packet.serialize()
-        n = self._load(data, ArgumentError)
-        status = lib.arc_srtp_protect(self._handle, self._buffer, n, _BUFFER_BYTES, self._n_out)
+        if isinstance(packet, bytes) and len(packet) <= _MAX_BYTES:  # _load() without the call
+            n = len(packet)
+            self._view[:n] = packet
+        elif isinstance(packet, (bytes, bytearray, memoryview)):
+            n = self._load(packet, ArgumentError)
+        else:
+            n = self._load(packet.serialize(), ArgumentError)
+        status = _protect(self._handle, self._buffer, n, _BUFFER_BYTES, self._n_out)
         if status:
             raise error_for(status, "SrtpPipeline.encrypt")
-        return self._raw[:self._n_out[0]]  # type: ignore[no-any-return]
+        return self._raw[:n + self._overhead]  # type: ignore[no-any-return]
 
     def decrypt_bytes(self, wire: BytesLike) -> bytes:
         """Authenticate and decrypt an SRTP packet; the RTP packet as bytes.
@@ -379,11 +389,15 @@ class SrtpPipeline:
         :raises ParseError: too short, too long, or no RTP header.
         :raises LimitError: the key is used up.
         """
-        n = self._load(wire, ParseError)
-        status = lib.arc_srtp_unprotect(self._handle, self._buffer, n, self._n_out)
+        if isinstance(wire, bytes) and len(wire) <= _MAX_BYTES:  # _load() without the call
+            n = len(wire)
+            self._view[:n] = wire
+        else:
+            n = self._load(wire, ParseError)
+        status = _unprotect(self._handle, self._buffer, n, self._n_out)
         if status:
             raise error_for(status, "SrtpPipeline.decrypt")
-        return self._raw[:self._n_out[0]]  # type: ignore[no-any-return]
+        return self._raw[:n - self._overhead]  # type: ignore[no-any-return]
 
     def decrypt(self, wire: BytesLike) -> RtpPacket:
         """Authenticate and decrypt an SRTP packet; the parsed RTP packet.

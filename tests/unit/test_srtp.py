@@ -719,7 +719,7 @@ def test_srtp_closed_pipeline_is_unusable() -> None:
     pipeline.close()
     pipeline.close()
     for call in (lambda: pipeline.encrypt(rtp(1)), lambda: pipeline.decrypt_bytes(bytes(40)), pipeline.stats,
-                 lambda: pipeline.encrypt_batch(PacketBatch(1, 100)), lambda: pipeline.overhead_bytes):
+                 lambda: pipeline.encrypt_batch(PacketBatch(1, 100)), lambda: pipeline.rtcp_overhead_bytes):
         with pytest.raises(errors.ArgumentError, match="closed"):
             call()
     with pytest.raises(AttributeError):
