@@ -32,7 +32,8 @@ CASES = {
 
 
 def _packets(first: int, size: int) -> list[bytes]:
-    return [struct.pack("!BBHII", 0x80, 96, i & 0xFFFF, i, 1) + bytes(size) for i in range(first, first + PACKETS)]
+    return [struct.pack("!BBHII", 0x80, 96, i & 0xFFFF, i, 1) + bytes(size)
+            for i in range(first, first + PACKETS)]
 
 
 def _ns(work: Callable[[], object]) -> float:

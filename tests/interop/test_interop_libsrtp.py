@@ -43,6 +43,10 @@ def random_rtp(rng: random.Random, seq: int) -> bytes:
     return packet + rng.randbytes(rng.choice([0, 1, 15, 16, 17, rng.randrange(1200)]))
 
 
+def random_rtcp(rng: random.Random) -> bytes:
+    return struct.pack("!BBHI", 0x80, 200, 6, SSRC) + rng.randbytes(4 * rng.randrange(250))
+
+
 def network(rng: random.Random, first: int, n: int) -> list[int]:
     """Sequence numbers in order of arrival: 3 % lost, late by up to 20 places."""
     kept = [i for i in range(first, first + n) if rng.random() > 0.03]
@@ -108,7 +112,7 @@ def test_interop_both_make_the_same_rtp_bytes(profile: SrtpProfile) -> None:
 def test_interop_libsrtp_receives_our_rtcp(profile: SrtpProfile) -> None:
     rng, config = random.Random(6), make_config(profile)
     ours, peer = SrtpPipeline(config), make_peer(config, pylibsrtp.Policy.SSRC_ANY_INBOUND)
-    packets = [struct.pack("!BBHI", 0x80, 200, 6, SSRC) + rng.randbytes(4 * rng.randrange(250)) for _ in range(300)]
+    packets = [random_rtcp(rng) for _ in range(300)]
     wires = [ours.encrypt_rtcp(p) for p in packets]
     for i in network(rng, 0, 300):
         assert peer.unprotect_rtcp(wires[i]) == packets[i]
@@ -120,7 +124,7 @@ def test_interop_libsrtp_receives_our_rtcp(profile: SrtpProfile) -> None:
 def test_interop_we_receive_rtcp_of_libsrtp(profile: SrtpProfile) -> None:
     rng, config = random.Random(7), make_config(profile)
     ours, peer = SrtpPipeline(config), make_peer(config, pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
-    packets = [struct.pack("!BBHI", 0x80, 200, 6, SSRC) + rng.randbytes(4 * rng.randrange(250)) for _ in range(300)]
+    packets = [random_rtcp(rng) for _ in range(300)]
     wires = [peer.protect_rtcp(p) for p in packets]
     for i in network(rng, 0, 300):
         forged = bytearray(wires[i])

@@ -44,7 +44,7 @@ def _round_keys(key: bytes) -> list[list[int]]:
         elif n == 8 and len(words) % n == 4:
             w = [SBOX[x] for x in w]
         words.append([a ^ b for a, b in zip(w, words[-n], strict=True)])
-    return [sum(words[4 * i:4 * i + 4], []) for i in range(n + 7)]
+    return [[x for word in words[4 * i:4 * i + 4] for x in word] for i in range(n + 7)]
 
 
 class Aes:

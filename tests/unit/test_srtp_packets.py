@@ -14,7 +14,8 @@ def test_srtp_packets_go_round(profile: SrtpProfile) -> None:
                         profile=profile)
     sender, receiver = SrtpPipeline(config), SrtpPipeline(config)
     for seq in range(65530, 65545):
-        header = RtpHeader(sequence_number=seq & 0xFFFF, timestamp=1000, ssrc=12345, payload_type=96, marker=False)
+        header = RtpHeader(sequence_number=seq & 0xFFFF, timestamp=1000, ssrc=12345, payload_type=96,
+                           marker=False)
         packet = RtpPacket(header=header, payload=b"payload")
         wire = sender.encrypt(packet)
         assert wire == sender.encrypt(packet.serialize())
