@@ -3,8 +3,8 @@
  *
  * What a packet costs is decided by the call pattern. The contexts are made and
  * keyed once; per packet only the IV goes in, by EVP_*Init_ex2(), and the tag
- * goes through get/set_params: 266 ns for a 160 byte GCM packet on OpenSSL 3.0,
- * against 296 ns with EVP_CIPHER_CTX_ctrl() and 910 ns with a full init.
+ * goes through get/set_params: 266 ns for a 160 byte GCM packet (OpenSSL 3.0,
+ * x86-64 with AES-NI), against 296 ns with EVP_CIPHER_CTX_ctrl() and 910 ns with a full init.
  *
  * HMAC keeps the SHA-1 states behind the two key pads and copies them: 200 ns
  * for 160 bytes, against 297 ns for EVP_MD_CTX_copy_ex() and 357 ns for EVP_MAC.

@@ -96,8 +96,8 @@ struct arc_srtp_stream *arc_srtp_streams_add(struct arc_srtp_streams *t,
     return stream;
 }
 
-/* The last stream takes the place of the evicted one, with its windows: their
- * words belong to the place, so they are swapped along. */
+/* The last stream takes the place of the evicted one. The words of its windows
+ * belong to a place too, so they are copied along. */
 static void move_last_to(struct arc_srtp_streams *t, int32_t place)
 {
     const size_t n = 2 * t->words_each;
