@@ -1,0 +1,242 @@
+/**
+ * @file tests/c/test_srtp.c  What srtp/ promises and Python cannot see: no byte
+ * of state moves for a forged packet, and no key stays behind after a free
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "check.h"
+#include "srtp/context.h"
+#include "srtp/kdf.h"
+#include "srtp/srtcp.h"
+
+enum { PROFILES = 6, HEAD = 12, BODY = 80, CAP = 256 };
+
+static const int32_t profiles[PROFILES] = {
+    ARC_SRTP_AEAD_AES_128_GCM,       ARC_SRTP_AEAD_AES_256_GCM,
+    ARC_SRTP_AES128_CM_HMAC_SHA1_80, ARC_SRTP_AES128_CM_HMAC_SHA1_32,
+    ARC_SRTP_AES256_CM_HMAC_SHA1_80, ARC_SRTP_AES256_CM_HMAC_SHA1_32,
+};
+
+static struct arc_srtp_config config_of(int32_t profile)
+{
+    struct arc_srtp_config cfg;
+
+    memset(&cfg, 0, sizeof(cfg));
+    cfg.profile     = profile;
+    cfg.key_len     = profile == ARC_SRTP_AEAD_AES_256_GCM ||
+                      profile >= ARC_SRTP_AES256_CM_HMAC_SHA1_80 ? 32 : 16;
+    cfg.salt_len    = 14;
+    cfg.max_streams = 3;
+    for (int i = 0; i < 32; i++)
+        cfg.master_key[i] = (uint8_t)(3 * i + 1);
+    for (int i = 0; i < 14; i++)
+        cfg.master_salt[i] = (uint8_t)(7 * i + 5);
+    return cfg;
+}
+
+static struct arc_srtp *srtp_of(int32_t profile)
+{
+    struct arc_srtp_config cfg = config_of(profile);
+    struct arc_srtp *s = NULL;
+
+    CHECK(arc_srtp_new(&cfg, &s) == ARC_OK);
+    return s;
+}
+
+static size_t make_rtp(uint8_t *data, uint32_t seq, uint32_t ssrc)
+{
+    memset(data, 0x11, HEAD + BODY);
+    data[0] = 0x80;
+    data[2] = (uint8_t)(seq >> 8);
+    data[3] = (uint8_t)seq;
+    for (int i = 0; i < 4; i++)
+        data[8 + i] = (uint8_t)(ssrc >> (24 - 8 * i));
+    return HEAD + BODY;
+}
+
+static size_t make_rtcp(uint8_t *data, uint32_t ssrc)
+{
+    memset(data, 0x22, 8 + BODY);
+    data[0] = 0x80;
+    for (int i = 0; i < 4; i++)
+        data[4 + i] = (uint8_t)(ssrc >> (24 - 8 * i));
+    return 8 + BODY;
+}
+
+/* Everything that receiving may change, but the counts of failures. */
+struct snapshot {
+    struct arc_srtp_streams table;
+    struct arc_srtp_stream  list[3];
+    uint16_t                slots[8];
+    struct arc_replay_word  words[3 * 2 * 4];
+    uint64_t                received[2];
+    uint64_t                evicted;
+};
+
+static void take(const struct arc_srtp *s, struct snapshot *out)
+{
+    memset(out, 0, sizeof(*out));
+    CHECK((size_t)s->recv.max == 3 && s->recv.slot_bits == 3);
+    CHECK(s->recv.words_each == 4);
+    out->table = s->recv;
+    memcpy(out->list, s->recv.list, sizeof(out->list));
+    memcpy(out->slots, s->recv.slots, sizeof(out->slots));
+    memcpy(out->words, s->recv.words, sizeof(out->words));
+    out->received[0] = s->stats.rtp_received;
+    out->received[1] = s->stats.rtcp_received;
+    out->evicted     = s->stats.streams_evicted;
+}
+
+/* One damaged copy of a packet: state and bytes must be as before. */
+static void forge(struct arc_srtp *s, struct arc_rng *rng, const uint8_t *wire,
+                  size_t len, bool rtcp)
+{
+    struct snapshot before, after;
+    uint8_t forged[CAP], kept[CAP];
+    size_t n = 999;
+
+    memcpy(forged, wire, len);
+    for (uint32_t i = 1 + arc_rng_below(rng, 3); i > 0; i--) {
+        uint32_t at = 1 + arc_rng_below(rng, (uint32_t)len - 1);
+        forged[at] ^= (uint8_t)(1 + arc_rng_below(rng, 255));
+    }
+    if (memcmp(forged, wire, len) == 0)
+        return;
+    memcpy(kept, forged, len);
+    take(s, &before);
+    if (rtcp)
+        CHECK(arc_srtp_unprotect_rtcp(s, forged, len, &n) != ARC_OK);
+    else
+        CHECK(arc_srtp_unprotect(s, forged, len, &n) != ARC_OK);
+    take(s, &after);
+    CHECK(memcmp(&before, &after, sizeof(before)) == 0);
+    CHECK(memcmp(forged, kept, len) == 0);
+    CHECK(n == 999);
+}
+
+static void test_forged_packets_change_no_byte_of_state(void)
+{
+    struct arc_rng rng;
+
+    arc_rng_init(&rng, 1);
+    for (int p = 0; p < PROFILES; p++) {
+        struct arc_srtp *sender = srtp_of(profiles[p]);
+        struct arc_srtp *receiver = srtp_of(profiles[p]);
+        uint8_t wire[CAP];
+        size_t len;
+
+        for (uint32_t seq = 65400; seq < 65700; seq++) {
+            len = make_rtp(wire, seq, 1 + seq % 3);
+            CHECK(arc_srtp_protect(sender, wire, len, CAP, &len) == ARC_OK);
+            forge(receiver, &rng, wire, len, false);
+            CHECK(arc_srtp_unprotect(receiver, wire, len, &len) == ARC_OK);
+
+            len = make_rtcp(wire, 1 + seq % 3);
+            CHECK(arc_srtp_protect_rtcp(sender, wire, len, CAP, &len) ==
+                  ARC_OK);
+            forge(receiver, &rng, wire, len, true);
+            CHECK(arc_srtp_unprotect_rtcp(receiver, wire, len, &len) ==
+                  ARC_OK);
+        }
+        CHECK(receiver->stats.rtp_received == 300);
+        CHECK(receiver->stats.rtcp_received == 300);
+        arc_srtp_free(sender);
+        arc_srtp_free(receiver);
+    }
+}
+
+static void test_new_survives_every_allocation_failure(void)
+{
+    struct arc_srtp_config cfg = config_of(ARC_SRTP_AES128_CM_HMAC_SHA1_80);
+    int64_t live = arc_mem_live_blocks();
+    struct arc_srtp *s = NULL;
+    int allowed = 0;
+
+    for (; allowed < 20; allowed++) {
+        arc_mem_fail_after(allowed);
+        if (arc_srtp_new(&cfg, &s) == ARC_OK)
+            break;
+        CHECK(s == NULL && arc_mem_live_blocks() == live);
+    }
+    arc_mem_fail_after(-1);
+    CHECK(allowed == 8);
+    arc_srtp_free(s);
+    CHECK(arc_mem_live_blocks() == live);
+}
+
+/* The heap as the kernel shows it. A sanitizer keeps its heap elsewhere (and
+ * poisons what was freed), so this one test needs the plain build. */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+static int heap_copies(const uint8_t *masked, size_t len)
+{
+    unsigned long from = 0, to = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    int mem = open("/proc/self/mem", O_RDONLY), found = 0;
+    static uint8_t page[1 << 16];
+    char line[512];
+
+    CHECK(maps && mem >= 0);
+    while (fgets(line, sizeof(line), maps))
+        if (strstr(line, "[heap]"))
+            CHECK(sscanf(line, "%lx-%lx", &from, &to) == 2);
+    fclose(maps);
+    CHECK(from && to > from);
+
+    for (unsigned long at = from; at + len <= to; at += sizeof(page) - 64) {
+        size_t want = to - at < sizeof(page) ? to - at : sizeof(page);
+        CHECK(pread(mem, page, want, (off_t)at) == (ssize_t)want);
+        for (size_t i = 0; i + len <= want; i++) {
+            size_t k = 0;
+            while (k < len && page[i + k] == (uint8_t)(masked[k] ^ 0xa5))
+                k++;
+            found += k == len;
+        }
+    }
+    close(mem);
+    return found;
+}
+
+static void test_free_leaves_no_key_on_the_heap(void)
+{
+    for (int p = 0; p < PROFILES; p++) {
+        struct arc_srtp_config cfg = config_of(profiles[p]);
+        uint8_t enc[16], salt[12]; /* kept masked: the search must not find us */
+        struct arc_srtp *s;
+
+        CHECK(arc_kdf_derive(cfg.master_key, (size_t)cfg.key_len,
+                             cfg.master_salt, ARC_KDF_RTP_ENCRYPTION, enc,
+                             sizeof(enc)) == ARC_OK);
+        CHECK(arc_kdf_derive(cfg.master_key, (size_t)cfg.key_len,
+                             cfg.master_salt, ARC_KDF_RTP_SALT, salt,
+                             sizeof(salt)) == ARC_OK);
+        for (size_t i = 0; i < sizeof(enc); i++)
+            enc[i] ^= 0xa5;
+        for (size_t i = 0; i < sizeof(salt); i++)
+            salt[i] ^= 0xa5;
+
+        s = srtp_of(profiles[p]);
+        CHECK(heap_copies(salt, sizeof(salt)) > 0); /* the search can find */
+        arc_srtp_free(s);
+        CHECK(heap_copies(salt, sizeof(salt)) == 0);
+        CHECK(heap_copies(enc, sizeof(enc)) == 0);
+        for (size_t i = 0; i < 16; i++)
+            cfg.master_key[i] ^= 0xa5;
+        CHECK(heap_copies(cfg.master_key, 16) == 0);
+    }
+}
+#endif
+
+int main(void)
+{
+    test_forged_packets_change_no_byte_of_state();
+    test_new_survives_every_allocation_failure();
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    test_free_leaves_no_key_on_the_heap();
+#endif
+    return check_done("test_srtp");
+}
