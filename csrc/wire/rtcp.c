@@ -306,23 +306,30 @@ void arc_rtcp_write_rr(struct arc_writer *w, uint32_t ssrc,
 void arc_rtcp_write_bye(struct arc_writer *w, const uint32_t *ssrcs, size_t n,
                         const char *reason_or_null)
 {
-    size_t text_len = reason_or_null ? strlen(reason_or_null) : 0;
-    size_t text_room = reason_or_null ? (1 + text_len + 3) / 4 * 4 : 0;
+    arc_rtcp_write_bye_text(w, ssrcs, n, (const uint8_t *)reason_or_null,
+                            reason_or_null ? strlen(reason_or_null) : 0);
+}
+
+void arc_rtcp_write_bye_text(struct arc_writer *w, const uint32_t *ssrcs,
+                             size_t n, const uint8_t *reason,
+                             size_t reason_len)
+{
+    size_t room = reason ? (1 + reason_len + 3) / 4 * 4 : 0;
     struct arc_writer body;
 
-    if (text_len > ARC_RTCP_MAX_TEXT_BYTES) {
+    if (reason_len > ARC_RTCP_MAX_TEXT_BYTES) {
         w->fail = true;
         return;
     }
-    if (!arc_rtcp_open(w, ARC_RTCP_BYE, n, n * 4 + text_room, &body))
+    if (!arc_rtcp_open(w, ARC_RTCP_BYE, n, n * 4 + room, &body))
         return;
     for (size_t i = 0; i < n; i++)
         arc_writer_u32(&body, ssrcs[i]);
-    if (!reason_or_null)
+    if (!reason)
         return;
-    arc_writer_u8(&body, (uint8_t)text_len);
-    arc_writer_bytes(&body, reason_or_null, text_len);
-    while (body.pos < body.cap)
+    arc_writer_u8(&body, (uint8_t)reason_len);
+    arc_writer_bytes(&body, reason, reason_len);
+    while (body.pos < body.cap) /* §6.6: zeros to the next whole word */
         arc_writer_u8(&body, 0);
 }
 

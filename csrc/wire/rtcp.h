@@ -199,6 +199,11 @@ void arc_rtcp_write_sdes(struct arc_writer *w,
 void arc_rtcp_write_bye(struct arc_writer *w, const uint32_t *ssrcs, size_t n,
                         const char *reason_or_null);
 
+/** The same with a reason that may hold zeros; NULL: none; 0..255 bytes. */
+void arc_rtcp_write_bye_text(struct arc_writer *w, const uint32_t *ssrcs,
+                             size_t n, const uint8_t *reason,
+                             size_t reason_len);
+
 void arc_rtcp_write_app(struct arc_writer *w, const struct arc_rtcp_app *app);
 
 /** A packet of any type as it is; count 0..31, body_len a multiple of 4. */

@@ -106,6 +106,8 @@ enum arc_status arc_rtpext_list(const uint8_t *packet, const struct arc_rtp *h,
         return ARC_ERR_ARG;
 
     *n_out = 0;
+    if (!h->has_extension || !arc_rtpext_is_known(h->ext_profile))
+        return ARC_AGAIN;
     arc_rtpext_iter_init(&it, packet, h);
     while ((status = arc_rtpext_next(&it, &e)) == ARC_OK) {
         if (seen[e.id])
@@ -113,7 +115,7 @@ enum arc_status arc_rtpext_list(const uint8_t *packet, const struct arc_rtp *h,
         seen[e.id] = true;
         triples[3 * n]     = e.id;
         triples[3 * n + 1] = (int32_t)(e.value - packet);
-        triples[3 * n + 2] = e.len;
+        triples[3 * n + 2] = (int32_t)(e.value - packet) + e.len;
         n++;
     }
     if (status != ARC_AGAIN)

@@ -73,11 +73,12 @@ enum arc_status arc_rtpext_find(const uint8_t *packet, const struct arc_rtp *h,
 /**
  * List the first element of each id.
  *
- * @param triples id, offset of the value in the packet, length in bytes; room
+ * @param triples id, offset of the value in the packet, offset behind it; room
  *                for 3 * ARC_RTPEXT_MAX_IDS numbers
  * @param n_out   Elements listed; 0 unless ARC_OK
  *
- * @return ARC_OK, ARC_ERR_FORMAT (an element runs past the end) or ARC_ERR_ARG
+ * @return ARC_OK, ARC_AGAIN (no extension, or not of RFC 8285), ARC_ERR_FORMAT
+ *         (an element runs past the end) or ARC_ERR_ARG
  */
 enum arc_status arc_rtpext_list(const uint8_t *packet, const struct arc_rtp *h,
                                 int32_t *triples, size_t *n_out);
