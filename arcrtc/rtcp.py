@@ -56,6 +56,16 @@ def _check_bytes(name: str, value: object, high: int) -> None:
         raise ArgumentError(f"{name} must be bytes, at most {high}")
 
 
+def _encode(name: str, text: str) -> bytes:
+    """UTF-8, at most 255 bytes; surrogates stand for bytes that are not."""
+    try:
+        raw = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise ArgumentError(f"{name} is not text that UTF-8 can carry: {error.reason}") from None
+    _check_bytes(name, raw, _MAX_TEXT_BYTES)
+    return raw
+
+
 class RtcpPacket(ABC):
     """Base of every RTCP packet; reads and writes compounds.
 
@@ -251,6 +261,7 @@ class SdesChunk:
 
     def __post_init__(self) -> None:
         _check_range("ssrc", self.ssrc, 0, _U32)
+        _check_count("items", self.items, 0, _MAX_COMPOUND_BYTES)
         for kind, value in self.items:
             _check_range("item type", kind, 1, _U8)
             _check_bytes("item value", value, _MAX_TEXT_BYTES)
@@ -282,8 +293,7 @@ class SourceDescription(RtcpPacket):
     @classmethod
     def with_cname(cls, ssrc: int, cname: str) -> SourceDescription:
         """One chunk with one canonical name, at most 255 bytes of UTF-8."""
-        name = cname.encode("utf-8", "surrogateescape")
-        return cls((SdesChunk(ssrc, ((lib.ARC_SDES_CNAME, name),)),))
+        return cls((SdesChunk(ssrc, ((lib.ARC_SDES_CNAME, _encode("cname", cname)),)),))
 
     @staticmethod
     def _read(packet: Any) -> SourceDescription:
@@ -329,7 +339,7 @@ class Goodbye(RtcpPacket):
         for ssrc in self.ssrcs:
             _check_range("ssrcs", ssrc, 0, _U32)
         if self.reason is not None:
-            _check_bytes("reason", self.reason.encode("utf-8", "surrogateescape"), _MAX_TEXT_BYTES)
+            _encode("reason", self.reason)
 
     @staticmethod
     def _read(packet: Any) -> Goodbye:
@@ -346,7 +356,7 @@ class Goodbye(RtcpPacket):
         if self.reason is None:
             lib.arc_rtcp_write_bye_text(writer, ssrcs, len(self.ssrcs), ffi.NULL, 0)
         else:
-            text = self.reason.encode("utf-8", "surrogateescape")
+            text = _encode("reason", self.reason)
             lib.arc_rtcp_write_bye_text(writer, ssrcs, len(self.ssrcs), text, len(text))
 
 
