@@ -1,0 +1,190 @@
+/**
+ * @file wire/rtpext.c  Elements of the RTP header extension
+ */
+#include <string.h>
+
+#include "wire/rtpext.h"
+
+enum {
+    ONE_BYTE_MAX_ID  = 14,
+    ONE_BYTE_STOP_ID = 15,
+    ONE_BYTE_MAX_LEN = 16,
+    TWO_BYTE_MAX_LEN = 255
+};
+
+static bool is_two_byte(uint16_t profile)
+{
+    return (profile & 0xfff0) == ARC_RTPEXT_TWO_BYTE; /* §4.3: low bits free */
+}
+
+bool arc_rtpext_is_known(uint16_t profile)
+{
+    return profile == ARC_RTPEXT_ONE_BYTE || is_two_byte(profile);
+}
+
+void arc_rtpext_iter_init(struct arc_rtpext_iter *it, const uint8_t *packet,
+                          const struct arc_rtp *h)
+{
+    bool known = h->has_extension && arc_rtpext_is_known(h->ext_profile);
+
+    it->body     = known ? packet + h->ext_off : NULL;
+    it->len      = known ? (size_t)h->ext_len : 0;
+    it->pos      = 0;
+    it->two_byte = is_two_byte(h->ext_profile);
+}
+
+static enum arc_status stop(struct arc_rtpext_iter *it, enum arc_status status)
+{
+    it->pos = it->len;
+    return status;
+}
+
+enum arc_status arc_rtpext_next(struct arc_rtpext_iter *it,
+                                struct arc_rtpext_element *out)
+{
+    struct arc_reader r;
+    const uint8_t *value;
+    uint8_t id, len;
+
+    while (it->pos < it->len && it->body[it->pos] == 0)
+        it->pos++; /* padding has no length byte, in either form (§4.1.2) */
+    if (it->pos == it->len)
+        return ARC_AGAIN;
+
+    arc_reader_init(&r, it->body + it->pos, it->len - it->pos);
+    id = arc_reader_u8(&r);
+    if (it->two_byte) {
+        len = arc_reader_u8(&r);
+    } else {
+        len = (uint8_t)((id & 0x0f) + 1);
+        id >>= 4;
+        if (id == 0 || id == ONE_BYTE_STOP_ID)
+            return stop(it, ARC_AGAIN); /* §4.1.2, §4.2: the rest is not ours */
+    }
+    value = arc_reader_take(&r, len);
+    if (!value)
+        return stop(it, ARC_ERR_FORMAT);
+
+    it->pos   += r.pos;
+    out->id    = id;
+    out->len   = len;
+    out->value = value;
+    return ARC_OK;
+}
+
+enum arc_status arc_rtpext_find(const uint8_t *packet, const struct arc_rtp *h,
+                                uint8_t id, const uint8_t **value, size_t *len)
+{
+    struct arc_rtpext_iter it;
+    struct arc_rtpext_element e;
+    enum arc_status status;
+
+    if (!packet || !h || id == 0 || !value || !len)
+        return ARC_ERR_ARG;
+
+    arc_rtpext_iter_init(&it, packet, h);
+    while ((status = arc_rtpext_next(&it, &e)) == ARC_OK) {
+        if (e.id == id) {
+            *value = e.value;
+            *len   = e.len;
+            return ARC_OK;
+        }
+    }
+    return status;
+}
+
+enum arc_status arc_rtpext_list(const uint8_t *packet, const struct arc_rtp *h,
+                                int32_t *triples, size_t *n_out)
+{
+    struct arc_rtpext_iter it;
+    struct arc_rtpext_element e;
+    enum arc_status status;
+    bool seen[256] = {false};
+    size_t n = 0;
+
+    if (!packet || !h || !triples || !n_out)
+        return ARC_ERR_ARG;
+
+    *n_out = 0;
+    if (!h->has_extension || !arc_rtpext_is_known(h->ext_profile))
+        return ARC_AGAIN;
+    arc_rtpext_iter_init(&it, packet, h);
+    while ((status = arc_rtpext_next(&it, &e)) == ARC_OK) {
+        if (seen[e.id])
+            continue; /* as arc_rtpext_find(): the first counts */
+        seen[e.id] = true;
+        triples[3 * n]     = e.id;
+        triples[3 * n + 1] = (int32_t)(e.value - packet);
+        triples[3 * n + 2] = (int32_t)(e.value - packet) + e.len;
+        n++;
+    }
+    if (status != ARC_AGAIN)
+        return status;
+    *n_out = n;
+    return ARC_OK;
+}
+
+static bool fits_form(bool two_byte, uint8_t id, size_t len)
+{
+    if (two_byte)
+        return id >= 1 && len <= TWO_BYTE_MAX_LEN;
+    return id >= 1 && id <= ONE_BYTE_MAX_ID && len >= 1 &&
+           len <= ONE_BYTE_MAX_LEN;
+}
+
+void arc_rtpext_put(struct arc_writer *w, bool two_byte, uint8_t id,
+                    const uint8_t *value, size_t len)
+{
+    size_t head = two_byte ? 2 : 1;
+    uint8_t *p;
+
+    if (!fits_form(two_byte, id, len)) {
+        w->fail = true;
+        return;
+    }
+    p = arc_writer_claim(w, head + len);
+    if (!p)
+        return;
+    if (two_byte) {
+        p[0] = id;
+        p[1] = (uint8_t)len;
+    } else {
+        p[0] = (uint8_t)(id << 4 | (len - 1));
+    }
+    if (len)
+        memcpy(p + head, value, len);
+}
+
+enum arc_status arc_rtpext_write(const uint8_t *ids, const uint8_t *lens,
+                                 const uint8_t *values, size_t n, uint8_t *out,
+                                 size_t cap, size_t *len_out,
+                                 uint16_t *profile_out)
+{
+    struct arc_writer w;
+    bool two_byte = false;
+
+    if (!ids || !lens || !values || n > ARC_RTPEXT_MAX_IDS || !out ||
+        !len_out || !profile_out)
+        return ARC_ERR_ARG;
+
+    for (size_t i = 0; i < n; i++) {
+        if (ids[i] == 0)
+            return ARC_ERR_ARG;
+        if (!fits_form(false, ids[i], lens[i]))
+            two_byte = true;
+    }
+
+    arc_writer_init(&w, out, cap);
+    for (size_t i = 0; i < n; i++) {
+        arc_rtpext_put(&w, two_byte, ids[i], values, lens[i]);
+        values += lens[i];
+    }
+    while (!w.fail && w.pos % 4)
+        arc_writer_u8(&w, 0);
+    if (w.fail)
+        return ARC_ERR_SPACE;
+
+    *len_out     = w.pos;
+    *profile_out = two_byte ? ARC_RTPEXT_TWO_BYTE : ARC_RTPEXT_ONE_BYTE;
+    return ARC_OK;
+}

@@ -1,0 +1,112 @@
+/**
+ * @file wire/rtpext.h  Elements of the RTP header extension
+ *
+ * RFC 8285: the one-byte form (profile 0xBEDE; ids 1..14, values of 1..16
+ * bytes) and the two-byte form (profile 0x1000..0x100F; ids 1..255, values of
+ * 0..255 bytes). Zero bytes between elements are padding. In the one-byte form
+ * id 15, and id 0 with a length, end the extension without a fault (§4.1.2,
+ * §4.2). The low four bits of the two-byte profile ("appbits") are not ours to
+ * judge.
+ *
+ * Owner:   the caller; values are lent out of the packet.
+ * Threads: any.
+ */
+#ifndef ARC_WIRE_RTPEXT_H
+#define ARC_WIRE_RTPEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/status.h"
+#include "wire/rtp.h"
+
+/* ARC_CDEF_BEGIN */
+#define ARC_RTPEXT_ONE_BYTE 0xBEDE
+#define ARC_RTPEXT_TWO_BYTE 0x1000 /* appbits zero                            */
+#define ARC_RTPEXT_MAX_IDS  255    /* distinct ids of one packet, either form */
+
+/** Where an iteration stands. */
+struct arc_rtpext_iter {
+    const uint8_t *body;
+    size_t         len;
+    size_t         pos;
+    bool           two_byte;
+};
+
+struct arc_rtpext_element {
+    uint8_t        id;    /* 1..14 or 1..255                                  */
+    uint8_t        len;   /* bytes                                            */
+    const uint8_t *value; /* into the packet                                  */
+};
+
+/** True for the profile of the one-byte or of the two-byte form. */
+bool arc_rtpext_is_known(uint16_t profile);
+
+/** Start with the first element; none for a profile that is not of RFC 8285. */
+void arc_rtpext_iter_init(struct arc_rtpext_iter *it, const uint8_t *packet,
+                          const struct arc_rtp *h);
+
+/**
+ * Next element, in the order of the packet.
+ *
+ * @return ARC_OK, ARC_AGAIN (no more) or ARC_ERR_FORMAT (it runs past the end)
+ */
+enum arc_status arc_rtpext_next(struct arc_rtpext_iter *it,
+                                struct arc_rtpext_element *out);
+
+/**
+ * Find the first element with an id.
+ *
+ * @param packet Packet that `h` was parsed from
+ * @param id     1..255
+ * @param value  Into the packet; unchanged unless ARC_OK
+ * @param len    Bytes; unchanged unless ARC_OK
+ *
+ * @return ARC_OK, ARC_AGAIN (absent), ARC_ERR_FORMAT (an element before it
+ *         runs past the end) or ARC_ERR_ARG
+ */
+enum arc_status arc_rtpext_find(const uint8_t *packet, const struct arc_rtp *h,
+                                uint8_t id, const uint8_t **value, size_t *len);
+
+/**
+ * List the first element of each id.
+ *
+ * @param triples id, offset of the value in the packet, offset behind it; room
+ *                for 3 * ARC_RTPEXT_MAX_IDS numbers
+ * @param n_out   Elements listed; 0 unless ARC_OK
+ *
+ * @return ARC_OK, ARC_AGAIN (no extension, or not of RFC 8285), ARC_ERR_FORMAT
+ *         (an element runs past the end) or ARC_ERR_ARG
+ */
+enum arc_status arc_rtpext_list(const uint8_t *packet, const struct arc_rtp *h,
+                                int32_t *triples, size_t *n_out);
+
+/**
+ * Make an extension body: the one-byte form when all elements fit it (§4.1.2),
+ * else the two-byte form; filled up with zeros to whole words.
+ *
+ * @param ids         1..255
+ * @param lens        Bytes of each value, 0..255
+ * @param values      The values, one behind the other
+ * @param n           Elements; 0..ARC_RTPEXT_MAX_IDS
+ * @param len_out     Bytes written, a multiple of 4; unchanged unless ARC_OK
+ * @param profile_out For the extension header; unchanged unless ARC_OK
+ *
+ * @return ARC_OK, ARC_ERR_ARG (NULL, id 0, too many) or ARC_ERR_SPACE
+ */
+enum arc_status arc_rtpext_write(const uint8_t *ids, const uint8_t *lens,
+                                 const uint8_t *values, size_t n, uint8_t *out,
+                                 size_t cap, size_t *len_out,
+                                 uint16_t *profile_out);
+/* ARC_CDEF_END */
+
+/**
+ * Append one element; the writer fails, and nothing is written, when it does
+ * not fit the room or the form. arc_rtp_write_header() adds the padding.
+ */
+void arc_rtpext_put(struct arc_writer *w, bool two_byte, uint8_t id,
+                    const uint8_t *value, size_t len);
+
+#endif
