@@ -16,7 +16,7 @@ The form of a plan in TOML::
     [[steps]]                  # later changes, in order of time
     t_s = 20
     rate_kbps = 600
-    b_to_a = { outages = [[25, 0.5]] }
+    b_to_a = { outages = [[25, 0.5]], rate_kbps = "none" }    # "none": no limit again
 """
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ from arcrtc.sim.effects import GilbertElliott, RateTrace
 _parser: Final = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 DIRECTIONS: Final = ("a_to_b", "b_to_a")
+_MAY_BE_NONE: Final = ("gilbert_elliott", "rate_kbps", "rate_trace", "queue_bytes")
 
 Step = tuple[float, Mapping[str, Any]]
 Timeline = tuple[tuple[int, LinkConfig], ...]
@@ -69,9 +70,9 @@ class NetworkPlan:
             raise ConfigError(f"name={self.name!r} is not text")
         try:
             steps = tuple((t_s, dict(changes)) for t_s, changes in self.steps)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError):  # not pairs, or not mappings
             raise ConfigError(f"steps={self.steps!r} is not a list of (t_s, changes)") from None
-        object.__setattr__(self, "steps", steps)
+        object.__setattr__(self, "steps", tuple((t_s, _canonical(changes)) for t_s, changes in steps))
         last = 0.0
         for t_s, _ in steps:
             check_number("steps t_s", t_s, 1e-6, 1e9)
@@ -192,11 +193,23 @@ def _mapping(value: object, where: str) -> Mapping[str, Any]:
     return value
 
 
+def _canonical(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The changes of a step with lists made into what LinkConfig keeps, so that equal plans are equal."""
+    out = dict(changes)
+    for key, value in out.items():
+        if key in DIRECTIONS and isinstance(value, Mapping):
+            out[key] = _canonical(value)
+        elif key in ("outages", "rate_trace"):
+            out[key] = getattr(LinkConfig().changed({key: value}), key)
+    return out
+
+
 def _plain(table: Mapping[str, Any], folder: Path, where: str, only_link: bool = False) -> dict[str, Any]:
     """The link settings of a TOML table, with its plain values made into ours."""
     if only_link:
         check_keys(where, table, LINK_KEYS)
     values = {key: value for key, value in table.items() if key in LINK_KEYS}
+    values.update({key: None for key in _MAY_BE_NONE if values.get(key) == "none"})
     trace = values.get("rate_trace")
     if isinstance(trace, str):
         values["rate_trace"] = RateTrace.from_csv(folder / trace)
@@ -207,7 +220,7 @@ def _plain(table: Mapping[str, Any], folder: Path, where: str, only_link: bool =
             if isinstance(error, ConfigError):
                 raise
             raise ConfigError(f"{where}: rate_trace is neither a file nor [[t_ms, kbps], ...]") from None
-    if "gilbert_elliott" in values:
+    if values.get("gilbert_elliott") is not None:
         model = _mapping(values["gilbert_elliott"], f"{where}, gilbert_elliott")
         check_keys(f"{where}, gilbert_elliott", model, ("p", "r", "h", "k"))
         if not {"p", "r"} <= set(model):
@@ -235,11 +248,12 @@ def _non_default(config: LinkConfig) -> dict[str, Any]:
 
 
 def _lines(values: Mapping[str, Any]) -> Iterable[str]:
-    # TOML has no null: what is None is the default, and stays away.
-    return [f"{key} = {_toml(value)}" for key, value in values.items() if value is not None]
+    return [f"{key} = {_toml(value)}" for key, value in values.items()]
 
 
 def _toml(value: object) -> str:
+    if value is None:  # TOML has no null
+        return '"none"'
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
