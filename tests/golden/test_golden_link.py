@@ -16,8 +16,8 @@ GOLDEN = {
     "everything": "a2588776fb758c4787f5f53f88e7a71b",
 }
 EVERYTHING = LinkConfig(loss_rate=0.02, burst_loss_rate=0.02, burst_length_pkts=3, delay_ms=25, jitter_ms=8,
-                        jitter_shape="exponential", jitter_reorders=True, reorder_rate=0.01, duplicate_rate=0.01,
-                        rate_kbps=1600, queue_ms=100, outages=((3, 0.4),))
+                        jitter_shape="exponential", jitter_reorders=True, reorder_rate=0.01,
+                        duplicate_rate=0.01, rate_kbps=1600, queue_ms=100, outages=((3, 0.4),))
 
 
 @pytest.mark.parametrize("name", GOLDEN)

@@ -16,7 +16,8 @@ from arcrtc.sim import Link, LinkConfig, NetworkPlan, Relay, World, read_capture
 @pytest.fixture
 def peers():
     """Two bound sockets, with a limit on how long a test can hang."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as a, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as b:
+    kind = socket.AF_INET, socket.SOCK_DGRAM
+    with socket.socket(*kind) as a, socket.socket(*kind) as b:
         for sock in (a, b):
             sock.bind(("127.0.0.1", 0))
             sock.settimeout(10)

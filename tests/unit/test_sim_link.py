@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import math
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -80,7 +80,7 @@ def test_link_random_loss_has_its_rate_and_no_memory(rate: float, seed: int | st
     n = 40_000
     lost = [d.fate == "random loss" for d in fates(LinkConfig(loss_rate=rate), n, seed)]
     assert_share(sum(lost), n, rate)
-    after_loss = [b for a, b in zip(lost, lost[1:], strict=False) if a]
+    after_loss = [b for a, b in pairwise(lost) if a]
     assert_share(sum(after_loss), len(after_loss), rate)
 
 
@@ -216,8 +216,9 @@ def test_link_one_effect_does_not_move_the_decisions_of_another(one: dict, other
     alone = [hit(d) for d in fates(LinkConfig(**one), 2000, seed=9)]
     both = [hit(d) for d in fates(LinkConfig(**{**one, **other}), 2000, seed=9)]
     compared = 0
+    masked = "loss_rate" in one and "burst_loss_rate" in other  # what passes the first may fall to the second
     for a, b in zip(alone, both, strict=True):
-        if a is not None and b is not None and not ("loss_rate" in one and "burst_loss_rate" in other and not a):
+        if a is not None and b is not None and (a or not masked):
             assert a == b
             compared += 1
     assert compared > (100 if "burst_loss_rate" in other else 1000)
@@ -268,9 +269,7 @@ def test_link_rate_trace_matches_model_over_rounds(arrivals: list[tuple[int, int
     assert trace.period_ms == 10 * len(kbps)
     assert trace.mean_kbps == pytest.approx(1000 * sum(kbps) / len(kbps))
     link = Link(LinkConfig(rate_trace=trace, queue_bytes=6000), log=len(arrivals))
-    rounds = 2 + sum(gap for gap, _ in arrivals) // (10 * MS) + 80 * 1500
-    model = QueueModel([(10 * MS * i, kbps[i % len(kbps)]) for i in range(min(rounds, 3000))] + [(30 * SECOND, 8)],
-                       6000)
+    model = QueueModel([(10 * MS * i, kbps[i % len(kbps)]) for i in range(3000)], 6000)  # 30 s
     now_us = 0
     for i, (gap_us, size) in enumerate(arrivals):
         now_us += gap_us
@@ -327,8 +326,8 @@ def test_link_memory_is_bounded_when_nobody_reads() -> None:
 
 @given(st.integers(), st.lists(st.tuples(st.integers(0, 5 * MS), st.integers(0, 1500)), max_size=150))
 def test_link_counters_always_add_up(seed: int, sends: list[tuple[int, int]]) -> None:
-    config = LinkConfig(loss_rate=0.1, burst_loss_rate=0.1, burst_length_pkts=2, duplicate_rate=0.2, delay_ms=5,
-                        jitter_ms=5, reorder_rate=0.1, rate_kbps=2000, queue_ms=10, max_in_flight_pkts=30,
+    config = LinkConfig(loss_rate=0.1, burst_loss_rate=0.1, burst_length_pkts=2, duplicate_rate=0.2,
+                        delay_ms=5, jitter_ms=5, reorder_rate=0.1, rate_kbps=2000, queue_ms=10, max_in_flight_pkts=30,
                         outages=((0.05, 0.02),))
     link = Link(config, seed=seed)
     now_us = arrived = 0

@@ -107,7 +107,8 @@ def changes(draw: st.DrawFn) -> dict:
     if "gilbert_elliott" in names:
         names.discard("burst_loss_rate")
     optional = {"rate_kbps", "rate_trace", "queue_bytes", "gilbert_elliott"}
-    return {name: draw(st.none() | _fields[name] if name in optional else _fields[name]) for name in sorted(names)}
+    return {name: draw(st.none() | _fields[name] if name in optional else _fields[name])
+            for name in sorted(names)}
 
 
 @st.composite
@@ -138,7 +139,7 @@ def test_plan_survives_toml_whatever_it_holds(plan: NetworkPlan) -> None:
     ("[a_to_b]\ndelay = 3", r"here, \[a_to_b\]: unknown key 'delay'; did you mean 'delay_ms'\?"),
     ("[a_to_b]\nname = 'x'", r"\[a_to_b\]: unknown key 'name'"),
     ("[[steps]]\nt_s = 1\nratekbps = 3", r"step at 1 s: unknown key 'ratekbps'; did you mean 'rate_kbps'\?"),
-    ("[[steps]]\nt_s = 1\nb_to_a = { zzz = 3 }", r"step at 1 s, b_to_a: unknown key 'zzz'; known are loss_rate"),
+    ("[[steps]]\nt_s = 1\nb_to_a = { zzz = 3 }", r"step at 1 s, b_to_a: unknown key 'zzz'; known are loss"),
     ("[[steps]]\nloss_rate = 1", "t_s is missing"),
     ("[[steps]]\nt_s = 0", r"steps t_s=0 is outside"),
     ("[[steps]]\nt_s = 2\n[[steps]]\nt_s = 1", "t_s=1 is not after 2"),

@@ -211,9 +211,9 @@ def test_world_capture_holds_every_datagram(tmp_path: Path, sent: bool) -> None:
     assert len(records) == capture.written_pkts
     assert {r[1:3] for r in records} == {(("10.0.0.0", 5004), ("10.0.0.1", 5004))}
     if sent:
-        assert [(r.t_us, r.data) for r in records] == [(i * 10 * MS, i.to_bytes(4, "big")) for i in range(101)]
+        assert [r[::3] for r in records] == [(i * 10 * MS, i.to_bytes(4, "big")) for i in range(101)]
     else:
-        assert [(r.t_us, r.data) for r in records] == b.got
+        assert [r[::3] for r in records] == b.got
         assert len(records) < 90
 
 
