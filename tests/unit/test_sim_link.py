@@ -327,8 +327,8 @@ def test_link_memory_is_bounded_when_nobody_reads() -> None:
 @given(st.integers(), st.lists(st.tuples(st.integers(0, 5 * MS), st.integers(0, 1500)), max_size=150))
 def test_link_counters_always_add_up(seed: int, sends: list[tuple[int, int]]) -> None:
     config = LinkConfig(loss_rate=0.1, burst_loss_rate=0.1, burst_length_pkts=2, duplicate_rate=0.2,
-                        delay_ms=5, jitter_ms=5, reorder_rate=0.1, rate_kbps=2000, queue_ms=10, max_in_flight_pkts=30,
-                        outages=((0.05, 0.02),))
+                        delay_ms=5, jitter_ms=5, reorder_rate=0.1, rate_kbps=2000, queue_ms=10,
+                        max_in_flight_pkts=30, outages=((0.05, 0.02),))
     link = Link(config, seed=seed)
     now_us = arrived = 0
     for gap_us, size in sends:
