@@ -5,6 +5,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,14 @@ def peers():
             sock.bind(("127.0.0.1", 0))
             sock.settimeout(10)
         yield a, b
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    """Wait for a counter of the relay's thread, 10 s at most."""
+    end = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.001)
 
 
 def test_relay_carries_both_ways_between_peers_it_was_told(peers) -> None:
@@ -43,13 +52,11 @@ def test_relay_learns_its_peers_and_drops_strangers(peers) -> None:
     a, b = peers
     with Relay(NetworkPlan()) as relay, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         a.sendto(b"nobody hears this", relay.address_a)
-        while relay.stats().no_peer_pkts == 0:
-            time.sleep(0.001)
+        wait_until(lambda: relay.stats().no_peer_pkts == 1)
         b.sendto(b"I am b", relay.address_b)
         assert a.recv(2000) == b"I am b"
         stranger.sendto(b"forged", relay.address_a)
-        while relay.stats().stray_pkts == 0:
-            time.sleep(0.001)
+        wait_until(lambda: relay.stats().stray_pkts == 1)
         a.sendto(b"I am a", relay.address_a)
         assert b.recv(2000) == b"I am a"
 

@@ -125,7 +125,7 @@ def plans(draw: st.DrawFn) -> NetworkPlan:
 
 
 @given(plans())
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_plan_survives_toml_whatever_it_holds(plan: NetworkPlan) -> None:
     text = plan.to_toml()
     again = NetworkPlan.from_toml_text(text)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections import deque
 from pathlib import Path
 
@@ -228,6 +229,19 @@ def test_capture_stops_at_its_size_and_counts(tmp_path: Path) -> None:
     capture.write(99, ("1.2.3.4", 5), ("6.7.8.9", 10), b"")
     assert capture.skipped_pkts == 15
     capture.close()
+
+
+def test_capture_checksum_of_the_header_is_right_for_every_carry(tmp_path: Path) -> None:
+    path = tmp_path / "sums.pcap"
+    with Capture(path) as capture:
+        for low in range(65_536):  # all sums, those that carry twice among them
+            capture.write(0, ("255.255.254.253", 1), (f"250.1.{low >> 8}.{low & 255}", 2), b"")
+    data = path.read_bytes()
+    for at in range(24 + 16, len(data), 16 + 28):
+        total = sum(struct.unpack_from(">10H", data, at))
+        while total > 0xFFFF:
+            total = (total & 0xFFFF) + (total >> 16)
+        assert total == 0xFFFF
 
 
 def test_capture_refuses_bad_paths_and_files(tmp_path: Path) -> None:

@@ -261,5 +261,5 @@ class ManagerAgainstModel(RuleBasedStateMachine):
             assert ([holder.stream_id] if holder else []) == live
 
 
-ManagerAgainstModel.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
+ManagerAgainstModel.TestCase.settings = settings(max_examples=60, deadline=None, stateful_step_count=40)
 TestManagerAgainstModel = ManagerAgainstModel.TestCase
