@@ -79,3 +79,7 @@ class SsrcCollisionError(ArcError, ValueError):
 
 class MediaError(ArcError, OSError):
     """A media file cannot be opened, read or written."""
+
+
+class SimulationError(ArcError, RuntimeError):
+    """A simulated or relayed network cannot go on; the message names the endpoint or the cause."""

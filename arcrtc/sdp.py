@@ -1,0 +1,511 @@
+"""Session descriptions, so that FFmpeg, GStreamer and VLC can be the other end.
+
+Only what RTP media over UDP need: one payload format a media section (with its
+retransmission format), feedback, and keys by ``a=crypto``. No offer and answer.
+
+For VLC give ``protocol="RTP/AVP"`` and no ``rtcp_fb``: its parser knows no other
+plain profile. FFmpeg knows the suites AES_CM_128_HMAC_SHA1_80 and _32 only.
+
+Source: RFC 8866 (SDP), RFC 3551 (static payload types), RFC 4585 and RFC 5104 (rtcp-fb),
+RFC 5761 (rtcp-mux), RFC 3605 (rtcp), RFC 5576 (ssrc), RFC 4568, RFC 6188 and RFC 7714
+(crypto), RFC 4588 (rtx), RFC 6184 (H.264), RFC 7587 (Opus).
+"""
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from arcrtc.errors import ConfigError, ParseError
+
+MAX_TEXT_BYTES: Final = 65_536
+DIRECTIONS: Final = ("sendrecv", "sendonly", "recvonly", "inactive")
+PROTOCOLS: Final = ("RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF")
+
+#: Bytes of master key and master salt of each suite.
+CRYPTO_SUITES: Final[dict[str, tuple[int, int]]] = {
+    "AES_CM_128_HMAC_SHA1_80": (16, 14),  # RFC 4568 section 6.2
+    "AES_CM_128_HMAC_SHA1_32": (16, 14),
+    "AES_256_CM_HMAC_SHA1_80": (32, 14),  # RFC 6188 section 4
+    "AES_256_CM_HMAC_SHA1_32": (32, 14),
+    "AEAD_AES_128_GCM": (16, 12),  # RFC 7714 section 14.1
+    "AEAD_AES_256_GCM": (32, 12),
+}
+
+#: Payload types that need no rtpmap: (kind, codec, clock rate, channels). RFC 3551 section 6.
+STATIC_PAYLOAD_TYPES: Final[dict[int, tuple[str, str, int, int]]] = {
+    0: ("audio", "pcmu", 8000, 1), 3: ("audio", "gsm", 8000, 1), 4: ("audio", "g723", 8000, 1),
+    5: ("audio", "dvi4", 8000, 1), 6: ("audio", "dvi4", 16000, 1), 7: ("audio", "lpc", 8000, 1),
+    8: ("audio", "pcma", 8000, 1), 9: ("audio", "g722", 8000, 1), 10: ("audio", "l16", 44100, 2),
+    11: ("audio", "l16", 44100, 1), 12: ("audio", "qcelp", 8000, 1), 13: ("audio", "cn", 8000, 1),
+    14: ("audio", "mpa", 90000, 1), 15: ("audio", "g728", 8000, 1), 16: ("audio", "dvi4", 11025, 1),
+    17: ("audio", "dvi4", 22050, 1), 18: ("audio", "g729", 8000, 1), 25: ("video", "celb", 90000, 1),
+    26: ("video", "jpeg", 90000, 1), 28: ("video", "nv", 90000, 1), 31: ("video", "h261", 90000, 1),
+    32: ("video", "mpv", 90000, 1), 33: ("video", "mp2t", 90000, 1), 34: ("video", "h263", 90000, 1),
+}
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]{1,64}")
+_ADDRESS: Final = re.compile(r"[0-9A-Za-z.:\-]{1,255}")
+_LINE_TEXT: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]*")
+_FMTP_KEY: Final = re.compile(r"[^\s;=\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+_FMTP_VALUE: Final = re.compile(r"|(?!\s)[^;\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+(?<!\s)")
+_FEEDBACK: Final = re.compile(r"[!-~]+( [!-~]+)*")
+_CNAME: Final = re.compile(r"[!-~]{1,255}")
+_DIGITS: Final = re.compile(r"[0-9]{1,20}")
+_LOWER_CASE_NAMES: Final = ("opus", "rtx", "red", "ulpfec", "flexfec-03", "telephone-event")
+
+
+def _check(name: str, value: object, pattern: re.Pattern[str]) -> None:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise ConfigError(f"{name}={value!r} cannot stand in a session description")
+
+
+def _check_int(name: str, value: object, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ConfigError(f"{name}={value!r} is outside {low}..{high}")
+
+
+@dataclass(frozen=True, eq=False)
+class CryptoAttribute:
+    """Keys of one media section, ``a=crypto`` (RFC 4568 section 4). Never printed by ``repr``.
+
+    :ivar tag: number of the offer, 1..999999999.
+    :ivar suite: one of CRYPTO_SUITES.
+    :ivar key_salt: master key and master salt, one after the other, as long as the suite says.
+    :ivar lifetime_pkts: packets that the key may protect, 1..2**48; None: the suite's own limit.
+    :raises ConfigError: out of range; names the field, not the key.
+    """
+
+    tag: int
+    suite: str
+    key_salt: bytes = field(repr=False)
+    lifetime_pkts: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_int("tag", self.tag, 1, 999_999_999)
+        if self.suite not in CRYPTO_SUITES:
+            raise ConfigError(f"suite={self.suite!r} is none of {', '.join(CRYPTO_SUITES)}")
+        key, salt = CRYPTO_SUITES[self.suite]
+        if not isinstance(self.key_salt, bytes) or len(self.key_salt) != key + salt:
+            raise ConfigError(f"key_salt must be {key} + {salt} bytes for {self.suite}")
+        if self.lifetime_pkts is not None:
+            _check_int("lifetime_pkts", self.lifetime_pkts, 1, 2**48)
+
+    @property
+    def master_key(self) -> bytes:
+        """The master key."""
+        return self.key_salt[:CRYPTO_SUITES[self.suite][0]]
+
+    @property
+    def master_salt(self) -> bytes:
+        """The master salt."""
+        return self.key_salt[CRYPTO_SUITES[self.suite][0]:]
+
+    def to_text(self) -> str:
+        """The value of the attribute, with the key."""
+        life = "" if self.lifetime_pkts is None else f"|{self.lifetime_pkts}"
+        return f"{self.tag} {self.suite} inline:{base64.b64encode(self.key_salt).decode()}{life}"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, CryptoAttribute):
+            return NotImplemented
+        return ((self.tag, self.suite, self.lifetime_pkts) == (other.tag, other.suite, other.lifetime_pkts)
+                and hmac.compare_digest(self.key_salt, other.key_salt))
+
+    def __hash__(self) -> int:
+        return hash((self.tag, self.suite, self.lifetime_pkts))
+
+    @classmethod
+    def parse(cls, text: str) -> CryptoAttribute | None:
+        """Read the value of an attribute.
+
+        :returns: None for one that is well-formed but not ours to use: another suite, several keys,
+            a master key identifier, or session parameters (RFC 4568 section 5.1.2: such are passed over).
+        :raises ParseError: malformed; the message does not show the key.
+        """
+        words = text.split()
+        if len(words) < 3:
+            raise ParseError("a=crypto: tag, suite and key are needed")
+        tag = _number(words[0], 1, 999_999_999, "a=crypto tag")
+        if words[1] not in CRYPTO_SUITES or len(words) > 3 or ";" in words[2]:
+            return None
+        method, _, value = words[2].partition(":")
+        parts = value.split("|")
+        if method.lower() != "inline" or len(parts) > 3:
+            raise ParseError("a=crypto: the key must be inline:<base64>")
+        lifetime_pkts = None
+        for part in parts[1:]:
+            if ":" in part:
+                return None  # a master key identifier
+            base, power, exponent = part.partition("^")
+            if power and base != "2":
+                raise ParseError("a=crypto: a lifetime is a number of packets or 2^n")
+            lifetime_pkts = (2 ** _number(exponent, 0, 48, "a=crypto lifetime") if power
+                             else _number(part, 1, 2**48, "a=crypto lifetime"))
+        try:
+            key_salt = base64.b64decode(parts[0] + "=" * (-len(parts[0]) % 4), validate=True)
+        except (binascii.Error, ValueError):
+            raise ParseError("a=crypto: the key is not base64") from None
+        if len(key_salt) != sum(CRYPTO_SUITES[words[1]]):
+            raise ParseError(f"a=crypto: the key of {words[1]} is {sum(CRYPTO_SUITES[words[1]])} bytes, "
+                             f"not {len(key_salt)}")
+        return cls(tag, words[1], key_salt, lifetime_pkts)
+
+
+@dataclass(frozen=True)
+class MediaDescription:
+    """One media section.
+
+    :ivar kind: ``audio`` or ``video``.
+    :ivar port: where RTP is received, 0..65535; 0: the section is refused or not used.
+    :ivar payload_type: 0..127.
+    :ivar codec: name, kept in small letters: ``opus``, ``h264``.
+    :ivar clock_rate: RTP clock in Hz, 1..10**9. Opus: 48000 always (RFC 7587 section 7).
+    :ivar channels: 1..255, of audio. Opus: 2 always; mono is the fmtp ``stereo=0``.
+    :ivar fmtp: format parameters in order; one without a value has "".
+    :ivar rtcp_fb: feedback that is understood: ``nack``, ``nack pli``, ``ccm fir``, ``transport-cc`` ...
+    :ivar crypto: keys, best first; not empty: the profile is SAVP.
+    :ivar ssrc: of the sender of this description, 0..4294967295; None: not told.
+    :ivar cname: its canonical name (RFC 3550 section 6.5.1); needs ``ssrc``.
+    :ivar rtcp_mux: RTCP comes to ``port`` as well.
+    :ivar rtcp_port: where RTCP is received otherwise; None: ``port`` + 1.
+    :ivar direction: ``sendrecv``, ``sendonly``, ``recvonly`` or ``inactive``.
+    :ivar address: IP address of this section; None: that of the session.
+    :ivar rtx_payload_type: payload type of retransmissions (RFC 4588), 0..127; None: none.
+    :ivar ptime_ms: length of the media in a packet, 1..1000; None: not told.
+    :ivar protocol: one of PROTOCOLS; None: by ``crypto`` and ``rtcp_fb``.
+    :raises ConfigError: out of range; names the field.
+    """
+
+    kind: str
+    port: int
+    payload_type: int
+    codec: str
+    clock_rate: int
+    channels: int = 1
+    fmtp: Mapping[str, str] = field(default_factory=dict, hash=False)
+    rtcp_fb: tuple[str, ...] = ()
+    crypto: tuple[CryptoAttribute, ...] = ()
+    ssrc: int | None = None
+    rtcp_mux: bool = False
+    direction: str = "sendrecv"
+    cname: str | None = None
+    rtcp_port: int | None = None
+    address: str | None = None
+    rtx_payload_type: int | None = None
+    ptime_ms: int | None = None
+    protocol: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("audio", "video"):
+            raise ConfigError(f"kind={self.kind!r} is neither audio nor video")
+        for name, low, high in (("port", 0, 65535), ("payload_type", 0, 127), ("clock_rate", 1, 10**9),
+                                ("channels", 1, 255)):
+            _check_int(name, getattr(self, name), low, high)
+        for name, low, high in (("ssrc", 0, 2**32 - 1), ("rtcp_port", 1, 65535),
+                                ("rtx_payload_type", 0, 127), ("ptime_ms", 1, 1000)):
+            if getattr(self, name) is not None:
+                _check_int(name, getattr(self, name), low, high)
+        _check("codec", self.codec, _TOKEN)
+        for name, value in (("codec", self.codec.lower()), ("fmtp", dict(self.fmtp)),
+                            ("rtcp_fb", tuple(self.rtcp_fb)), ("crypto", tuple(self.crypto))):
+            object.__setattr__(self, name, value)
+        self._check_text()
+        if self.codec == "opus" and (self.clock_rate, self.channels) != (48_000, 2):
+            raise ConfigError(
+                f"clock_rate={self.clock_rate}, channels={self.channels}: Opus is always 48000 and 2")
+        if self.rtx_payload_type == self.payload_type:
+            raise ConfigError(f"rtx_payload_type={self.rtx_payload_type} is the payload_type itself")
+
+    def _check_text(self) -> None:
+        for key, value in self.fmtp.items():
+            _check("fmtp", key, _FMTP_KEY)
+            _check(f"fmtp {key}", value, _FMTP_VALUE)
+        for feedback in self.rtcp_fb:
+            _check("rtcp_fb", feedback, _FEEDBACK)
+        if not all(isinstance(c, CryptoAttribute) for c in self.crypto):
+            raise ConfigError("crypto must hold CryptoAttribute only")
+        if self.cname is not None:
+            _check("cname", self.cname, _CNAME)
+            if self.ssrc is None:
+                raise ConfigError(f"cname={self.cname!r} needs ssrc")
+        if self.address is not None:
+            _check("address", self.address, _ADDRESS)
+        if self.direction not in DIRECTIONS:
+            raise ConfigError(f"direction={self.direction!r} is none of {', '.join(DIRECTIONS)}")
+        if self.protocol is not None and self.protocol not in PROTOCOLS:
+            raise ConfigError(f"protocol={self.protocol!r} is none of {', '.join(PROTOCOLS)}")
+        if not isinstance(self.rtcp_mux, bool):
+            raise ConfigError(f"rtcp_mux={self.rtcp_mux!r} is neither True nor False")
+
+    @property
+    def profile(self) -> str:
+        """The RTP profile of the section: ``protocol``, or what ``crypto`` and ``rtcp_fb`` need."""
+        return self.protocol or f"RTP/{'S' if self.crypto else ''}AVP{'F' if self.rtcp_fb else ''}"
+
+    @property
+    def control_port(self) -> int:
+        """Where RTCP is received; 0: the section is not used."""
+        if self.rtcp_mux or self.port == 0:
+            return self.port
+        return self.rtcp_port or min(self.port + 1, 65535)
+
+    def _lines(self) -> Iterator[str]:
+        pt, rtx = self.payload_type, self.rtx_payload_type
+        yield f"m={self.kind} {self.port} {self.profile} {pt}" + ("" if rtx is None else f" {rtx}")
+        if self.address is not None:
+            yield _connection(self.address)
+        name = self.codec if self.codec in _LOWER_CASE_NAMES else self.codec.upper()
+        yield f"a=rtpmap:{pt} {name}/{self.clock_rate}" + (f"/{self.channels}" if self.channels > 1 else "")
+        if self.fmtp:
+            yield f"a=fmtp:{pt} " + "; ".join(f"{k}={v}" if v else k for k, v in self.fmtp.items())
+        if rtx is not None:
+            yield f"a=rtpmap:{rtx} rtx/{self.clock_rate}"
+            yield f"a=fmtp:{rtx} apt={pt}"
+        for feedback in self.rtcp_fb:
+            yield f"a=rtcp-fb:{pt} {feedback}"
+        if self.ptime_ms is not None:
+            yield f"a=ptime:{self.ptime_ms}"
+        if self.rtcp_port is not None:
+            yield f"a=rtcp:{self.rtcp_port}"
+        if self.rtcp_mux:
+            yield "a=rtcp-mux"
+        if self.ssrc is not None:
+            yield f"a=ssrc:{self.ssrc} cname:{self.cname}" if self.cname else f"a=ssrc:{self.ssrc}"
+        for crypto in self.crypto:
+            yield f"a=crypto:{crypto.to_text()}"
+        yield f"a={self.direction}"
+
+
+@dataclass(frozen=True)
+class SessionDescription:
+    """A session: where it is, and its media.
+
+    :ivar media: the sections, in order.
+    :ivar address: IP address or host name that the media are sent to or received at.
+    :ivar name: of the session, one line.
+    :ivar session_id: 0..2**64-1, and ``version``, raised with each change.
+    :ivar origin: address of the one who made the description; None: ``address``.
+    :raises ConfigError: out of range; names the field.
+    """
+
+    media: tuple[MediaDescription, ...]
+    address: str = "127.0.0.1"
+    name: str = "-"
+    session_id: int = 0
+    version: int = 0
+    origin: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "media", tuple(self.media))
+        if not all(isinstance(m, MediaDescription) for m in self.media):
+            raise ConfigError("media must hold MediaDescription only")
+        _check("address", self.address, _ADDRESS)
+        if self.origin is not None:
+            _check("origin", self.origin, _ADDRESS)
+        _check("name", self.name, _LINE_TEXT)
+        if not self.name:
+            raise ConfigError("name='' must be one character at least")
+        _check_int("session_id", self.session_id, 0, 2**64 - 1)
+        _check_int("version", self.version, 0, 2**64 - 1)
+
+    def to_text(self) -> str:
+        """The description with CRLF line ends (RFC 8866 section 5). Holds the keys, if there are any."""
+        origin = _connection(self.origin or self.address).removeprefix("c=")
+        lines = ["v=0", f"o=- {self.session_id} {self.version} {origin}", f"s={self.name}",
+                 _connection(self.address), "t=0 0"]
+        for media in self.media:
+            lines += media._lines()
+        return "\r\n".join(lines) + "\r\n"
+
+    @classmethod
+    def parse(cls, text: str) -> SessionDescription:
+        """Read a description.
+
+        Of each audio or video section over RTP the first format counts, and its retransmission
+        format. Other sections, formats and attributes are passed over. Lines may end in LF.
+
+        :raises ParseError: malformed; keys are not in the message.
+        """
+        return parse(text)
+
+
+def parse(text: str) -> SessionDescription:
+    """Read a description; see :meth:`SessionDescription.parse`."""
+    if len(text) > MAX_TEXT_BYTES:
+        raise ParseError(f"a session description of {len(text)} characters; {MAX_TEXT_BYTES} are allowed")
+    sections: list[list[tuple[str, str]]] = [[]]
+    for number, line in enumerate(re.split(r"\r?\n", text.rstrip("\r\n")), 1):
+        if len(line) < 2 or line[1] != "=" or not _LINE_TEXT.fullmatch(line):
+            raise ParseError(f"line {number} of the session description is not <letter>=<text>")
+        if line[0] == "m":
+            sections.append([])
+        sections[-1].append((line[0], line[2:]))
+    head, *media = sections
+    if not head or head[0] != ("v", "0"):
+        raise ParseError("a session description starts with v=0")
+    try:
+        return _session(head, [m for m in (_media(lines, head) for lines in media) if m is not None])
+    except ConfigError as error:
+        raise ParseError(f"session description: {error}") from None
+
+
+def _session(head: list[tuple[str, str]], media: list[MediaDescription]) -> SessionDescription:
+    values = dict(reversed(head))  # the first of each letter counts
+    if "o" not in values or "s" not in values:
+        raise ParseError("session description: o= and s= are needed")
+    origin = values["o"].split()
+    if len(origin) != 6:
+        raise ParseError("session description: o= has not six parts")
+    address = _address(values["c"]) if "c" in values else None
+    if address is None and any(m.address is None for m in media):
+        raise ParseError("session description: c= is missing")
+    return SessionDescription(
+        tuple(media), address or origin[5], values["s"] or "-",
+        _number(origin[1], 0, 2**64 - 1, "o= session id"), _number(origin[2], 0, 2**64 - 1, "o= version"),
+        origin[5] if origin[5] != (address or origin[5]) else None)
+
+
+def _media(lines: list[tuple[str, str]], head: list[tuple[str, str]]) -> MediaDescription | None:
+    """One section; None: not audio or video over RTP."""
+    words = lines[0][1].split()
+    if len(words) < 4:
+        raise ParseError("session description: m= needs a kind, a port, a protocol and a format")
+    kind, port, protocol, first = words[:4]
+    if kind not in ("audio", "video") or protocol not in PROTOCOLS:
+        return None
+    pt = _number(first, 0, 127, "m= payload type")
+    attributes = [(name, value) for letter, text in lines[1:] if letter == "a"
+                  for name, _, value in [text.partition(":")]]
+    values: dict[str, Any] = {}
+    maps = _by_format(attributes, "rtpmap")
+    formats = _by_format(attributes, "fmtp")
+    if pt in maps:
+        values.update(_rtpmap(maps[pt]))
+    elif pt in STATIC_PAYLOAD_TYPES:
+        _, values["codec"], values["clock_rate"], values["channels"] = STATIC_PAYLOAD_TYPES[pt]
+    else:
+        raise ParseError(f"session description: payload type {pt} has no rtpmap")
+    for other in words[4:]:
+        number = _number(other, 0, 127, "m= payload type")
+        apt = _fmtp(formats.get(number, "")).get("apt")
+        if maps.get(number, "").lower().startswith("rtx/") and apt == str(pt):
+            values.setdefault("rtx_payload_type", number)
+    values.update((("direction", text) for letter, text in head if letter == "a" and text in DIRECTIONS))
+    values.update(_attributes(attributes, pt))
+    for letter, text in lines[1:]:
+        if letter == "c":
+            values.setdefault("address", _address(text))
+    media = MediaDescription(kind, _number(port.split("/")[0], 0, 65535, "m= port"), pt,
+                             fmtp=_fmtp(formats.get(pt, "")), protocol=protocol, **values)
+    plain = replace(media, protocol=None)  # told only where it does not follow from the rest
+    return plain if plain.profile == protocol else media
+
+
+def _attributes(attributes: list[tuple[str, str]], pt: int) -> dict[str, Any]:
+    """The fields that attributes give; of those that come twice the first counts."""
+    out: dict[str, Any] = {}
+    feedback: list[str] = []
+    crypto: list[CryptoAttribute] = []
+    for name, value in attributes:
+        if name in DIRECTIONS and not value:
+            out["direction"] = name
+        elif name == "rtcp-mux" and not value:
+            out["rtcp_mux"] = True
+        elif name == "rtcp":
+            out.setdefault("rtcp_port", _number(value.split(" ")[0], 1, 65535, "a=rtcp port"))
+        elif name == "ptime":
+            out.setdefault("ptime_ms", max(1, _number(value.split(".")[0], 0, 1000, "a=ptime")))
+        elif name == "rtcp-fb":
+            wanted, _, what = value.partition(" ")
+            what = " ".join(what.split())
+            if wanted in ("*", str(pt)) and what and what not in feedback:
+                feedback.append(what)
+        elif name == "crypto":
+            one = CryptoAttribute.parse(value)
+            crypto += [one] if one else []
+        elif name == "ssrc":
+            number, _, rest = value.partition(" ")
+            ssrc = _number(number, 0, 2**32 - 1, "a=ssrc")
+            if out.setdefault("ssrc", ssrc) == ssrc and rest.startswith("cname:") and rest != "cname:":
+                out.setdefault("cname", rest.removeprefix("cname:"))
+    return {**out, "rtcp_fb": tuple(feedback), "crypto": tuple(crypto)}
+
+
+def _by_format(attributes: list[tuple[str, str]], wanted: str) -> dict[int, str]:
+    out: dict[int, str] = {}
+    for name, value in attributes:
+        if name == wanted:
+            number, _, rest = value.partition(" ")
+            out.setdefault(_number(number, 0, 127, f"a={wanted} payload type"), rest.strip())
+    return out
+
+
+def _rtpmap(text: str) -> dict[str, Any]:
+    parts = text.split("/")
+    if len(parts) not in (2, 3):
+        raise ParseError("session description: a=rtpmap is not <codec>/<clock rate>[/<channels>]")
+    return {"codec": parts[0], "clock_rate": _number(parts[1].strip(), 1, 10**9, "a=rtpmap clock rate"),
+            "channels": _number(parts[2].strip(), 1, 255, "a=rtpmap channels") if len(parts) == 3 else 1}
+
+
+def _fmtp(text: str) -> dict[str, str]:
+    out: dict[str, str] = {}
+    for part in text.split(";"):
+        key, _, value = part.strip().partition("=")
+        if key.strip():
+            out.setdefault(key.strip(), value.strip())
+    return out
+
+
+def _number(text: str, low: int, high: int, what: str) -> int:
+    if not _DIGITS.fullmatch(text) or not low <= int(text) <= high:
+        raise ParseError(f"session description: {what} is not a number in {low}..{high}")
+    return int(text)
+
+
+def _connection(address: str) -> str:
+    return f"c=IN IP{6 if ':' in address else 4} {address}"
+
+
+def _address(text: str) -> str:
+    words = text.split()
+    if len(words) != 3 or words[0] != "IN" or words[1] not in ("IP4", "IP6"):
+        raise ParseError("session description: c= is not IN IP4 or IN IP6 and an address")
+    return words[2].split("/")[0]  # without the TTL of a multicast address
+
+
+def h264_fmtp(parameter_sets: bytes, *, packetization_mode: int = 1) -> dict[str, str]:
+    """Format parameters of an H.264 stream (RFC 6184 section 8.1).
+
+    :param parameter_sets: Annex-B bytes with at least one SPS and one PPS; other NAL units are passed over.
+    :param packetization_mode: 0 (single NAL units) or 1 (with STAP-A and FU-A).
+    :raises ParseError: no SPS or no PPS. :raises ConfigError: another mode.
+    """
+    if packetization_mode not in (0, 1):
+        raise ConfigError(f"packetization_mode={packetization_mode!r} is neither 0 nor 1")
+    units = [u.rstrip(b"\0") for u in re.split(b"\0\0\1", bytes(parameter_sets))[1:]]
+    sps = [u for u in units if len(u) >= 4 and u[0] & 0x1F == 7]
+    pps = [u for u in units if len(u) >= 2 and u[0] & 0x1F == 8]
+    if not sps or not pps:
+        raise ParseError("h264: the bytes hold no SPS and PPS in Annex-B form")
+    return {"packetization-mode": str(packetization_mode), "profile-level-id": sps[0][1:4].hex(),
+            "sprop-parameter-sets": ",".join(base64.b64encode(u).decode() for u in sps + pps)}
+
+
+def h264_parameter_sets(fmtp: Mapping[str, str]) -> bytes:
+    """The parameter sets that format parameters carry, in Annex-B form; b"": none.
+
+    :raises ParseError: ``sprop-parameter-sets`` is not base64.
+    """
+    out = b""
+    for part in filter(None, fmtp.get("sprop-parameter-sets", "").split(",")):
+        try:
+            out += b"\0\0\0\1" + base64.b64decode(part + "=" * (-len(part) % 4), validate=True)
+        except (binascii.Error, ValueError):
+            raise ParseError("h264: sprop-parameter-sets is not base64") from None
+    return out
