@@ -156,6 +156,17 @@ def test_source_loop_keeps_both_in_step_when_the_sound_is_shorter(tmp_path: Path
         assert not samples[start + 19_200:start + RATE].any()
 
 
+def test_source_loop_cuts_the_last_frame_of_a_codec_that_outlasts_the_picture(tmp_path: Path) -> None:
+    path = tmp_path / "long.mkv"
+    with MediaWriter(path, audio=AudioTrack(codec="flac"), video=VideoTrack(width=64, height=48)) as writer:
+        for i in range(25):
+            writer.write(picture(i))
+        writer.write(sound(chirp(1.03)))
+    frames = itertools.islice(open_media(path, loop=True), 75 * 12)
+    samples = np.concatenate([f.samples for f in frames if isinstance(f, MediaAudio)])
+    assert np.array_equal(samples, np.tile(chirp(1.0), (12, 1)))
+
+
 def test_source_realtime_paces_by_the_clock(clip: Path) -> None:
     """A clock that only sleeping moves: each frame must come exactly at its time."""
     now = [5_000_000]
