@@ -238,8 +238,8 @@ def _network_rows(network: NetworkDirection, reasons: list[str]) -> Iterator[tup
     yield "Datagrams out", f"{words.count(network.packets_out)} ({words.size(network.bytes_out)})"
     for reason in reasons:
         n = network.dropped.get(reason, 0)
-        share = 100 * n / network.packets_in if network.packets_in else 0.0
-        yield f"Dropped: {reason}", f"{words.count(n)} ({words.percent(share)})"
+        share = f" ({words.percent(100 * n / network.packets_in)})" if n and network.packets_in else ""
+        yield f"Dropped: {reason}", f"{words.count(n)}{share}"
     yield "Duplicated", words.count(network.duplicated)
     yield "Reordered", words.count(network.reordered)
     yield "Delay p50 / p95 / max", " / ".join(

@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from arcrtc.report import words
-from arcrtc.report.schema import CallReport, StreamReport
+from arcrtc.report.schema import CallReport, FrameSeries, StreamReport
 from arcrtc.report.verdict import directions
 
 # Place-holders, and the CSS variable that each becomes.
@@ -50,7 +50,10 @@ _Row: TypeAlias = NDArray[np.float64]
 
 _HALF: Final = (5.4, 2.35)  # inches: one of two columns
 _WHOLE_WIDTH: Final = 11.2
-_MOST_POINTS: Final = 1200  # per line; more is thinned out, extremes kept
+_MOST_POINTS: Final = 1200  # dots or pictures drawn: more than a screen has columns
+_MOST_INTERVALS: Final = 480  # of a series
+_STATUS: Final = ("shown", "late", "frozen")  # from good to bad
+_DASHED: Final = (0, (4, 2))
 
 
 def stream_color(report: CallReport, stream: StreamReport) -> str:
@@ -67,61 +70,61 @@ def css_variable(color: str) -> str:
 def rate_plot(report: CallReport, stream: StreamReport) -> str | None:
     """Send, receive and target rate; None: not measured."""
     series, color = stream.series, stream_color(report, stream)
-    if not _any(series.send_rate_bps, series.receive_rate_bps, series.target_rate_bps):
+    t, (sent, received, target) = _intervals(
+        series.t_ms, series.send_rate_bps, series.receive_rate_bps, series.target_rate_bps)
+    top = max((float(np.nanmax(row)) for row in (sent, received, target) if _known(row)), default=None)
+    if top is None:
         return None
+    size, unit = (1e6, "Mb/s") if top >= 1e6 else (1e3, "kb/s")
     with _drawing():
         fig, ax = _axes(_HALF)
-        columns = (series.send_rate_bps, series.receive_rate_bps, series.target_rate_bps)
-        top = max(np.nanmax(_array(c)) for c in columns if _any(c))
-        size, unit = (1e6, "Mb/s") if top >= 1e6 else (1e3, "kb/s")
-        t = _seconds(series.t_ms)
-        if _any(series.receive_rate_bps):
-            ax.fill_between(t, _array(series.receive_rate_bps) / size, color=color, alpha=0.22, linewidth=0,
-                            label="received")
-        if _any(series.send_rate_bps):
-            ax.plot(t, _array(series.send_rate_bps) / size, color=color, label="sent")
-        if _any(series.target_rate_bps):
-            ax.plot(t, _array(series.target_rate_bps) / size, color=INK, linestyle=(0, (4, 2)), linewidth=1.1,
-                    drawstyle="steps-post", label="target")
-        _finish(ax, report, unit, bottom=0)
+        if _known(received):
+            ax.fill_between(t, received / size, color=color, alpha=0.22, linewidth=0, label="received")
+        if _known(sent):
+            ax.plot(t, sent / size, color=color, label="sent")
+        if _known(target):
+            ax.plot(t, target / size, color=INK, linestyle=_DASHED, linewidth=1.1, drawstyle="steps-post",
+                    label="target")
+        _finish(ax, report, unit)
         return _svg(fig, f"rate-{stream.ssrc}", f"Rate of {stream.name}: sent, received and target, {unit}")
 
 
 def loss_plot(report: CallReport, stream: StreamReport) -> str | None:
     """Packets lost, split into repaired and not; None: not measured."""
-    series = stream.series
-    if not _any(series.lost_pct):
+    t, (lost, missing) = _intervals(stream.series.t_ms, stream.series.lost_pct, stream.series.unrepaired_pct)
+    if not _known(lost):
         return None
+    lost = np.nan_to_num(lost)
+    missing = np.nan_to_num(missing) if _known(missing) else lost
+    width = float(np.min(np.diff(t))) if len(t) > 1 else float(t[0])
     with _drawing():
         fig, ax = _axes(_HALF)
-        t = _seconds(series.t_ms)
-        lost = np.nan_to_num(_array(series.lost_pct))
-        missing = np.nan_to_num(_array(series.unrepaired_pct)) if _any(series.unrepaired_pct) else lost
-        width = float(np.min(np.diff(t))) if len(t) > 1 else 1.0
-        ax.bar(t - width / 2, missing, width * 0.82, color=BAD, linewidth=0, label="lost for good")
-        ax.bar(t - width / 2, np.maximum(0, lost - missing), width * 0.82, bottom=missing, color=REPAIRED,
-               linewidth=0, label="lost, repaired in time")
-        _finish(ax, report, "% of packets", bottom=0, least_top=1.0)
+        bars = {"width": width * 0.82, "linewidth": 0}
+        ax.bar(t - width / 2, missing, color=BAD, label="lost for good", **bars)
+        ax.bar(t - width / 2, np.maximum(0, lost - missing), bottom=missing, color=REPAIRED,
+               label="lost, repaired in time", **bars)
+        _finish(ax, report, "% of packets", least_top=1.0)
         return _svg(fig, f"loss-{stream.ssrc}", f"Packets of {stream.name} lost and repaired, percent")
 
 
 def jitter_plot(report: CallReport, stream: StreamReport) -> str | None:
     """Delay of the network, and what the jitter buffer puts on top; None: not measured."""
     series, color = stream.series, stream_color(report, stream)
-    if not _any(series.jitter_target_ms, series.jitter_depth_ms):
+    t, (network, depth, target) = _intervals(
+        series.t_ms, series.network_delay_ms, series.jitter_depth_ms, series.jitter_target_ms)
+    if not _known(depth) and not _known(target):
         return None
+    base = network if _known(network) else np.zeros(len(t))
     with _drawing():
         fig, ax = _axes(_HALF)
-        t = _seconds(series.t_ms)
-        base = _array(series.network_delay_ms) if _any(series.network_delay_ms) else np.zeros(len(t))
-        if _any(series.network_delay_ms):
+        if _known(network):
             ax.fill_between(t, base, color=MUTED, alpha=0.28, linewidth=0, label="network")
-        if _any(series.jitter_depth_ms):
-            ax.fill_between(t, base, base + _array(series.jitter_depth_ms), color=color, alpha=0.35,
-                            linewidth=0, label="waiting in the buffer")
-        if _any(series.jitter_target_ms):
-            ax.plot(t, base + _array(series.jitter_target_ms), color=color, label="aim of the buffer")
-        _finish(ax, report, "ms", bottom=0)
+        if _known(depth):
+            ax.fill_between(t, base, base + depth, color=color, alpha=0.35, linewidth=0,
+                            label="waiting in the buffer")
+        if _known(target):
+            ax.plot(t, base + target, color=color, label="aim of the buffer")
+        _finish(ax, report, "ms")
         return _svg(fig, f"jitter-{stream.ssrc}", f"Network delay and jitter buffer of {stream.name}, ms")
 
 
@@ -132,18 +135,19 @@ def latency_plot(report: CallReport, stream: StreamReport) -> str | None:
     color = stream_color(report, stream)
     with _drawing():
         fig, ax = _axes(_HALF)
-        t, value = _thinned(_seconds(stream.latency_series.t_ms), np.array(stream.latency_series.latency_ms))
+        t, value = _thinned(np.array(stream.latency_series.t_ms) / 1e3,
+                            np.array(stream.latency_series.latency_ms))
         ax.plot(t, value, linestyle="none", marker="o", markersize=2.2, markeredgewidth=0, color=color,
                 alpha=0.55)
         end = report.meta.duration_s
-        marks = (("p50", stream.latency.p50_ms, "solid"), ("p95", stream.latency.p95_ms, (0, (4, 2))))
+        marks = (("p50", stream.latency.p50_ms, "solid"), ("p95", stream.latency.p95_ms, _DASHED))
         apart = max(value.max(), stream.latency.p95_ms) * 0.085
         raised = max(stream.latency.p95_ms, stream.latency.p50_ms + apart)
         for (name, mark, style), y in zip(marks, (stream.latency.p50_ms, raised), strict=True):
             ax.plot([0, end], [mark, mark], color=INK, linewidth=1.0, linestyle=style)
             ax.annotate(f"{name} {words.ms(mark)}", (end, y), xytext=(5, 0), textcoords="offset points",
                         va="center", fontsize=9.5, color=INK, annotation_clip=False)
-        _finish(ax, report, "ms", bottom=0, legend=False)
+        _finish(ax, report, "ms", legend=False)
         fig.subplots_adjust(right=0.845)
         return _svg(fig, f"latency-{stream.ssrc}", f"Latency of {stream.name}, capture to play-out, ms")
 
@@ -157,14 +161,13 @@ def frames_plot(report: CallReport, stream: StreamReport) -> str | None:
     with _drawing():
         fig = Figure(figsize=(_WHOLE_WIDTH, 2.3))
         sizes, strip = fig.subplots(2, 1, sharex=True, height_ratios=[5, 1])
-        fig.subplots_adjust(left=0.055, right=0.995, top=0.87, bottom=0.16, hspace=0.12)
-        t = np.array(frames.capture_us) / 1e6
-        kilobytes, key = np.array(frames.sent_bytes) / 1e3, np.array(frames.key, dtype=bool)
+        fig.subplots_adjust(left=0.055, right=0.982, top=0.87, bottom=0.16, hspace=0.12)
+        t, kilobytes, key, status = _thinned_frames(frames)
         sizes.vlines(t[~key], 0, kilobytes[~key], color=color, linewidth=1.1, alpha=0.75, label="picture")
-        sizes.vlines(t[key], 0, kilobytes[key], color=INK, linewidth=1.6, label="key frame")
-        _finish(sizes, report, "kB", bottom=0)
-        for status, tone in (("shown", GOOD), ("late", LATE), ("frozen", BAD)):
-            runs = list(_runs(t, frames.status, status, report.meta.duration_s))
+        sizes.vlines(t[key], 0, kilobytes[key], color=INK, linewidth=1.6, label="key frame", clip_on=False)
+        _finish(sizes, report, "kB")
+        for number, tone in enumerate((GOOD, LATE, BAD)):
+            runs = list(_runs(t, status, number, report.meta.duration_s))
             strip.broken_barh(runs, (0, 1), color=tone, linewidth=0)
         strip.set_ylim(0, 1)
         strip.set_yticks([])
@@ -175,28 +178,28 @@ def frames_plot(report: CallReport, stream: StreamReport) -> str | None:
 
 def path_plot(report: CallReport) -> str | None:
     """Round-trip time as the sender saw it; None: not measured."""
-    if not _any(report.path.rtt_ms):
+    t, (rtt,) = _intervals(report.path.t_ms, report.path.rtt_ms)
+    if not _known(rtt):
         return None
     with _drawing():
         fig, ax = _axes(_HALF)
-        ax.plot(_seconds(report.path.t_ms), _array(report.path.rtt_ms), color=INK)
-        _finish(ax, report, "ms", bottom=0, legend=False)
+        ax.plot(t, rtt, color=INK)
+        _finish(ax, report, "ms", legend=False)
         return _svg(fig, "rtt", "Round-trip time, ms")
 
 
 def estimate_plot(report: CallReport) -> str | None:
     """Estimate of the capacity beside the real one; None: not measured."""
-    path = report.path
-    if not _any(path.estimate_bps):
+    t, (estimate, capacity) = _intervals(report.path.t_ms, report.path.estimate_bps, report.path.capacity_bps)
+    if not _known(estimate):
         return None
     with _drawing():
         fig, ax = _axes(_HALF)
-        t = _seconds(path.t_ms)
-        if _any(path.capacity_bps):
-            ax.fill_between(t, _array(path.capacity_bps) / 1e6, color=MUTED, alpha=0.28, linewidth=0,
-                            step="post", label="capacity")
-        ax.plot(t, _array(path.estimate_bps) / 1e6, color=INK, label="estimate")
-        _finish(ax, report, "Mb/s", bottom=0)
+        if _known(capacity):
+            ax.fill_between(t, capacity / 1e6, color=MUTED, alpha=0.28, linewidth=0, step="post",
+                            label="capacity")
+        ax.plot(t, estimate / 1e6, color=INK, label="estimate")
+        _finish(ax, report, "Mb/s")
         return _svg(fig, "estimate", "Estimated and real capacity, Mb/s")
 
 
@@ -211,11 +214,11 @@ def _axes(size: tuple[float, float]) -> tuple[Figure, Any]:
     return fig, ax
 
 
-def _finish(ax: Any, report: CallReport, unit: str, *, bottom: float, least_top: float = 0.0,
+def _finish(ax: Any, report: CallReport, unit: str, *, least_top: float = 0.0,
             legend: bool = True) -> None:
     ax.set_xlim(0, max(report.meta.duration_s, 0.001))
     top = max(ax.get_ylim()[1] * 1.02, least_top)
-    ax.set_ylim(bottom, top)
+    ax.set_ylim(0, top)
     ax.yaxis.set_major_locator(MaxNLocator(4))
     ax.grid(visible=False, axis="x")
     left = ax.get_position().x0 / ax.get_position().width
@@ -232,16 +235,23 @@ def _time_axis(ax: Any) -> None:
     ax.set_xticks(ticks, [f"{x:g}" for x in ticks[:-1]] + [f"{ticks[-1]:g} s"])
 
 
-def _any(*columns: Sequence[float | None]) -> bool:
-    return any(value is not None for column in columns for value in column)
+def _known(row: _Row) -> bool:
+    return bool(np.any(np.isfinite(row)))
 
 
-def _array(column: Sequence[float | None]) -> _Row:
-    return np.array([np.nan if value is None else value for value in column], dtype=np.float64)
+def _intervals(t_ms: Sequence[float], *columns: Sequence[float | None]) -> tuple[_Row, list[_Row]]:
+    """Times in seconds and columns with NaN for unknown; a long series as means of longer intervals."""
+    t = np.array(t_ms, dtype=np.float64) / 1e3
+    rows = [np.array(column or [None] * len(t), dtype=np.float64) for column in columns]
+    if len(t) <= _MOST_INTERVALS:
+        return t, rows
+    parts = np.array_split(np.arange(len(t)), _MOST_INTERVALS)
+    return t[[part[-1] for part in parts]], [np.array([_mean(row[part]) for part in parts]) for row in rows]
 
 
-def _seconds(t_ms: Sequence[float]) -> _Row:
-    return np.array(t_ms, dtype=np.float64) / 1e3
+def _mean(values: _Row) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def _thinned(t: _Row, value: _Row) -> tuple[_Row, _Row]:
@@ -254,10 +264,25 @@ def _thinned(t: _Row, value: _Row) -> tuple[_Row, _Row]:
     return t[kept], value[kept]
 
 
-def _runs(t: _Row, status: Sequence[str], wanted: str, end: float) -> Iterator[tuple[float, float]]:
+def _thinned_frames(frames: FrameSeries) -> tuple[_Row, _Row, NDArray[np.bool_], NDArray[np.int64]]:
+    """Time in s, size in kB, key and status (0 shown, 1 late, 2 frozen) of at most _MOST_POINTS pictures.
+
+    Of neighbours that fall together the largest size, any key frame and the worst status are kept.
+    """
+    t, size = np.array(frames.capture_us) / 1e6, np.array(frames.sent_bytes) / 1e3
+    key = np.array(frames.key, dtype=np.bool_)
+    status = np.array([_STATUS.index(s) for s in frames.status])
+    if len(t) <= _MOST_POINTS:
+        return t, size, key, status
+    starts = np.array([part[0] for part in np.array_split(np.arange(len(t)), _MOST_POINTS)])
+    return (t[starts], np.maximum.reduceat(size, starts), np.logical_or.reduceat(key, starts),
+            np.maximum.reduceat(status, starts))
+
+
+def _runs(t: _Row, status: NDArray[np.int64], wanted: int, end: float) -> Iterator[tuple[float, float]]:
     """Stretches (start, length) of pictures with one status, seconds."""
     start = None
-    for i, s in enumerate([*status, ""]):
+    for i, s in enumerate([*status.tolist(), None]):
         at = t[i] if i < len(t) else max(end, t[-1])
         if s == wanted and start is None:
             start = at

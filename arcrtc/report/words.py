@@ -68,9 +68,10 @@ def decibel(value: float | None, unit: str = "dB") -> str:
 
 def seconds(value: float) -> str:
     """A length of time in s or min."""
-    if value < 120:
+    if value < 119.5:
         return f"{number(value)}{_SPACE}s"
-    return f"{int(value // 60)}{_SPACE}min {value % 60:02.0f}{_SPACE}s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes}{_SPACE}min {rest:02d}{_SPACE}s"
 
 
 def times(n: int, one: str, many: str | None = None) -> str:
