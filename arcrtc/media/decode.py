@@ -101,16 +101,21 @@ def read_contents(path: Path, *, audio: bool, video: bool) -> Contents:
         if sound is None and picture is None:
             wanted = " and no ".join([*["audio"] * audio, *["video"] * video])
             raise MediaError(f"{path}: no {wanted} in it")
-        starts = [_us(s.start_time, s.time_base) for s in (sound, picture) if s is not None]
+        starts = [_us(sound.start_time, sound.time_base)] if sound else []
         width, height, rate = 0, 0, 0.0
         if picture is not None:
-            width, height = _displayed_size(path, container, picture)
+            first = _first_picture(path, container, picture)
+            turned = first.rotation % 180 == 90
+            width, height = (first.height, first.width) if turned else (first.width, first.height)
+            # Not stream.start_time: that is a guess where pictures may be reordered.
+            starts.append(_us(first.pts, first.time_base))
             rate = float(picture.average_rate or picture.guessed_rate or 25)
         return Contents(
             path=path, audio=sound.index if sound else -1, video=picture.index if picture else -1,
             sample_rate=sound.rate if sound else 0, channels=sound.channels if sound else 0,
             width=width, height=height, frame_rate=rate,
-            start_us=min(starts), duration_us=int(container.duration or 0))
+            start_us=max(0, min(starts)),  # before 0 lies only the priming of a codec
+            duration_us=int(container.duration or 0))
 
 
 def measure_loop_us(contents: Contents) -> int:
@@ -181,6 +186,8 @@ def read_sound(contents: Contents, *, sample_rate: int, channels: int, block_sam
                 if loop_us:  # nothing that would push the next pass back
                     room_us = offset_us + loop_us - max(at_us, clock.position_us)
                     samples = samples[:early + max(0, round(room_us * sample_rate / 1_000_000))]
+                if clock.position_us <= offset_us:  # where a pass begins, no part of a gap is let be
+                    yield from cut(clock.fill(at_us))
                 yield from cut(clock.fit(samples[early:], max(at_us, offset_us)))
         if loop_us:
             yield from cut(clock.fill(offset_us + loop_us))
@@ -231,12 +238,11 @@ def _arrays(frames: list[av.AudioFrame], channels: int) -> Iterator[tuple[NDArra
         yield frame.to_ndarray().reshape(-1, channels).astype(np.int16, copy=False), pts_us
 
 
-def _displayed_size(path: Path, container: InputContainer, stream: Any) -> tuple[int, int]:
-    frame = next(container.decode(stream), None)
+def _first_picture(path: Path, container: InputContainer, stream: Any) -> av.VideoFrame:
+    frame: av.VideoFrame | None = next(container.decode(stream), None)
     if frame is None:
         raise MediaError(f"{path}: no picture can be decoded")
-    turned = frame.rotation % 180 == 90
-    return (frame.height, frame.width) if turned else (frame.width, frame.height)
+    return frame
 
 
 def _to_picture(frame: av.VideoFrame, width: int, height: int, pts_us: int) -> MediaVideo:

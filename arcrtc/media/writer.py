@@ -25,7 +25,9 @@ _GAP_TOLERANCE_US: Final = 10_000  # below what lip-sync notices; blocks of play
 _MAX_JUMP_US: Final = 3_600 * 1_000_000  # a time further ahead is a mistake of the caller, not a gap
 # Passthrough: the file's head needs the first key frame. Sound waits for it, at most so long.
 _MAX_WAIT_US: Final = 30 * 1_000_000
-_CLUSTER_MS: Final = 1_000  # what a killed process loses of a .mkv, at most
+_MATROSKA: Final = {
+    "cluster_time_limit": "1000",       # ms: what a killed process loses, at most
+    "avoid_negative_ts": "disabled"}    # Opus begins before 0 by its delay, which Matroska has a field for
 
 _AUDIO_CODECS: Final = {"opus": "libopus", "flac": "flac", "pcm": "pcm_s16le"}
 _OPUS_RATES: Final = (8_000, 12_000, 16_000, 24_000, 48_000)
@@ -130,9 +132,8 @@ class MediaWriter:
         self._closed = False
         with self._faults("write"):
             self._path.open("wb").close()  # what forbids writing is found out now, not at the first frame
-            matroska = self._path.suffix in (".mkv", ".webm")
-            options = {"cluster_time_limit": str(_CLUSTER_MS)} if matroska else {}
-            self._container = av.open(str(self._path), mode="w", container_options=options)
+            options = _MATROSKA if self._path.suffix in (".mkv", ".webm") else {}
+            self._container = av.open(str(self._path), mode="w", container_options=dict(options))
             try:
                 self._add_streams()
             except BaseException:
@@ -200,6 +201,7 @@ class MediaWriter:
         packet.stream = self._picture_stream
         packet.pts = packet.dts = pts
         packet.time_base = _VIDEO_BASE
+        packet.duration = round(90_000 / self._video.frame_rate)  # of use for the last one only
         packet.is_keyframe = is_keyframe
         with self._faults("write"):
             self._container.mux(packet)

@@ -10,6 +10,7 @@ import sys
 import threading
 import wave
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -133,6 +134,28 @@ def test_source_scales_and_keeps_the_shape(clip: Path) -> None:
     assert {(f.width, f.height, f.planes.shape) for f in frames} == {(32, 24, (36, 32))}
     assert frames[3].planes[20, 20] == pytest.approx(69, abs=4)
     assert frames[3].planes[4, 4] == pytest.approx(20, abs=4)
+
+
+def test_source_keeps_a_sound_that_begins_late_in_its_place(tmp_path: Path) -> None:
+    """30 ms are less than what counts as a gap within the sound, but they are lip-sync."""
+    path = tmp_path / "late.mkv"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("pcm_s16le", rate=RATE, layout="mono")
+        track = out.add_stream("libx264", rate=25)
+        track.width, track.height, track.pix_fmt = 64, 48, "yuv420p"
+        for i, pts_ms in enumerate((30, 1030)):
+            frame = av.AudioFrame.from_ndarray(chirp(2.0)[i * RATE:(i + 1) * RATE].T.copy(), layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = RATE, pts_ms * 48, Fraction(1, RATE)
+            out.mux(stream.encode(frame))
+        still = av.VideoFrame.from_ndarray(picture(0).planes, format="yuv420p")
+        still.pts = 0
+        out.mux(track.encode(still))
+        out.mux(track.encode(None))
+    frames = list(open_media(path))
+    assert [f.pts_us for f in frames if isinstance(f, MediaVideo)] == [0]
+    samples = np.concatenate([f.samples for f in frames if isinstance(f, MediaAudio)])
+    assert not samples[:1440].any()
+    assert np.array_equal(samples[1440:1440 + 2 * RATE], chirp(2.0))
 
 
 def test_source_loop_has_no_seam(clip: Path) -> None:
@@ -310,7 +333,7 @@ def test_source_takes_cover_art_for_no_video(tmp_path: Path) -> None:
         stream = out.add_stream_from_template(song.streams.audio[0])
         cover = out.add_stream("png", rate=1)
         cover.width, cover.height, cover.pix_fmt = 64, 48, "rgb24"
-        cover.disposition = av.stream.Disposition.attached_pic
+        cover.disposition = av.stream.Disposition.attached_pic.value
         still = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), dtype=np.uint8), format="rgb24")
         out.mux(cover.encode(still) + cover.encode(None))
         for packet in song.demux():
