@@ -1,0 +1,244 @@
+/**
+ * @file video/dec_ffmpeg.c  Video decoding behind libavcodec
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include <libavcodec/avcodec.h>
+
+#include "base/mem.h"
+#include "video/avlog.h"
+#include "video/decoder.h"
+
+enum { MAX_THREADS = 16, NAL_SLICE = 1 };
+
+struct arc_vdec {
+    AVCodecContext *ctx;
+    AVPacket       *packet;
+    AVFrame        *frame;
+    bool            started; /* a picture has come out since new or flush */
+};
+
+static int open_codec(struct arc_vdec *d, int32_t threads)
+{
+    const AVCodec *codec = avcodec_find_decoder(AV_CODEC_ID_H264);
+
+    if (!codec)
+        return AVERROR_DECODER_NOT_FOUND;
+    d->ctx = avcodec_alloc_context3(codec);
+    d->packet = av_packet_alloc();
+    d->frame = av_frame_alloc();
+    if (!d->ctx || !d->packet || !d->frame)
+        return AVERROR(ENOMEM);
+
+    d->ctx->thread_count = threads;
+    d->ctx->thread_type = FF_THREAD_SLICE; /* frame threads would delay */
+    d->ctx->flags |= AV_CODEC_FLAG_LOW_DELAY;
+    /* Forged headers must not ask for gigabytes. */
+    d->ctx->max_pixels = (int64_t)ARC_VFRAME_MAX_PX * ARC_VFRAME_MAX_PX / 4;
+    d->ctx->log_level_offset = 1000;
+    return avcodec_open2(d->ctx, codec, NULL);
+}
+
+static enum arc_status start(struct arc_vdec *d, int32_t codec, int32_t threads,
+                             char *why, size_t cap)
+{
+    struct arc_avlog log;
+    int ret;
+
+    if (codec != ARC_VIDEO_H264) {
+        snprintf(why, cap, "no decoder of this codec in this version");
+        return ARC_ERR_UNSUPPORTED;
+    }
+    arc_avlog_begin(&log);
+    ret = open_codec(d, threads);
+    arc_avlog_end();
+    if (ret >= 0)
+        return ARC_OK;
+    arc_avlog_explain(&log, "h264", ret, why, cap);
+    return ret == AVERROR(ENOMEM) ? ARC_ERR_NOMEM : ARC_ERR_UNSUPPORTED;
+}
+
+enum arc_status arc_vdec_new(int32_t codec, int32_t threads,
+                             struct arc_vdec **out, char *why, int32_t why_cap)
+{
+    char nobody[1];
+    struct arc_vdec *d;
+    enum arc_status status;
+
+    if (!why || why_cap < 1) {
+        why = nobody;
+        why_cap = sizeof(nobody);
+    }
+    why[0] = '\0';
+    if (!out || codec < ARC_VIDEO_H264 || codec > ARC_VIDEO_AV1 ||
+        threads < 0 || threads > MAX_THREADS)
+        return ARC_ERR_ARG;
+
+    d = arc_mem_zalloc(1, sizeof(*d));
+    if (!d)
+        return ARC_ERR_NOMEM;
+    status = start(d, codec, threads, why, (size_t)why_cap);
+    if (status != ARC_OK) {
+        arc_vdec_free(d);
+        return status;
+    }
+    *out = d;
+    return ARC_OK;
+}
+
+void arc_vdec_free(struct arc_vdec *d)
+{
+    if (!d)
+        return;
+    av_frame_free(&d->frame);
+    av_packet_free(&d->packet);
+    avcodec_free_context(&d->ctx);
+    arc_mem_free(d);
+}
+
+void arc_vdec_flush(struct arc_vdec *d)
+{
+    avcodec_flush_buffers(d->ctx);
+    d->started = false;
+}
+
+/* Whether there is a slice in it that is not of an IDR picture: such a stream
+ * has no beginning that we could decode from. */
+static bool has_delta_slice(const uint8_t *data, int32_t len)
+{
+    for (int32_t i = 0; i + 3 < len; i++)
+        if (data[i] == 0 && data[i + 1] == 0 && data[i + 2] == 1 &&
+            (data[i + 3] & 0x1f) == NAL_SLICE)
+            return true;
+    return false;
+}
+
+static void free_frame(void *opaque)
+{
+    AVFrame *frame = opaque;
+
+    av_frame_free(&frame);
+}
+
+static int32_t matrix_of(const AVFrame *frame)
+{
+    switch (frame->colorspace) {
+    case AVCOL_SPC_BT709:
+        return ARC_MATRIX_BT709;
+    case AVCOL_SPC_SMPTE170M:
+    case AVCOL_SPC_BT470BG:
+    case AVCOL_SPC_FCC:
+        return ARC_MATRIX_BT601;
+    default:
+        return arc_vframe_guess_matrix(frame->width, frame->height);
+    }
+}
+
+/* Takes what is in d->frame along, or frees it. */
+static enum arc_status hand_out(struct arc_vdec *d, struct arc_vframe **out)
+{
+    AVFrame *held = av_frame_alloc();
+    struct arc_vframe f = {.format = ARC_PIX_I420};
+    enum arc_status status;
+
+    if (!held)
+        return ARC_ERR_NOMEM;
+    av_frame_move_ref(held, d->frame);
+    if (held->format != AV_PIX_FMT_YUV420P &&
+        held->format != AV_PIX_FMT_YUVJ420P) {
+        av_frame_free(&held);
+        return ARC_ERR_UNSUPPORTED;
+    }
+    f.width = held->width;
+    f.height = held->height;
+    f.ts = held->pts;
+    f.matrix = matrix_of(held);
+    f.full_range = held->color_range == AVCOL_RANGE_JPEG ||
+                   held->format == AV_PIX_FMT_YUVJ420P;
+    f.damaged = (held->flags & AV_FRAME_FLAG_CORRUPT) ||
+                held->decode_error_flags;
+    for (int i = 0; i < 3; i++) {
+        f.data[i] = held->data[i];
+        f.stride[i] = held->linesize[i];
+    }
+    status = arc_vframe_wrap(&f, free_frame, held, out);
+    if (status != ARC_OK)
+        av_frame_free(&held);
+    return status;
+}
+
+/* The newest picture that is ready. There is more than one only when the
+ * decoder learns in mid-stream that it has waited in vain. */
+static int receive(struct arc_vdec *d)
+{
+    int ret = avcodec_receive_frame(d->ctx, d->frame);
+
+    while (ret >= 0) {
+        AVFrame *next = av_frame_alloc();
+
+        if (!next)
+            return ret;
+        if (avcodec_receive_frame(d->ctx, next) < 0) {
+            av_frame_free(&next);
+            return ret;
+        }
+        av_frame_unref(d->frame);
+        av_frame_move_ref(d->frame, next);
+        av_frame_free(&next);
+    }
+    return ret;
+}
+
+static enum arc_status status_of(int ret)
+{
+    return ret == AVERROR(ENOMEM)      ? ARC_ERR_NOMEM
+           : ret == AVERROR_PATCHWELCOME ? ARC_ERR_UNSUPPORTED
+                                         : ARC_ERR_CODEC;
+}
+
+static enum arc_status run(struct arc_vdec *d, const uint8_t *data, int32_t len,
+                           int64_t ts, struct arc_vframe **out)
+{
+    enum arc_status status;
+    int ret;
+
+    if (!data || len < 1 || len > ARC_VDEC_MAX_BYTES || !out)
+        return ARC_ERR_ARG;
+    ret = av_new_packet(d->packet, len); /* with the padding it reads into */
+    if (ret < 0)
+        return ARC_ERR_NOMEM;
+    memcpy(d->packet->data, data, (size_t)len);
+    d->packet->pts = ts;
+
+    ret = avcodec_send_packet(d->ctx, d->packet);
+    av_packet_unref(d->packet);
+    if (ret < 0)
+        return status_of(ret);
+    ret = receive(d);
+    if (ret == AVERROR(EAGAIN))
+        return !d->started && has_delta_slice(data, len) ? ARC_ERR_CODEC
+                                                         : ARC_AGAIN;
+    if (ret < 0)
+        return status_of(ret);
+    status = hand_out(d, out);
+    if (status == ARC_OK)
+        d->started = true;
+    return status;
+}
+
+enum arc_status arc_vdec_decode(struct arc_vdec *d, const uint8_t *data,
+                                int32_t len, int64_t ts,
+                                struct arc_vframe **out)
+{
+    d->ctx->flags2 &= ~AV_CODEC_FLAG2_CHUNKS;
+    return run(d, data, len, ts, out);
+}
+
+enum arc_status arc_vdec_decode_part(struct arc_vdec *d, const uint8_t *data,
+                                     int32_t len, int64_t ts,
+                                     struct arc_vframe **out)
+{
+    d->ctx->flags2 |= AV_CODEC_FLAG2_CHUNKS;
+    return run(d, data, len, ts, out);
+}
