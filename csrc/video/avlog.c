@@ -34,14 +34,16 @@ static void on_line(void *context, int level, const char *format, va_list args)
         av_log_default_callback(context, level, format, args);
         return;
     }
-    if (level > AV_LOG_ERROR)
+    if (level > AV_LOG_VERBOSE)
         return;
     vsnprintf(line, sizeof(line), format, args);
     len = strlen(line);
     while (len && (line[len - 1] == '\n' || line[len - 1] == '.'))
         line[--len] = '\0';
-    if (len)
+    if (len && level <= AV_LOG_ERROR)
         append(current, line);
+    else if (len)
+        memcpy(current->hint, line, len + 1);
 }
 
 void arc_avlog_begin(struct arc_avlog *log)
@@ -50,6 +52,7 @@ void arc_avlog_begin(struct arc_avlog *log)
         av_log_set_callback(on_line);
     log->len = 0;
     log->text[0] = '\0';
+    log->hint[0] = '\0';
     current = log;
 }
 
@@ -65,7 +68,11 @@ void arc_avlog_explain(const struct arc_avlog *log, const char *name,
 
     if (!cap)
         return;
-    if (!log->len)
-        av_strerror(av_error, text, sizeof(text));
-    snprintf(why, cap, "%s: %s", name, log->len ? log->text : text);
+    if (log->len) {
+        snprintf(why, cap, "%s: %s", name, log->text);
+        return;
+    }
+    av_strerror(av_error, text, sizeof(text));
+    snprintf(why, cap, "%s: %s%s%s", name, text, log->hint[0] ? "; " : "",
+             log->hint);
 }

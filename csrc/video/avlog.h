@@ -18,9 +18,14 @@
 
 #define ARC_AVLOG_TEXT_BYTES 240
 
+/* log_level_offset of a context that is to say nothing on any thread: above
+ * every level, and below 256, where FFmpeg keeps the colour of a line. */
+#define ARC_AVLOG_MUTE 150
+
 struct arc_avlog {
-    char   text[ARC_AVLOG_TEXT_BYTES]; /* error lines, joined by "; " */
+    char   text[ARC_AVLOG_TEXT_BYTES]; /* error lines, joined by "; "        */
     size_t len;
+    char   hint[ARC_AVLOG_TEXT_BYTES]; /* the last line below error          */
 };
 
 /** Catch this thread's lines in `log` until arc_avlog_end(). */
@@ -28,8 +33,8 @@ void arc_avlog_begin(struct arc_avlog *log);
 void arc_avlog_end(void);
 
 /**
- * Write "name: reason" into `why`: the lines that were caught, or, when FFmpeg
- * said nothing, the text of its error number. Cut to `cap`; `cap` 0: nothing.
+ * Write "name: reason" into `why`: the lines that were caught, or, when there
+ * was no error among them, the text of FFmpeg's error number and the last line. Cut to `cap`; `cap` 0: nothing.
  */
 void arc_avlog_explain(const struct arc_avlog *log, const char *name,
                        int av_error, char *why, size_t cap);

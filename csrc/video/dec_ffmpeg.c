@@ -7,6 +7,7 @@
 #include <libavcodec/avcodec.h>
 
 #include "base/mem.h"
+#include "video/annexb.h"
 #include "video/avlog.h"
 #include "video/decoder.h"
 
@@ -36,7 +37,7 @@ static int open_codec(struct arc_vdec *d, int32_t threads)
     d->ctx->flags |= AV_CODEC_FLAG_LOW_DELAY;
     /* Forged headers must not ask for gigabytes. */
     d->ctx->max_pixels = (int64_t)ARC_VFRAME_MAX_PX * ARC_VFRAME_MAX_PX / 4;
-    d->ctx->log_level_offset = 1000;
+    d->ctx->log_level_offset = ARC_AVLOG_MUTE;
     return avcodec_open2(d->ctx, codec, NULL);
 }
 
@@ -107,9 +108,9 @@ void arc_vdec_flush(struct arc_vdec *d)
  * has no beginning that we could decode from. */
 static bool has_delta_slice(const uint8_t *data, int32_t len)
 {
-    for (int32_t i = 0; i + 3 < len; i++)
-        if (data[i] == 0 && data[i + 1] == 0 && data[i + 2] == 1 &&
-            (data[i + 3] & 0x1f) == NAL_SLICE)
+    for (int32_t i = arc_annexb_next(data, len, 0); i < len;
+         i = arc_annexb_next(data, len, i))
+        if ((data[i] & 0x1f) == NAL_SLICE)
             return true;
     return false;
 }
@@ -156,8 +157,10 @@ static enum arc_status hand_out(struct arc_vdec *d, struct arc_vframe **out)
     f.matrix = matrix_of(held);
     f.full_range = held->color_range == AVCOL_RANGE_JPEG ||
                    held->format == AV_PIX_FMT_YUVJ420P;
+    /* Of slices that come one by one FFmpeg believes the others missing. */
     f.damaged = (held->flags & AV_FRAME_FLAG_CORRUPT) ||
-                held->decode_error_flags;
+                (!(d->ctx->flags2 & AV_CODEC_FLAG2_CHUNKS) &&
+                 held->decode_error_flags);
     for (int i = 0; i < 3; i++) {
         f.data[i] = held->data[i];
         f.stride[i] = held->linesize[i];

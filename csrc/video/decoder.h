@@ -58,7 +58,8 @@ enum arc_status arc_vdec_decode(struct arc_vdec *d, const uint8_t *data,
 
 /**
  * The same for a part of one: whole NAL units. The picture comes out with the
- * part that holds its last macroblocks. For callers who know no frame bounds.
+ * part that holds its last macroblocks; `damaged` does not tell of concealment
+ * here. For callers who know no frame bounds.
  */
 enum arc_status arc_vdec_decode_part(struct arc_vdec *d, const uint8_t *data,
                                      int32_t len, int64_t ts,

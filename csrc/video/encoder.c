@@ -69,8 +69,8 @@ static int32_t default_threads(const struct arc_venc_config *c)
 /* Luma samples a second that one core does at each speed: libx264 at 1.5 Mb/s,
  * 720p, on a 2-core x86-64 server (bench/bench_video.py). */
 static const int64_t px_per_core_s[ARC_VENC_MAX_SPEED + 1] = {
-    5000000,  12000000, 25000000,  30000000, 35000000,
-    60000000, 60000000, 110000000, 160000000,
+    5000000,  15000000, 30000000,  35000000,
+    45000000, 75000000, 115000000, 165000000,
 };
 
 /* The best picture that leaves three quarters of the cores it runs on to the

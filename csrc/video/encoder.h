@@ -5,7 +5,7 @@
  * Key frames come when they are asked for, every keyframe_interval_frames if
  * that is set, and when the encoder had to be opened anew (see below); never
  * because of a scene change. Rate control is constant bit rate with a buffer of
- * half a second. H.264 is High profile (8 bits, 4:2:0), SPS and PPS in band
+ * 0.3 s. H.264 is High profile (8 bits, 4:2:0), SPS and PPS in band
  * before each IDR; range and matrix of the frames are written into the VUI.
  *
  * Frames of another size or format are converted. H.264 at 4:2:0 codes even
@@ -31,7 +31,7 @@
 
 /* ARC_CDEF_BEGIN */
 #define ARC_VENC_NAME_BYTES  32
-#define ARC_VENC_MAX_SPEED   8
+#define ARC_VENC_MAX_SPEED   7
 #define ARC_VENC_MIN_BPS     10000
 #define ARC_VENC_MAX_BPS     1000000000
 #define ARC_VENC_MAX_FPS     1000
@@ -55,7 +55,7 @@ struct arc_venc_config {
     int32_t bitrate_bps;    /* ARC_VENC_MIN_BPS..ARC_VENC_MAX_BPS             */
     int32_t keyframe_interval_frames; /* 0: only on request                   */
     int32_t threads;        /* slices in parallel, 1..16; 0: by size, cores   */
-    int32_t speed;          /* 0 best picture .. 8 quickest; -1: by size,
+    int32_t speed;          /* 0 best picture .. 7 quickest; -1: by size,
                                frame rate and cores; hardware ignores it      */
 };
 
@@ -118,7 +118,7 @@ enum arc_status arc_venc_set_bitrate(struct arc_venc *e, int32_t bitrate_bps);
 enum arc_status arc_venc_set_frame_rate(struct arc_venc *e, int32_t num,
                                         int32_t den);
 
-/** The speed in use, 0..8. */
+/** The speed in use, 0..7. */
 int32_t arc_venc_speed(const struct arc_venc *e);
 /* ARC_CDEF_END */
 
