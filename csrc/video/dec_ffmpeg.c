@@ -11,7 +11,7 @@
 #include "video/avlog.h"
 #include "video/decoder.h"
 
-enum { MAX_THREADS = 16, NAL_SLICE = 1 };
+enum { MAX_THREADS = 16, NAL_SLICE = 1, NAL_IDR = 5 };
 
 struct arc_vdec {
     AVCodecContext *ctx;
@@ -104,15 +104,27 @@ void arc_vdec_flush(struct arc_vdec *d)
     d->started = false;
 }
 
-/* Whether there is a slice in it that is not of an IDR picture: such a stream
- * has no beginning that we could decode from. */
-static bool has_delta_slice(const uint8_t *data, int32_t len)
+static bool has_nal(const uint8_t *data, int32_t len, int type)
 {
     for (int32_t i = arc_annexb_next(data, len, 0); i < len;
          i = arc_annexb_next(data, len, i))
-        if ((data[i] & 0x1f) == NAL_SLICE)
+        if ((data[i] & 0x1f) == type)
             return true;
     return false;
+}
+
+/* What it means that no picture came out. A decoder that never began shows
+ * nothing for slices that refer to others; a whole picture of a stream without
+ * reordering that shows nothing was too damaged to be one. */
+static enum arc_status why_nothing(const struct arc_vdec *d,
+                                   const uint8_t *data, int32_t len)
+{
+    bool part = (d->ctx->flags2 & AV_CODEC_FLAG2_CHUNKS) != 0;
+
+    if (has_nal(data, len, NAL_SLICE))
+        return d->started && (part || d->ctx->has_b_frames) ? ARC_AGAIN
+                                                            : ARC_ERR_CODEC;
+    return has_nal(data, len, NAL_IDR) && !part ? ARC_ERR_CODEC : ARC_AGAIN;
 }
 
 static void free_frame(void *opaque)
@@ -220,8 +232,7 @@ static enum arc_status run(struct arc_vdec *d, const uint8_t *data, int32_t len,
         return status_of(ret);
     ret = receive(d);
     if (ret == AVERROR(EAGAIN))
-        return !d->started && has_delta_slice(data, len) ? ARC_ERR_CODEC
-                                                         : ARC_AGAIN;
+        return why_nothing(d, data, len);
     if (ret < 0)
         return status_of(ret);
     status = hand_out(d, out);
@@ -234,6 +245,10 @@ enum arc_status arc_vdec_decode(struct arc_vdec *d, const uint8_t *data,
                                 int32_t len, int64_t ts,
                                 struct arc_vframe **out)
 {
+    /* Parameter sets that come alone are no picture, and no fault either. */
+    if (data && len > 0 && !has_nal(data, len, NAL_SLICE) &&
+        !has_nal(data, len, NAL_IDR))
+        return arc_vdec_decode_part(d, data, len, ts, out);
     d->ctx->flags2 &= ~AV_CODEC_FLAG2_CHUNKS;
     return run(d, data, len, ts, out);
 }
