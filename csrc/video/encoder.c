@@ -66,24 +66,27 @@ static int32_t default_threads(const struct arc_venc_config *c)
                                 MAX_THREADS);
 }
 
-/* Luma samples a second that one core does at each speed: libx264 at 1.5 Mb/s,
+/* Luma samples a second that one core does at each speed but the last: libx264 at 1.5 Mb/s,
  * 720p, on a 2-core x86-64 server (bench/bench_video.py). */
-static const int64_t px_per_core_s[ARC_VENC_MAX_SPEED + 1] = {
-    5000000,  15000000, 30000000,  35000000,
-    45000000, 75000000, 115000000, 165000000,
+static const int64_t px_per_core_s[ARC_VENC_MAX_SPEED] = {
+    5000000,  15000000, 30000000, 35000000, 45000000, 75000000, 115000000,
 };
 
 /* The best picture that leaves three quarters of the cores it runs on to the
- * rest of the call, and to the other calls. */
+ * rest of the call, and to the other calls. The last step costs 3 dB: it is only
+ * for streams that would else keep those cores busy for more than three
+ * quarters. */
 static int32_t default_speed(const struct arc_venc_config *c)
 {
     int64_t px_s = (int64_t)c->width * c->height * c->frame_rate_num /
                    c->frame_rate_den;
     int32_t speed = 0;
 
-    while (speed < ARC_VENC_MAX_SPEED &&
+    while (speed < ARC_VENC_MAX_SPEED - 1 &&
            px_s * 4 > px_per_core_s[speed] * c->threads)
         speed++;
+    if (px_s * 4 > px_per_core_s[speed] * c->threads * 3)
+        speed = ARC_VENC_MAX_SPEED;
     return speed;
 }
 

@@ -90,7 +90,7 @@ def test_pipeline_goes_on_to_the_next_when_an_encoder_refuses_the_size(
         monkeypatch: pytest.MonkeyPatch) -> None:
     """A device that passes the probe and cannot do the stream: "auto" must not fail for it."""
     monkeypatch.delenv("ARCRTC_VIDEO_ENCODER", raising=False)
-    only(monkeypatch, **{name: "no" for name in HARDWARE - {"h264_amf"}})
+    only(monkeypatch, **dict.fromkeys(HARDWARE - {"h264_amf"}, "no"))
     pipeline = VideoPipeline(VideoConfig(resolution=(64, 48), bitrate=100_000))
     assert pipeline.encoder == "h264_amf"
     encoded = pipeline.encode(clip(64, 48, 1)[0])
