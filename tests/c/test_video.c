@@ -97,7 +97,7 @@ static void test_planes_are_writable_to_their_padded_end(void)
 }
 
 /* Two threads fail to open an encoder at the same time; each must read its own
- * reason. The names differ, so a mix-up shows. */
+ * reason. The names differ, so a mix-up shows. Returns its name if all is well. */
 static void *open_in_vain(void *arg)
 {
     struct arc_venc_config cfg = {
@@ -117,22 +117,25 @@ static void *open_in_vain(void *arg)
             arc_venc_free(e); /* a machine that has the device */
             continue;
         }
-        CHECK(status == ARC_ERR_UNSUPPORTED);
-        CHECK(strncmp(why, name, strlen(name)) == 0);
-        CHECK(strlen(why) > strlen(name) + 2);
+        if (status != ARC_ERR_UNSUPPORTED ||
+            strncmp(why, name, strlen(name)) != 0 ||
+            strlen(why) <= strlen(name) + 2)
+            return NULL;
     }
-    return NULL;
+    return arg;
 }
 
 static void test_reasons_do_not_mix_between_threads(void)
 {
     static char nvenc[] = "h264_nvenc", v4l2[] = "h264_v4l2m2m";
     pthread_t a, b;
+    void *first, *second;
 
     CHECK(!pthread_create(&a, NULL, open_in_vain, nvenc));
     CHECK(!pthread_create(&b, NULL, open_in_vain, v4l2));
-    pthread_join(a, NULL);
-    pthread_join(b, NULL);
+    pthread_join(a, &first);
+    pthread_join(b, &second);
+    CHECK(first == nvenc && second == v4l2);
 }
 
 static void test_annexb_drops_user_data_only(void)
