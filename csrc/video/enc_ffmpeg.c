@@ -289,6 +289,11 @@ void arc_encff_free(struct arc_encff *e)
     arc_mem_free(e);
 }
 
+int32_t arc_encff_format(const struct arc_encff *e)
+{
+    return e->driver->format == AV_PIX_FMT_NV12 ? ARC_PIX_NV12 : ARC_PIX_I420;
+}
+
 static void drop_reference(void *opaque, uint8_t *data)
 {
     (void)data;

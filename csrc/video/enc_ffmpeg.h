@@ -2,13 +2,15 @@
  * @file video/enc_ffmpeg.h  H.264 encoders behind libavcodec
  *
  * Used by encoder.c only, which checks the configuration and brings each frame
- * to the coded size and to I420.
+ * to the coded size and to the format that the library reads.
  *
  * Owner:   arc_encff_new() to arc_encff_free().
  * Threads: one caller at a time.
  */
 #ifndef ARC_VIDEO_ENC_FFMPEG_H
 #define ARC_VIDEO_ENC_FFMPEG_H
+
+#include <stddef.h>
 
 #include "video/encoder.h"
 
@@ -32,7 +34,10 @@ enum arc_status arc_encff_new(const struct arc_venc_config *cfg,
                               struct arc_encff **out, char *why, size_t cap);
 void            arc_encff_free(struct arc_encff *e);
 
-/** As arc_venc_encode(); `frame` is I420 of the coded size. */
+/** What it reads: ARC_PIX_I420 or ARC_PIX_NV12. */
+int32_t arc_encff_format(const struct arc_encff *e);
+
+/** As arc_venc_encode(); `frame` is of the coded size and of that format. */
 enum arc_status arc_encff_encode(struct arc_encff *e,
                                  const struct arc_vframe *frame, bool force_key,
                                  struct arc_encoded *out);

@@ -1,6 +1,7 @@
 /**
  * @file video/encoder.c  One interface to every video encoder
  */
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,7 +18,8 @@ struct arc_venc {
     const struct arc_venc_info *info;
     struct arc_encff  *lib;
     struct arc_scaler *scaler;
-    struct arc_vframe *stage;   /* coded size, I420; NULL: not needed so far  */
+    struct arc_vframe *stage;   /* coded size, the library's format; NULL: not
+                                   needed so far                              */
     bool    full_range;         /* what the stream says now                   */
     int32_t matrix;
     int32_t rate_num, rate_den; /* frames per second that come now            */
@@ -208,10 +210,11 @@ static enum arc_status fit(struct arc_venc *e, const struct arc_vframe *frame,
                            const struct arc_vframe **out)
 {
     const int32_t width = e->cfg.width, height = e->cfg.height;
+    const int32_t format = arc_encff_format(e->lib);
     struct arc_vframe picture;
     enum arc_status status;
 
-    if (frame->format == ARC_PIX_I420 && frame->width == width &&
+    if (frame->format == format && frame->width == width &&
         frame->height == height && !(width & 1) && !(height & 1)) {
         *out = frame;
         return ARC_OK;
@@ -222,7 +225,7 @@ static enum arc_status fit(struct arc_venc *e, const struct arc_vframe *frame,
         e->stage = NULL;
     }
     if (!e->stage) {
-        status = arc_vframe_new(ARC_PIX_I420, width + (width & 1),
+        status = arc_vframe_new(format, width + (width & 1),
                                 height + (height & 1), &e->stage);
         if (status != ARC_OK)
             return status;
