@@ -1,0 +1,23 @@
+"""Video: frames, encoders, decoders, payload format, and measures of quality."""
+from __future__ import annotations
+
+from arcrtc.video.config import VideoCodec, VideoConfig, VideoResolution
+from arcrtc.video.encoders import EncoderInfo, choose, list_encoders, probe
+from arcrtc.video.frame import VideoFrame
+from arcrtc.video.pipeline import EncodedFrame, VideoPipeline
+from arcrtc.video.quality import psnr, ssim
+
+__all__ = [
+    "EncodedFrame",
+    "EncoderInfo",
+    "VideoCodec",
+    "VideoConfig",
+    "VideoFrame",
+    "VideoPipeline",
+    "VideoResolution",
+    "choose",
+    "list_encoders",
+    "probe",
+    "psnr",
+    "ssim",
+]

@@ -1,0 +1,119 @@
+"""What a video stream is to be: codec, size, rate. Checked once, then frozen."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from arcrtc.errors import ConfigError
+
+MIN_BITRATE_BPS: Final = 10_000
+MAX_BITRATE_BPS: Final = 1_000_000_000
+MIN_SIDE_PX: Final = 16
+MAX_SIDE_PX: Final = 16_384
+
+
+class VideoCodec(Enum):
+    """Codecs by their names in SDP. What can be encoded here: :func:`arcrtc.video.list_encoders`."""
+
+    H264 = "h264"
+    VP8 = "vp8"
+    VP9 = "vp9"
+    AV1 = "av1"
+
+
+class VideoResolution(Enum):
+    """Usual 16:9 picture sizes; the value is (width, height) in pixels."""
+
+    P360 = (640, 360)
+    P480 = (854, 480)
+    P720 = (1280, 720)
+    P1080 = (1920, 1080)
+    P1440 = (2560, 1440)
+    P2160 = (3840, 2160)
+    P4320 = (7680, 4320)
+
+    @property
+    def width(self) -> int:
+        """Columns, pixels."""
+        return int(self.value[0])
+
+    @property
+    def height(self) -> int:
+        """Rows, pixels."""
+        return int(self.value[1])
+
+
+def check_range(name: str, value: int, low: int, high: int) -> None:
+    """Raise ConfigError unless ``value`` is an int in low..high."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ConfigError(f"{name}={value!r} must be an integer in {low}..{high}")
+
+
+def size_of(resolution: VideoResolution | tuple[int, int]) -> tuple[int, int]:
+    """(width, height) in pixels of a resolution.
+
+    :raises ConfigError: neither a VideoResolution nor two integers in 16..16384.
+    """
+    if isinstance(resolution, VideoResolution):
+        return resolution.width, resolution.height
+    if not isinstance(resolution, tuple) or len(resolution) != 2:
+        raise ConfigError(
+            f"resolution={resolution!r} must be a VideoResolution or a tuple (width, height)")
+    check_range("resolution width", resolution[0], MIN_SIDE_PX, MAX_SIDE_PX)
+    check_range("resolution height", resolution[1], MIN_SIDE_PX, MAX_SIDE_PX)
+    return resolution
+
+
+@dataclass(frozen=True, slots=True)
+class VideoConfig:
+    """Configuration of a :class:`arcrtc.video.VideoPipeline`.
+
+    :ivar codec: what is sent and received.
+    :ivar bitrate: bits per second, 10_000..1_000_000_000.
+    :ivar resolution: coded size; frames of another size are scaled. A VideoResolution, or
+        (width, height) with 16..16384 pixels each.
+    :ivar frame_rate: frames per second that the rate control plans with, 1..1000.
+    :ivar keyframe_interval: frames from key frame to key frame, 0..1_000_000; 0: only on request.
+    :ivar adaptive_bitrate: whether a controller may change bit rate and resolution of this stream.
+    :ivar encoder: "auto" (proved hardware first, then libx264; the environment variable
+        ARCRTC_VIDEO_ENCODER stands in for it), "software", "nvenc", "vaapi", "qsv", "v4l2m2m",
+        "amf", "videotoolbox", or a library's name such as "libx264".
+    :ivar threads: slices encoded in parallel, 1..16; 0: by size and cores.
+    :ivar speed: 0 (best picture) .. 7 (quickest); None: by size, frame rate and cores.
+
+    :raises ConfigError: a value is outside its range.
+    """
+
+    codec: VideoCodec = VideoCodec.H264
+    bitrate: int = 2_000_000
+    resolution: VideoResolution | tuple[int, int] = VideoResolution.P1080
+    frame_rate: int = 30
+    keyframe_interval: int = 30
+    adaptive_bitrate: bool = True
+    encoder: str = "auto"
+    threads: int = 0
+    speed: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.codec, VideoCodec):
+            raise ConfigError(f"codec={self.codec!r} must be one of {', '.join(map(str, VideoCodec))}")
+        check_range("bitrate", self.bitrate, MIN_BITRATE_BPS, MAX_BITRATE_BPS)
+        size_of(self.resolution)
+        check_range("frame_rate", self.frame_rate, 1, 1000)
+        check_range("keyframe_interval", self.keyframe_interval, 0, 1_000_000)
+        if not isinstance(self.encoder, str) or not self.encoder:
+            raise ConfigError(f"encoder={self.encoder!r} must be a name such as 'auto' or 'libx264'")
+        check_range("threads", self.threads, 0, 16)
+        if self.speed is not None:
+            check_range("speed", self.speed, 0, 7)
+
+    @property
+    def width(self) -> int:
+        """Columns, pixels."""
+        return size_of(self.resolution)[0]
+
+    @property
+    def height(self) -> int:
+        """Rows, pixels."""
+        return size_of(self.resolution)[1]

@@ -1,0 +1,378 @@
+"""One video stream: frames to packets and back (C modules ``video/encoder``, ``video/decoder``)."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from arcrtc._native import check, error_for, ffi, lib, read_view
+from arcrtc.errors import ArgumentError, PacketTooLargeError, UnsupportedError
+from arcrtc.video.config import (
+    MAX_BITRATE_BPS,
+    MIN_BITRATE_BPS,
+    VideoCodec,
+    VideoConfig,
+    VideoResolution,
+    check_range,
+    size_of,
+)
+from arcrtc.video.encoders import CODECS, choose, open_encoder
+from arcrtc.video.frame import VideoFrame
+
+if TYPE_CHECKING:
+    from arcrtc.rtp import RtpPacket
+
+_WHY_BYTES: Final = 320
+_RTP_HEADER_BYTES: Final = 12
+_MIN_MTU: Final = 64
+_MAX_MTU: Final = 65_507  # of one UDP datagram over IPv4
+# An access unit that is larger is dropped: forty times a 1080p key frame at 8 Mb/s.
+_MAX_UNIT_BYTES: Final = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedFrame:
+    """What the encoder made of one frame.
+
+    :ivar data: H.264: an access unit, Annex B, with SPS and PPS before each key frame; b"" when the
+        encoder dropped the frame.
+    :ivar is_keyframe: decoding can begin here.
+    :ivar timestamp: of the frame, as the caller set it.
+    :ivar encoder: the library's name of the encoder.
+    :ivar temporal_id: temporal layer; 0: the base, the only one so far.
+    :ivar spatial_id: spatial layer; 0: the base, the only one so far.
+    """
+
+    data: bytes
+    is_keyframe: bool
+    timestamp: int
+    encoder: str
+    temporal_id: int = 0
+    spatial_id: int = 0
+
+    def __repr__(self) -> str:
+        return (f"EncodedFrame({len(self.data)} bytes{', key' if self.is_keyframe else ''}, "
+                f"timestamp={self.timestamp}, {self.encoder})")
+
+
+@dataclass(slots=True)
+class VideoPipelineStats:
+    """Counters of one pipeline, from its beginning.
+
+    :ivar frames_encoded: packets that came out of the encoder.
+    :ivar frames_dropped: frames the encoder dropped.
+    :ivar keyframes_encoded: key frames among frames_encoded.
+    :ivar bytes_encoded: bytes of those.
+    :ivar frames_decoded: pictures that came out of the decoder.
+    :ivar frames_damaged: pictures among those that were decoded with errors.
+    :ivar frames_failed: access units that the decoder refused.
+    :ivar frames_incomplete: access units given up because packets are missing.
+    :ivar payloads_dropped: payloads of no use because packets before them are missing.
+    """
+
+    frames_encoded: int = 0
+    frames_dropped: int = 0
+    keyframes_encoded: int = 0
+    bytes_encoded: int = 0
+    frames_decoded: int = 0
+    frames_damaged: int = 0
+    frames_failed: int = 0
+    frames_incomplete: int = 0
+    payloads_dropped: int = 0
+
+
+class VideoPipeline:
+    """Encoder, packetizer, depacketizer and decoder of one stream.
+
+    The encoder is opened with the first frame to encode and the decoder with the first to decode,
+    so that a receiver needs no encoder. Not thread-safe: one thread at a time; encoding and
+    decoding leave the interpreter lock. Reads no clock.
+
+    :param config: None: the defaults of VideoConfig.
+    :raises UnsupportedError: nothing here can encode this codec, or the encoder that was asked for
+        is not usable; the message says why.
+    """
+
+    def __init__(self, config: VideoConfig | None = None) -> None:
+        self.config = config or VideoConfig()
+        self.stats = VideoPipelineStats()
+        self._bitrate = self.config.bitrate
+        self._resolution = self.config.resolution
+        self._refused: dict[str, str] = {}
+        self._name, self.passed_over = choose(self.config.codec, self.config.encoder)
+        self._encoder: Any = None
+        self._encoded = ffi.new("struct arc_encoded *")
+        self._staging: Any = None
+        self._want_key = False
+        self._decoder: Any = None
+        self._frame_out = ffi.new("struct arc_vframe **")
+        self._unit: Any = None  # access unit in the making
+        self._unpacker: Any = None
+        self._len_out = ffi.new("size_t *")
+        self._timestamp: int | None = None  # of the access unit in the making
+        self._next_seq: int | None = None
+        self._skipping = False  # the rest of the access unit is of no use
+
+    @property
+    def encoder(self) -> str:
+        """The library's name of the encoder in use, such as "libx264"."""
+        return self._name
+
+    @property
+    def bitrate(self) -> int:
+        """Target, bits per second."""
+        return self._bitrate
+
+    @property
+    def resolution(self) -> tuple[int, int]:
+        """Coded size, (width, height) in pixels."""
+        return size_of(self._resolution)
+
+    def _open(self) -> Any:
+        """Open the chosen encoder; with "auto" go on to the next one when it refuses this size."""
+        width, height = self.resolution
+        while True:
+            try:
+                return open_encoder(
+                    self._name, self.config.codec, width=width, height=height,
+                    frame_rate=self.config.frame_rate, bitrate=self._bitrate,
+                    keyframe_interval=self.config.keyframe_interval, threads=self.config.threads,
+                    speed=self.config.speed)
+            except UnsupportedError as error:
+                self._refused[self._name] = str(error)
+                self._name, self.passed_over = choose(
+                    self.config.codec, self.config.encoder, refused=self._refused)
+
+    def encode(self, frame: VideoFrame) -> EncodedFrame:
+        """Encode one frame; its packet comes at once. Another size is scaled to the stream's.
+
+        :raises CodecError: the encoder refused; it may be called again.
+        :raises UnsupportedError: no encoder can be opened for this size.
+        """
+        if self._encoder is None:
+            self._encoder = self._open()
+        native = frame.native(self._staging)
+        if not frame.is_native:
+            self._staging = native
+        elif native.ts != frame.timestamp:
+            native.ts = frame.timestamp
+        status = lib.arc_venc_encode(self._encoder, native, self._want_key, self._encoded)
+        if not check(status, f"{self._name}: encode"):
+            self.stats.frames_dropped += 1
+            return EncodedFrame(b"", False, frame.timestamp, self._name)
+        self._want_key = False
+        out = self._encoded
+        data = bytes(ffi.buffer(out.data, out.len))
+        self.stats.frames_encoded += 1
+        self.stats.keyframes_encoded += bool(out.is_key)
+        self.stats.bytes_encoded += len(data)
+        return EncodedFrame(data, bool(out.is_key), int(out.ts), self._name)
+
+    def set_bitrate(self, bitrate: int) -> None:
+        """Aim at another rate from the next frame on, without a key frame where the encoder can.
+
+        :param bitrate: bits per second, 10_000..1_000_000_000.
+        :raises ConfigError: out of range.
+        """
+        check_range("bitrate", bitrate, MIN_BITRATE_BPS, MAX_BITRATE_BPS)
+        self._bitrate = bitrate
+        if self._encoder is not None:
+            check(lib.arc_venc_set_bitrate(self._encoder, bitrate), "set_bitrate")
+
+    def set_frame_rate(self, frame_rate: int) -> None:
+        """Tell the rate control how many frames a second come from now on, 1..1000."""
+        check_range("frame_rate", frame_rate, 1, 1000)
+        if self._encoder is None:
+            self._encoder = self._open()
+        check(lib.arc_venc_set_frame_rate(self._encoder, frame_rate, 1), "set_frame_rate")
+
+    def set_resolution(self, resolution: VideoResolution | tuple[int, int]) -> None:
+        """Code another size; the next packet is a key frame.
+
+        :raises ConfigError: as VideoConfig.
+        """
+        if size_of(resolution) == self.resolution:
+            return
+        self._resolution = resolution
+        self._encoder = None
+
+    def request_keyframe(self) -> None:
+        """Make the next frame a key frame."""
+        self._want_key = True
+
+    def _payloads(self, encoded: EncodedFrame, limit: int) -> list[bytes]:
+        if self.config.codec is not VideoCodec.H264:
+            raise UnsupportedError(f"no RTP payload format for {self.config.codec.value} in this version")
+        if not encoded.data:
+            return []
+        packer = ffi.new("struct arc_pl_h264_packer *")
+        view = read_view(encoded.data)
+        check(lib.arc_pl_h264_packer_init(packer, view, len(view), limit), "packetize")
+        out = ffi.new("uint8_t[]", limit)
+        length, last = self._len_out, ffi.new("bool *")
+        payloads = []
+        while check(lib.arc_pl_h264_packer_next(packer, out, limit, length, last), "packetize"):
+            payloads.append(bytes(ffi.buffer(out, length[0])))
+        return payloads
+
+    def packetize(self, encoded: EncodedFrame, sequence_number: int, ssrc: int, payload_type: int,
+                  mtu: int = 1200, timestamp: int | None = None) -> list[RtpPacket]:
+        """Split a frame into RTP packets (RFC 6184), marker on the last; [] for a dropped frame.
+
+        :param sequence_number: of the first packet, 0..65535; the others follow, modulo 2^16.
+        :param mtu: bytes of the largest RTP packet with its header of 12 bytes, before SRTP adds
+            its tag; 64..65507.
+        :param timestamp: None: that of the frame, modulo 2^32.
+        :raises ArgumentError: a value is out of range.
+        """
+        from arcrtc.rtp import RtpHeader, RtpPacket
+
+        _check_mtu(mtu)
+        payloads = self._payloads(encoded, mtu - _RTP_HEADER_BYTES)
+        ts = (encoded.timestamp if timestamp is None else timestamp) & 0xFFFFFFFF
+        return [
+            RtpPacket(header=RtpHeader(
+                sequence_number=(sequence_number + i) & 0xFFFF, timestamp=ts, ssrc=ssrc,
+                payload_type=payload_type, marker=i == len(payloads) - 1), payload=payload)
+            for i, payload in enumerate(payloads)]
+
+    def create_rtp_packet(self, encoded: EncodedFrame, sequence_number: int, timestamp: int, ssrc: int,
+                          payload_type: int, marker: bool = True, mtu: int = 1200) -> RtpPacket:
+        """Put a whole frame into one packet.
+
+        :raises PacketTooLargeError: it needs several: use :meth:`packetize`.
+        :raises ArgumentError: a value is out of range, or the frame is empty.
+        """
+        from arcrtc.rtp import RtpHeader, RtpPacket
+
+        _check_mtu(mtu)
+        payloads = self._payloads(encoded, mtu - _RTP_HEADER_BYTES)
+        if not payloads:
+            raise ArgumentError("the frame was dropped by the encoder: there is nothing to send")
+        if len(payloads) > 1:
+            raise PacketTooLargeError(
+                f"a frame of {len(encoded.data)} bytes needs {len(payloads)} packets of {mtu} bytes; "
+                "packetize() makes them")
+        return RtpPacket(header=RtpHeader(
+            sequence_number=sequence_number, timestamp=timestamp & 0xFFFFFFFF, ssrc=ssrc,
+            payload_type=payload_type, marker=marker), payload=payloads[0])
+
+    def _open_decoder(self) -> Any:
+        out = ffi.new("struct arc_vdec **")
+        why = ffi.new("char[]", _WHY_BYTES)
+        status = lib.arc_vdec_new(CODECS[self.config.codec], 1, out, why, _WHY_BYTES)
+        if status == lib.ARC_ERR_UNSUPPORTED:
+            raise UnsupportedError(f"{self.config.codec.value}: {ffi.string(why).decode(errors='replace')}")
+        check(status, "video decoder")
+        return ffi.gc(out[0], lib.arc_vdec_free)
+
+    def decode_frame(self, data: bytes, timestamp: int = 0) -> VideoFrame | None:
+        """Decode a whole access unit, as :class:`EncodedFrame` has it.
+
+        :returns: the picture; None when the stream's order holds it back.
+        :raises CodecError: damaged, or no key frame was seen yet: ask for one.
+        """
+        return self._decode(read_view(data), len(data), timestamp, lib.arc_vdec_decode)
+
+    def _decode(self, data: Any, length: int, timestamp: int, call: Any) -> VideoFrame | None:
+        if length == 0:
+            return None
+        if self._decoder is None:
+            self._decoder = self._open_decoder()
+        status = call(self._decoder, data, length, timestamp, self._frame_out)
+        if status == lib.ARC_AGAIN:
+            return None
+        if status != lib.ARC_OK:
+            self.stats.frames_failed += 1
+            raise error_for(status, "video decoder")
+        frame = VideoFrame.from_native(ffi.gc(self._frame_out[0], lib.arc_vframe_unref))
+        self.stats.frames_decoded += 1
+        self.stats.frames_damaged += frame.damaged
+        return frame
+
+    def _begin_unit(self, timestamp: int) -> None:
+        if self._unit is None:
+            self._unit = ffi.new("uint8_t[]", _MAX_UNIT_BYTES)
+            self._unpacker = ffi.new("struct arc_pl_h264_unpacker *")
+        check(lib.arc_pl_h264_unpacker_init(self._unpacker, self._unit, _MAX_UNIT_BYTES), "video decoder")
+        self._timestamp = timestamp
+        self._skipping = False
+
+    def _append(self, payload: Any) -> bool:
+        """Add a payload to the access unit in the making; False: it was of no use.
+
+        :raises ParseError: malformed.
+        :raises UnsupportedError: of interleaved mode.
+        """
+        view = read_view(payload)
+        info = ffi.new("struct arc_pl_h264_info *")
+        check(lib.arc_pl_h264_peek(view, len(view), info), "RTP payload")
+        status = lib.arc_pl_h264_unpacker_push(self._unpacker, view, len(view))
+        if status in (lib.ARC_ERR_FORMAT, lib.ARC_ERR_SPACE):  # pieces before it are missing
+            self.stats.payloads_dropped += 1
+            return False
+        return check(status, "RTP payload")
+
+    def decode(self, payload: Any, timestamp: int) -> VideoFrame | None:
+        """Decode RTP payloads of which nothing but the time stamp is known.
+
+        The picture comes with the payload that holds its last macroblocks. Give payloads in order;
+        whoever has whole packets takes :meth:`decode_packet`, which sees gaps.
+
+        :param payload: bytes-like, RFC 6184.
+        :param timestamp: comes back with the frame.
+        :returns: None while the frame is not complete.
+        :raises ParseError: the payload is malformed.
+        :raises CodecError: damaged, or no key frame was seen yet.
+        """
+        if self._timestamp != timestamp or self._skipping:
+            self._begin_unit(timestamp)
+        if not self._append(payload) or self._unpacker.open:
+            return None
+        check(lib.arc_pl_h264_unpacker_finish(self._unpacker, self._len_out), "RTP payload")
+        length = int(self._len_out[0])
+        self._begin_unit(timestamp)
+        return self._decode(self._unit, length, timestamp, lib.arc_vdec_decode_part)
+
+    def decode_packet(self, packet: RtpPacket) -> VideoFrame | None:
+        """Decode RTP packets in order of their sequence numbers.
+
+        The picture comes with the packet that has the marker. A gap drops the access unit that it
+        cuts (``stats.frames_incomplete``); the next key frame mends what follows.
+
+        :returns: None while the frame is not complete.
+        :raises ParseError: the payload is malformed.
+        :raises CodecError: damaged, or no key frame was seen yet.
+        """
+        header = packet.header
+        gap = self._next_seq is not None and header.sequence_number != self._next_seq
+        self._next_seq = (header.sequence_number + 1) & 0xFFFF
+        begins = self._timestamp != header.timestamp
+        if begins:
+            self.stats.frames_incomplete += self._timestamp is not None
+            self._begin_unit(header.timestamp)
+        elif gap:
+            self._skipping = True
+        if self._skipping:
+            self.stats.payloads_dropped += 1
+        elif not self._append(packet.payload):
+            self._skipping = True
+        if not header.marker:
+            return None
+
+        whole = not self._skipping
+        status = lib.arc_pl_h264_unpacker_finish(self._unpacker, self._len_out)
+        self._timestamp = None
+        if not whole or status != lib.ARC_OK:
+            self.stats.frames_incomplete += 1
+            return None
+        return self._decode(self._unit, int(self._len_out[0]), header.timestamp, lib.arc_vdec_decode)
+
+    def __repr__(self) -> str:
+        width, height = self.resolution
+        return (f"VideoPipeline({self.config.codec.value} {width}x{height}, {self._bitrate} b/s, "
+                f"encoder={self._name!r})")
+
+
+def _check_mtu(mtu: int) -> None:
+    if not _MIN_MTU <= mtu <= _MAX_MTU:
+        raise ArgumentError(f"mtu={mtu} is outside {_MIN_MTU}..{_MAX_MTU} bytes")
