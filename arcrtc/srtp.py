@@ -154,6 +154,18 @@ class SrtpConfig:
                    window_pkts=window_pkts, max_streams=max_streams, limit_pkts=limit_pkts)
 
 
+def native_config(config: SrtpConfig, cfg: Any) -> None:
+    """Fill a ``struct arc_srtp_config``. It holds keys then: the caller wipes it after use."""
+    cfg.profile = int(config.profile)
+    cfg.key_len = len(config.master_key)
+    cfg.salt_len = len(config.master_salt)
+    ffi.memmove(cfg.master_key, config.master_key, cfg.key_len)
+    ffi.memmove(cfg.master_salt, config.master_salt, cfg.salt_len)
+    cfg.window_pkts = config.window_pkts
+    cfg.max_streams = config.max_streams
+    cfg.limit_pkts = config.limit_pkts or 0
+
+
 def _random_bytes(n: int) -> bytes:
     out = ffi.new("uint8_t[]", n)
     check(lib.arc_cipher_random(out, n), "SrtpConfig.generate")
@@ -313,14 +325,7 @@ class SrtpPipeline:
     def __init__(self, config: SrtpConfig) -> None:
         self._config = config
         cfg = ffi.new("struct arc_srtp_config *")
-        cfg.profile = int(config.profile)
-        cfg.key_len = len(config.master_key)
-        cfg.salt_len = len(config.master_salt)
-        ffi.memmove(cfg.master_key, config.master_key, cfg.key_len)
-        ffi.memmove(cfg.master_salt, config.master_salt, cfg.salt_len)
-        cfg.window_pkts = config.window_pkts
-        cfg.max_streams = config.max_streams
-        cfg.limit_pkts = config.limit_pkts or 0
+        native_config(config, cfg)
         try:
             self._handle = new_handle(lib.arc_srtp_new, lib.arc_srtp_free, "struct arc_srtp", cfg,
                                       what="SrtpPipeline")

@@ -7,7 +7,9 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from arcrtc.audio.frame import AudioFrame
 from arcrtc.errors import ArgumentError
+from arcrtc.video.frame import VideoFrame
 
 ColorMatrix = Literal["bt601", "bt709", "bt2020"]
 
@@ -53,6 +55,12 @@ class MediaAudio:
         """Length, microseconds."""
         return round(len(self.samples) * 1_000_000 / self.sample_rate)
 
+    def to_frame(self) -> AudioFrame:
+        """The same samples for a sender; the time as an RTP timestamp of 48 kHz."""
+        return AudioFrame(samples=self.samples if self.channels > 1 else self.samples[:, 0],
+                          sample_rate=self.sample_rate, channels=self.channels,
+                          timestamp=self.pts_us * 48 // 1000 % 2**32)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaVideo:
@@ -88,6 +96,16 @@ class MediaVideo:
     def is_audio(self) -> bool:
         """False."""
         return False
+
+    def to_frame(self) -> VideoFrame:
+        """The same planes for a sender; the time as an RTP timestamp of 90 kHz.
+
+        BT.2020 is sent as BT.709, which H.264 peers without it take it for anyway.
+        """
+        frame = VideoFrame(self.planes, self.width, self.height, self.pts_us * 90 // 1000 % 2**32, "yuv420p")
+        frame.full_range = self.full_range
+        frame.matrix = "bt601" if self.matrix == "bt601" else "bt709"
+        return frame
 
     def to_rgb(self) -> NDArray[np.uint8]:
         """The picture as R, G, B; shape (height, width, 3), uint8. For reports: plain, not fast.

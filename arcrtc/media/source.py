@@ -9,10 +9,12 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Final
 
+from arcrtc.audio.frame import AudioFrame
 from arcrtc.errors import ArgumentError
 from arcrtc.media.decode import Contents, measure_loop_us, read_contents, read_pictures, read_sound
 from arcrtc.media.frames import MediaFrame
 from arcrtc.media.prefetch import Prefetch
+from arcrtc.video.frame import VideoFrame
 
 # Decoded ahead of the reader: enough for a second of sound and picture, at most so many bytes.
 _PREFETCH_FRAMES: Final = 64
@@ -124,21 +126,31 @@ class MediaSource:
         finally:
             reader.close()
 
-    async def realtime(
-            self, *, clock_us: Callable[[], int] | None = None,
+    async def realtime(self) -> AsyncIterator[AudioFrame | VideoFrame]:
+        """Give each frame when its time has come, ready for a sender's ``send``; the first at once.
+
+        As realtime_media(); ``timestamp`` of the frames counts on the RTP clocks, 48 kHz and 90 kHz.
+
+        :raises MediaError: decode fault.
+        """
+        async for frame in self.realtime_media():
+            yield frame.to_frame()
+
+    async def realtime_media(
+            self, *, start_us: int | None = None, clock_us: Callable[[], int] | None = None,
             sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> AsyncIterator[MediaFrame]:
-        """Give each frame when its time has come; the first at once.
+        """Give each frame when its time has come.
 
         Frames are never dropped: after a pause of the reader they come one behind the other
         until the clock is caught up with.
 
+        :param start_us: the time of ``clock_us`` at which pts_us 0 is due; None: the first frame at once.
         :param clock_us: monotonic clock, microseconds; None: time.monotonic_ns() / 1000.
         :param sleep: waits for seconds; 0 lets other tasks run.
         :raises MediaError: decode fault.
         """
         now_us = clock_us or (lambda: time.monotonic_ns() // 1000)
         reader = self._read_ahead()
-        start_us: int | None = None
         try:
             while True:
                 ready, frame = reader.poll()

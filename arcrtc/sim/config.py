@@ -138,6 +138,23 @@ class LinkConfig:
             check_number("outages length_s", length_s, 0, 1e9)
         object.__setattr__(self, "outages", outages)
 
+    def describe(self) -> str:
+        """What it does in a few words; "nothing" when it does nothing."""
+        bursts = self.burst_model
+        said = [
+            (self.loss_rate, f"{100 * self.loss_rate:g} % loss"),
+            (bursts, f"bursty loss ({100 * self.burst_loss_rate:g} %, {self.burst_length_pkts:g} packets)"
+             if self.burst_loss_rate else "Gilbert-Elliott loss"),
+            (self.delay_ms, f"{self.delay_ms:g} ms delay"),
+            (self.jitter_ms and self.jitter_shape != "none", f"{self.jitter_ms:g} ms {self.jitter_shape} jitter"),
+            (self.reorder_rate, f"{100 * self.reorder_rate:g} % reordered"),
+            (self.duplicate_rate, f"{100 * self.duplicate_rate:g} % duplicated"),
+            (self.rate_kbps, f"{(self.rate_kbps or 0) / 1000:g} Mb/s with a queue of {self.queue_ms:g} ms"),
+            (self.rate_trace, "a capacity that changes with time"),
+            (self.outages, f"{len(self.outages)} outage(s)"),
+        ]
+        return ", ".join(words for is_on, words in said if is_on) or "nothing"
+
     @property
     def burst_model(self) -> GilbertElliott | None:
         """The burst-loss model in force, however it was given."""

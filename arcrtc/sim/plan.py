@@ -101,6 +101,15 @@ class NetworkPlan:
             timeline.append((round(t_s * 1_000_000), config))
         return tuple(timeline)
 
+    def describe(self) -> str:
+        """The plan in a line of words, for reports."""
+        ways = [self.a_to_b.describe()]
+        if self.b_to_a != self.a_to_b:
+            ways = [f"A to B: {ways[0]}", f"B to A: {self.b_to_a.describe()}"]
+        if self.steps:
+            ways.append("changes at " + ", ".join(f"{t_s:g} s" for t_s, _ in self.steps))
+        return "; ".join(ways)
+
     @classmethod
     def symmetric(cls, name: str = "", steps: Sequence[Step] = (), **values: Any) -> NetworkPlan:
         """A plan with the same settings both ways; ``values`` are the fields of LinkConfig.

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <string.h>
 
+/* ARC_CDEF_BEGIN */
 struct arc_reader {
     const uint8_t *data;
     size_t         len;
@@ -28,6 +29,7 @@ struct arc_writer {
     size_t   pos;  /* bytes written; never above cap        */
     bool     fail; /* a write did not fit; nothing of it was written */
 };
+/* ARC_CDEF_END */
 
 static inline void arc_reader_init(struct arc_reader *r, const uint8_t *data,
                                    size_t len)

@@ -22,25 +22,6 @@
 #include "base/bytes.h"
 #include "base/status.h"
 
-#if 0 /* base/bytes.h is inline code, which cffi cannot read. Its two structs
-         are told to cffi here; cffi compares them with the real ones. */
-/* ARC_CDEF_BEGIN */
-struct arc_reader {
-    const uint8_t *data;
-    size_t         len;
-    size_t         pos;
-    bool           fail;
-};
-
-struct arc_writer {
-    uint8_t *data;
-    size_t   cap;
-    size_t   pos;
-    bool     fail;
-};
-/* ARC_CDEF_END */
-#endif
-
 /* ARC_CDEF_BEGIN */
 #define ARC_RTCP_SR    200 /* RFC 3550 §6.4.1 */
 #define ARC_RTCP_RR    201 /* RFC 3550 §6.4.2 */

@@ -1,0 +1,19 @@
+/**
+ * @file io/clock.h  The two clocks, read in this one place
+ *
+ * Threads: any.
+ */
+#ifndef ARC_IO_CLOCK_H
+#define ARC_IO_CLOCK_H
+
+#include <stdint.h>
+
+/* ARC_CDEF_BEGIN */
+/** Monotonic clock, microseconds: the `now_us` of every call below io/. */
+int64_t arc_clock_us(void);
+
+/** Wall clock as an NTP timestamp, 32.32 (RFC 5905 §6), for RTCP only. */
+uint64_t arc_clock_ntp(void);
+/* ARC_CDEF_END */
+
+#endif

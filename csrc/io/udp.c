@@ -1,0 +1,302 @@
+/**
+ * @file io/udp.c  A UDP socket, many datagrams a system call
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "io/udp.h"
+
+enum {
+    BUFFER_BYTES = 4 << 20, /* a key frame at 8K must fit while we sleep */
+    MAX_ERRORS_A_BATCH = 4,
+};
+
+struct address {
+    struct sockaddr_storage sa;
+    socklen_t               len; /* 0: none */
+};
+
+struct arc_udp {
+    int                  fd;
+    struct address       remote;
+    struct address       sources[ARC_UDP_BATCH]; /* of the last batch */
+    struct arc_udp_stats stats;
+};
+
+static void explain(char *why, int32_t cap, const char *format, ...)
+{
+    va_list args;
+
+    if (!why || cap <= 0)
+        return;
+    va_start(args, format);
+    vsnprintf(why, (size_t)cap, format, args);
+    va_end(args);
+}
+
+static struct addrinfo *resolve(const char *host, int32_t port, int flags,
+                                char *why, int32_t why_cap)
+{
+    struct addrinfo hints, *list = NULL;
+    char service[8];
+    int error;
+
+    memset(&hints, 0, sizeof(hints));
+    hints.ai_family   = host && host[0] ? AF_UNSPEC : AF_INET;
+    hints.ai_socktype = SOCK_DGRAM;
+    hints.ai_flags    = flags | AI_NUMERICSERV;
+    snprintf(service, sizeof(service), "%d", (int)port);
+    error = getaddrinfo(host && host[0] ? host : NULL, service, &hints, &list);
+    if (error) {
+        explain(why, why_cap, "%s: %s", host && host[0] ? host : "any address",
+                gai_strerror(error));
+        return NULL;
+    }
+    return list;
+}
+
+static int bound_socket(const struct addrinfo *a)
+{
+    int fd = socket(a->ai_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int bytes = BUFFER_BYTES;
+
+    if (fd < 0)
+        return -1;
+    /* The kernel clips these to its limits, which is all we ask for. */
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+    if (bind(fd, a->ai_addr, a->ai_addrlen) == 0)
+        return fd;
+    bytes = errno;
+    close(fd);
+    errno = bytes;
+    return -1;
+}
+
+enum arc_status arc_udp_open(const char *host, int32_t port,
+                             struct arc_udp **out, char *why, int32_t why_cap)
+{
+    struct addrinfo *list;
+    struct arc_udp *u;
+
+    if (!out || port < 0 || port > 65535)
+        return ARC_ERR_ARG;
+    list = resolve(host, port, AI_PASSIVE, why, why_cap);
+    if (!list)
+        return ARC_ERR_IO;
+    u = arc_mem_zalloc(1, sizeof(*u));
+    if (!u) {
+        freeaddrinfo(list);
+        return ARC_ERR_NOMEM;
+    }
+    u->fd = bound_socket(list);
+    if (u->fd < 0)
+        explain(why, why_cap, "cannot bind UDP %s port %d: %s",
+                host && host[0] ? host : "*", (int)port, strerror(errno));
+    freeaddrinfo(list);
+    if (u->fd < 0) {
+        arc_mem_free(u);
+        return ARC_ERR_IO;
+    }
+    *out = u;
+    return ARC_OK;
+}
+
+void arc_udp_close(struct arc_udp *u)
+{
+    if (!u)
+        return;
+    close(u->fd);
+    arc_mem_free(u);
+}
+
+enum arc_status arc_udp_set_remote(struct arc_udp *u, const char *host,
+                                   int32_t port, char *why, int32_t why_cap)
+{
+    struct addrinfo *list;
+
+    if (!host || !host[0] || port < 1 || port > 65535) {
+        explain(why, why_cap, "remote address needs a host and a port 1..65535");
+        return ARC_ERR_ARG;
+    }
+    list = resolve(host, port, 0, why, why_cap);
+    if (!list)
+        return ARC_ERR_IO;
+    memcpy(&u->remote.sa, list->ai_addr, list->ai_addrlen);
+    u->remote.len = list->ai_addrlen;
+    freeaddrinfo(list);
+    return ARC_OK;
+}
+
+static socklen_t local_address(const struct arc_udp *u,
+                               struct sockaddr_storage *sa)
+{
+    socklen_t len = sizeof(*sa);
+
+    return getsockname(u->fd, (struct sockaddr *)sa, &len) == 0 ? len : 0;
+}
+
+int32_t arc_udp_port(const struct arc_udp *u)
+{
+    struct sockaddr_storage sa;
+
+    if (local_address(u, &sa) == 0)
+        return 0;
+    if (sa.ss_family == AF_INET6)
+        return ntohs(((struct sockaddr_in6 *)&sa)->sin6_port);
+    return ntohs(((struct sockaddr_in *)&sa)->sin_port);
+}
+
+enum arc_status arc_udp_address(const struct arc_udp *u, bool remote,
+                                char *out, int32_t cap)
+{
+    struct sockaddr_storage sa = u->remote.sa;
+    socklen_t len = u->remote.len;
+    char host[NI_MAXHOST], service[NI_MAXSERV];
+
+    if (!out || cap < 1)
+        return ARC_ERR_ARG;
+    out[0] = 0;
+    if (!remote)
+        len = local_address(u, &sa);
+    if (len == 0)
+        return ARC_OK;
+    if (getnameinfo((struct sockaddr *)&sa, len, host, sizeof(host), service,
+                    sizeof(service), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        return ARC_ERR_IO;
+    snprintf(out, (size_t)cap, sa.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s",
+             host, service);
+    return ARC_OK;
+}
+
+void arc_udp_get_stats(const struct arc_udp *u, struct arc_udp_stats *out)
+{
+    *out = u->stats;
+}
+
+int arc_udp_fd(const struct arc_udp *u)
+{
+    return u->fd;
+}
+
+/* --- in ------------------------------------------------------------------------------- */
+
+static int32_t take_packets(struct arc_udp *u, struct arc_pkt_pool *pool,
+                            struct arc_pkt **pkts)
+{
+    int32_t n = 0;
+
+    while (n < ARC_UDP_BATCH && (pkts[n] = arc_pkt_get(pool)) != NULL)
+        n++;
+    if (n == 0) {
+        char waste[1];
+
+        /* Somebody holds all packets: read on, or the socket stays ready and
+         * what comes out of it gets older and older. */
+        if (recv(u->fd, waste, sizeof(waste), MSG_DONTWAIT | MSG_TRUNC) >= 0)
+            u->stats.no_packet++;
+    }
+    return n;
+}
+
+int32_t arc_udp_receive(struct arc_udp *u, struct arc_pkt_pool *pool,
+                        struct arc_pkt **pkts, int64_t now_us)
+{
+    struct mmsghdr messages[ARC_UDP_BATCH];
+    struct iovec parts[ARC_UDP_BATCH];
+    int32_t n = take_packets(u, pool, pkts);
+    int got, tries = 0;
+
+    memset(messages, 0, sizeof(messages));
+    for (int32_t i = 0; i < n; i++) {
+        parts[i].iov_base = pkts[i]->data;
+        parts[i].iov_len  = ARC_PKT_CAP_BYTES;
+        messages[i].msg_hdr.msg_name    = &u->sources[i].sa;
+        messages[i].msg_hdr.msg_namelen = sizeof(u->sources[i].sa);
+        messages[i].msg_hdr.msg_iov     = &parts[i];
+        messages[i].msg_hdr.msg_iovlen  = 1;
+    }
+    do { /* an ICMP error waits on the socket and is told by one call */
+        got = n ? recvmmsg(u->fd, messages, (unsigned)n, MSG_DONTWAIT, NULL) : 0;
+        if (got < 0 && errno == ECONNREFUSED)
+            u->stats.refused++;
+    } while (got < 0 && (errno == ECONNREFUSED || errno == EINTR) &&
+             ++tries < MAX_ERRORS_A_BATCH);
+    if (got < 0)
+        got = 0;
+
+    for (int32_t i = got; i < n; i++)
+        arc_pkt_unref(pkts[i]);
+    for (int32_t i = 0; i < got; i++) {
+        u->sources[i].len = messages[i].msg_hdr.msg_namelen;
+        pkts[i]->len      = (int32_t)messages[i].msg_len;
+        pkts[i]->time_us  = now_us;
+        if (messages[i].msg_hdr.msg_flags & MSG_TRUNC) {
+            u->stats.truncated++;
+            pkts[i]->len = 0; /* counted by the session as not RTP */
+        }
+    }
+    u->stats.received_pkts += got;
+    return got;
+}
+
+void arc_udp_learn(struct arc_udp *u, int32_t i)
+{
+    if (u->remote.len == 0)
+        u->remote = u->sources[i];
+}
+
+/* --- out ------------------------------------------------------------------------------ */
+
+static void count_error(struct arc_udp *u)
+{
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
+        u->stats.would_block++;
+    else if (errno == ECONNREFUSED)
+        u->stats.refused++;
+    else
+        u->stats.other_errors++;
+}
+
+void arc_udp_send(struct arc_udp *u, struct arc_pkt **pkts, int32_t n)
+{
+    struct mmsghdr messages[ARC_UDP_BATCH];
+    struct iovec parts[ARC_UDP_BATCH];
+    int32_t done = 0;
+
+    memset(messages, 0, sizeof(messages));
+    for (int32_t i = 0; i < n; i++) {
+        parts[i].iov_base = pkts[i]->data;
+        parts[i].iov_len  = (size_t)pkts[i]->len;
+        messages[i].msg_hdr.msg_name    = &u->remote.sa;
+        messages[i].msg_hdr.msg_namelen = u->remote.len;
+        messages[i].msg_hdr.msg_iov     = &parts[i];
+        messages[i].msg_hdr.msg_iovlen  = 1;
+    }
+    if (u->remote.len == 0) {
+        u->stats.no_remote += n;
+        done = n;
+    }
+    while (done < n) {
+        int sent = sendmmsg(u->fd, messages + done, (unsigned)(n - done), 0);
+
+        if (sent > 0) {
+            u->stats.sent_pkts += sent;
+            done += sent;
+        } else if (errno != EINTR) {
+            count_error(u);
+            done++; /* that one is lost, as the network might have lost it */
+        }
+    }
+    for (int32_t i = 0; i < n; i++)
+        arc_pkt_unref(pkts[i]);
+}

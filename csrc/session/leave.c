@@ -1,0 +1,242 @@
+/**
+ * @file session/leave.c  Packets out: ring > pacer > number > history > SRTP
+ *
+ * The network side of sent streams. Sequence numbers are given here, behind
+ * the pacer, so that what a queue drops leaves no hole at the receiver.
+ */
+#include <string.h>
+
+#include "base/atomic.h"
+#include "base/units.h"
+#include "session/peer.h"
+#include "srtp/srtcp.h"
+#include "wire/rtp.h"
+#include "wire/rtx.h"
+
+enum { KIND_MEDIA = 0, KIND_RTX = 1, MIN_PACE_BPS = 300000,
+       RTP_HEADER_BYTES = 12 };
+
+/* --- ring > pacer -------------------------------------------------------------- */
+
+/** Pace at a multiple of what the encoders aim at: a key frame must not take
+ *  a second, and must not arrive as one burst either. */
+static void set_pace(struct arc_session *s)
+{
+    int64_t sum = 0;
+
+    for (int32_t i = 0; i < s->n_send; i++)
+        sum += arc_atomic_load_relaxed(&s->send[i]->target_bps);
+    sum = arc_clamp_i64(sum * s->cfg.pace_percent / 100, MIN_PACE_BPS,
+                        INT32_MAX);
+    if (sum != s->pace_bps) {
+        s->pace_bps = (int32_t)sum;
+        arc_pacer_set_rate(s->pacer, s->pace_bps);
+    }
+}
+
+/** What the pacer does not need to know is kept in front of the packet, in its
+ *  headroom: the record travels with the bytes. */
+static void attach(struct arc_txpkt *p)
+{
+    memcpy(p->pkt->buf, p, sizeof(*p));
+}
+
+static struct arc_txpkt attached(const struct arc_pkt *pkt)
+{
+    struct arc_txpkt p;
+
+    memcpy(&p, pkt->buf, sizeof(p));
+    return p;
+}
+
+typedef char record_fits_into_headroom[
+    sizeof(struct arc_txpkt) <= ARC_PKT_HEADROOM_BYTES ? 1 : -1];
+
+static void fill_pacer(struct arc_session *s, int64_t now_us)
+{
+    for (int32_t i = 0; i < s->n_send; i++) {
+        struct arc_sendstream *st = s->send[i];
+        struct arc_txpkt p;
+
+        while (arc_ring_pop(st->to_net, &p) == ARC_OK) {
+            struct arc_pacer_item item = {0};
+
+            attach(&p);
+            item.pkt       = p.pkt;
+            item.stream    = i;
+            item.kind      = KIND_MEDIA;
+            item.queued_us = now_us;
+            if (arc_pacer_push(s->pacer, &item,
+                               st->cfg.kind == ARC_MEDIA_AUDIO
+                               ? ARC_PACER_AUDIO : ARC_PACER_VIDEO,
+                               now_us) != ARC_OK) {
+                s->stats.drops.pacer_full++;
+                arc_pkt_unref(p.pkt);
+                arc_send_request_key(st);
+            }
+        }
+    }
+}
+
+/** Queue one kept packet again (RFC 4588); resends are inside the paced rate. */
+void arc_peer_resend(struct arc_session *s, struct arc_sendstream *st,
+                     uint16_t seq16, int64_t now_us)
+{
+    int64_t rtt_us = arc_max_i64(s->rtt_us, 0);
+    struct arc_pacer_item item = {0};
+    struct arc_pkt *kept, *pkt;
+    size_t len = 0;
+
+    st->nacked++;
+    kept = st->history ? arc_history_get(st->history, seq16, rtt_us, now_us)
+                       : NULL;
+    if (!kept) {
+        st->nack_misses++;
+        return;
+    }
+    pkt = arc_pkt_get(s->pool);
+    if (!pkt) {
+        s->stats.drops.no_packet++;
+        return;
+    }
+    if (arc_rtx_wrap(kept->data, (size_t)kept->len, st->cfg.rtx_ssrc,
+                     (uint8_t)st->cfg.rtx_payload_type, 0, pkt->data,
+                     (size_t)arc_pkt_tailroom(pkt), &len) != ARC_OK) {
+        arc_pkt_unref(pkt);
+        return;
+    }
+    pkt->len       = (int32_t)len;
+    item.pkt       = pkt;
+    item.stream    = st->index;
+    item.kind      = KIND_RTX;
+    item.queued_us = now_us;
+    if (arc_pacer_push(s->pacer, &item, ARC_PACER_RTX, now_us) != ARC_OK) {
+        s->stats.drops.pacer_full++;
+        arc_pkt_unref(pkt);
+    }
+}
+
+/* --- number, record ---------------------------------------------------------- */
+
+static void record_frame(struct arc_session *s, struct arc_sendstream *st,
+                         const struct arc_txpkt *p, int64_t now_us)
+{
+    struct arc_sent_frame *f = &st->leaving;
+
+    if (p->first) {
+        memset(f, 0, sizeof(*f));
+        f->stream     = st->index;
+        f->rtp_ts     = p->rtp_ts;
+        f->is_key     = p->is_key;
+        f->capture_us = p->capture_us;
+        f->encoded_us = p->encoded_us;
+        f->first_us   = now_us;
+    }
+    f->pkts++;
+    f->bytes += p->payload_bytes;
+    f->last_us = now_us;
+    if (p->last)
+        arc_ring_push(s->sent_frames, f); /* nobody reads: the newest is lost */
+}
+
+static void number_media(struct arc_session *s, struct arc_sendstream *st,
+                         struct arc_pkt *pkt, int64_t now_us)
+{
+    struct arc_txpkt p = attached(pkt);
+
+    arc_rtp_set_seq16(pkt->data, st->next_seq16++);
+    arc_txstats_on_packet(&st->stats, p.payload_bytes, pkt->len, false, now_us);
+    record_frame(s, st, &p, now_us);
+    if (st->history)
+        arc_history_put(st->history, st->next_seq, pkt, now_us);
+    st->next_seq++;
+    st->last_rtp_ts     = p.rtp_ts;
+    st->last_capture_us = p.capture_us;
+    st->sent_any        = true;
+}
+
+static void number_rtx(struct arc_sendstream *st, struct arc_pkt *pkt,
+                       int64_t now_us)
+{
+    arc_rtp_set_seq16(pkt->data, st->next_rtx_seq16++);
+    arc_txstats_on_packet(&st->stats, pkt->len - RTP_HEADER_BYTES, pkt->len, true,
+                          now_us);
+}
+
+/* --- SRTP ---------------------------------------------------------------------- */
+
+/** Bytes that may go on the wire. Takes the reference over: what the history
+ *  keeps stays plain, so a packet that is shared is sealed in a copy. */
+static struct arc_pkt *seal(struct arc_session *s, struct arc_pkt *pkt,
+                            bool shared)
+{
+    struct arc_pkt *out = pkt;
+    size_t len = (size_t)pkt->len;
+
+    if (!s->srtp_out)
+        return pkt;
+    if (shared) {
+        out = arc_pkt_get(s->pool);
+        if (!out) {
+            s->stats.drops.no_packet++;
+            arc_pkt_unref(pkt);
+            return NULL;
+        }
+        memcpy(out->data, pkt->data, len);
+        arc_pkt_unref(pkt);
+    }
+    if (arc_srtp_protect(s->srtp_out, out->data, len, ARC_PKT_CAP_BYTES,
+                         &len) != ARC_OK) {
+        s->stats.drops.srtp_other++;
+        arc_pkt_unref(out);
+        return NULL;
+    }
+    out->len = (int32_t)len;
+    return out;
+}
+
+struct arc_pkt *arc_peer_seal_rtcp(struct arc_session *s, const uint8_t *data,
+                                   size_t len, int64_t now_us)
+{
+    struct arc_pkt *pkt = arc_pkt_get(s->pool);
+
+    if (!pkt) {
+        s->stats.drops.no_packet++;
+        return NULL;
+    }
+    memcpy(pkt->data, data, len);
+    if (s->srtp_out &&
+        arc_srtp_protect_rtcp(s->srtp_out, pkt->data, len, ARC_PKT_CAP_BYTES,
+                              &len) != ARC_OK) {
+        s->stats.drops.srtp_other++;
+        arc_pkt_unref(pkt);
+        return NULL;
+    }
+    pkt->len     = (int32_t)len;
+    pkt->time_us = now_us;
+    s->stats.rtcp_sent++;
+    return pkt;
+}
+
+/* --- the way out ---------------------------------------------------------------- */
+
+enum arc_status arc_peer_leave(struct arc_session *s, int64_t now_us,
+                               struct arc_pkt **out)
+{
+    struct arc_pacer_item item;
+
+    set_pace(s);
+    fill_pacer(s, now_us);
+    while (arc_pacer_pop(s->pacer, now_us, &item) == ARC_OK) {
+        struct arc_sendstream *st = s->send[item.stream];
+
+        if (item.kind == KIND_RTX)
+            number_rtx(st, item.pkt, now_us);
+        else
+            number_media(s, st, item.pkt, now_us);
+        *out = seal(s, item.pkt, item.kind == KIND_MEDIA && st->history);
+        if (*out)
+            return ARC_OK;
+    }
+    return ARC_AGAIN;
+}

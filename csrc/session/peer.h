@@ -1,0 +1,220 @@
+/**
+ * @file session/peer.h  What the files of session/ share: the state of a peer
+ *
+ * Private to session/. Each struct says which side owns which part; what both
+ * touch is a ring or an atomic number.
+ */
+#ifndef ARC_SESSION_PEER_H
+#define ARC_SESSION_PEER_H
+
+#include "audio/opuscodec.h"
+#include "base/ring.h"
+#include "base/rng.h"
+#include "base/seq.h"
+#include "rx/assemble.h"
+#include "rx/jitter.h"
+#include "rx/nackgen.h"
+#include "rx/rxpkt.h"
+#include "rx/rxstats.h"
+#include "session/session.h"
+#include "tx/history.h"
+#include "tx/pacer.h"
+#include "tx/txstats.h"
+#include "video/decoder.h"
+#include "video/encoder.h"
+
+enum {
+    ARC_PEER_EVENTS        = 256,  /* ring of events, oldest kept               */
+    ARC_PEER_SENT_FRAMES   = 512,  /* ring of frame records                     */
+    ARC_PEER_TX_RING_PKTS  = 2048, /* media to network, per stream              */
+    ARC_PEER_RX_RING_PKTS  = 2048, /* network to media, per stream              */
+    ARC_PEER_HISTORY_PKTS  = 1024,
+    ARC_PEER_PICTURES      = 8,    /* decoded, waiting for play-out             */
+    ARC_PEER_RTCP_BYTES    = 1200,
+    ARC_PEER_MAX_NACKS     = 256,  /* sequence numbers in one feedback          */
+};
+
+/** A packet on its way from the media side to the pacer. */
+struct arc_txpkt {
+    struct arc_pkt *pkt;     /* RTP with sequence number 0                  */
+    int64_t  capture_us;
+    int64_t  encoded_us;
+    int32_t  payload_bytes;
+    uint32_t rtp_ts;
+    bool     is_key;
+    bool     first;          /* first packet of its frame                   */
+    bool     last;           /* last packet of its frame                    */
+};
+
+/** Gathers samples to whole Opus frames. */
+struct arc_gather {
+    int16_t  pcm[ARC_SESSION_MAX_SAMPLES];
+    int32_t  fill;           /* samples per channel in pcm                  */
+    int32_t  need;           /* samples per channel of a frame              */
+    int64_t  capture_us;     /* of pcm[0]                                   */
+    int64_t  ts;             /* of pcm[0], ticks of 48 kHz                  */
+    bool     started;
+    bool     spoke;          /* the last frame was sent: not in DTX         */
+};
+
+/** A sent stream. */
+struct arc_sendstream {
+    struct arc_session    *session;
+    int32_t                index;
+    struct arc_send_config cfg;
+
+    /* media side */
+    struct arc_opus_enc   *opus;
+    struct arc_venc       *venc;
+    struct arc_gather      gather;
+    struct arc_encoded     pending;      /* encoded, not yet packetized     */
+    bool                   has_pending;
+    int64_t                pending_capture_us;
+    int64_t                pending_start_us;
+    uint32_t               ts_offset;    /* random, RFC 3550 §5.1           */
+    int32_t                applied_bps;
+    int32_t                applied_loss_pct;
+    struct arc_pkt_pool   *pool;         /* packets that the media side makes */
+    struct arc_send_media_stats media;
+
+    /* between the sides */
+    struct arc_ring       *to_net;       /* struct arc_txpkt                */
+    int32_t                target_bps;   /* atomic                          */
+    int32_t                loss_pct;     /* atomic: what the peer reports   */
+    int32_t                key_wanted;   /* atomic flag                     */
+    int32_t                muted;        /* atomic flag                     */
+
+    /* network side */
+    uint16_t               next_seq16;
+    uint16_t               next_rtx_seq16;
+    int64_t                next_seq;     /* unwrapped, for the history      */
+    struct arc_history    *history;      /* NULL without retransmission     */
+    struct arc_txstats     stats;
+    struct arc_sent_frame  leaving;      /* frame whose packets leave now   */
+    uint32_t               last_rtp_ts;
+    int64_t                last_capture_us;
+    bool                   sent_any;
+    int64_t                last_key_us;  /* a key frame was asked for       */
+    int64_t                nacked, nack_misses;
+    double                 remote_loss;
+    int64_t                remote_lost;
+    uint32_t               remote_jitter_ticks;
+    uint8_t                last_fir;     /* RFC 5104 §4.3.1: command number */
+    bool                   fir_seen;
+};
+
+/** A decoded picture that waits for its time. */
+struct arc_picture {
+    struct arc_vframe   *frame;
+    struct arc_assembled info;
+    int64_t              decoded_us; /* ARC_NEVER_US: not stamped yet        */
+    int32_t              bytes;
+};
+
+/** A received stream. */
+struct arc_recvstream {
+    struct arc_session    *session;
+    int32_t                index;
+    struct arc_recv_config cfg;
+    int32_t                clock_hz;
+
+    /* network side */
+    uint32_t               ssrc;         /* 0: not learned yet              */
+    uint32_t               rtx_ssrc;
+    struct arc_unwrap      seq;
+    struct arc_unwrap      ts;
+    struct arc_rxstats     stats;
+    struct arc_nackgen    *nack;         /* NULL: never asks                */
+    int64_t                sr_ntp64;     /* of the last SR                  */
+    int64_t                sr_arrival_us;/* 0: none                         */
+    int64_t                last_pli_us;
+    int64_t                asked_up_to;  /* highest number ever asked for   */
+    int64_t                probe_seq;    /* asked for once, at probe_us     */
+    int64_t                probe_us;
+    int64_t                last_pkt_us;
+
+    /* between the sides */
+    struct arc_ring       *to_media;     /* struct arc_rxpkt                */
+    int32_t                key_wanted;   /* atomic flag: media asks network */
+    int64_t                sync_ntp_us;  /* atomic pair: NTP at sync_ts ...  */
+    int64_t                sync_ts;      /* ... unwrapped; 0: no SR yet     */
+    int32_t                loss_permille;/* atomic, for the jitter buffer   */
+    int64_t                jitter_us;    /* atomic                          */
+
+    /* media side */
+    struct arc_jitter     *jitter;       /* audio: packets; video: frames   */
+    struct arc_assemble   *assemble;     /* video                           */
+    struct arc_opus_dec   *opus;
+    struct arc_vdec       *vdec;
+    uint8_t               *annexb;       /* video: one frame                */
+    struct arc_picture     pictures[ARC_PEER_PICTURES];
+    int32_t                n_pictures;
+    int64_t                frame_no;
+    bool                   need_key;     /* the chain of references is cut  */
+    bool                   started;      /* audio: play-out runs            */
+    bool                   fade_in;
+    int64_t                next_ts;      /* audio: next media time to play  */
+    int64_t                last_seq;     /* audio: last packet played       */
+    int64_t                clock_us;     /* audio: next block of the device */
+    int32_t                block_samples;/* audio: samples of the last block */
+    int32_t                starved;      /* audio: blocks since a packet    */
+    int64_t                unsettled;    /* audio: samples of those: lost, or
+                                            never sent? the next one tells  */
+    int64_t                adapt_us;     /* next time the buffer is told    */
+    int64_t                offset_us;    /* atomic: play-out minus capture  */
+    int64_t                hold_us;      /* added for lip-sync              */
+    struct arc_recv_media_stats media;
+};
+
+struct arc_session {
+    struct arc_session_config cfg;
+
+    /* streams: only added, by the network side's owner; counts are atomic */
+    struct arc_sendstream *send[ARC_SESSION_MAX_STREAMS];
+    struct arc_recvstream *recv[ARC_SESSION_MAX_STREAMS];
+    int32_t                n_send, n_recv;
+
+    /* network side */
+    struct arc_pkt_pool   *pool;
+    struct arc_srtp       *srtp_out;
+    struct arc_srtp       *srtp_in;
+    struct arc_pacer      *pacer;
+    struct arc_rng         rng;
+    struct arc_ring       *events;
+    struct arc_ring       *sent_frames;
+    uint32_t               rtcp_ssrc;     /* of a peer that only receives    */
+    int64_t                rtcp_due_us;
+    bool                   rtt_by_reports; /* else by repairs                */
+    bool                   bye_queued;
+    bool                   bye_sent;
+    int32_t                pace_bps;      /* told to the pacer last          */
+    int64_t                turn_us;       /* time of the last call           */
+    struct arc_session_stats stats;
+
+    /* between the sides */
+    int64_t                rtt_us;        /* atomic; -1: not known           */
+};
+
+/* leave.c */
+enum arc_status arc_peer_leave(struct arc_session *s, int64_t now_us,
+                               struct arc_pkt **out);
+void arc_peer_resend(struct arc_session *s, struct arc_sendstream *st,
+                     uint16_t seq16, int64_t now_us);
+struct arc_pkt *arc_peer_seal_rtcp(struct arc_session *s, const uint8_t *data,
+                                   size_t len, int64_t now_us);
+
+/* feedback.c */
+void arc_peer_on_rtcp(struct arc_session *s, const uint8_t *data, size_t len,
+                      int64_t now_us);
+void arc_peer_on_repair(struct arc_session *s, struct arc_recvstream *st,
+                        int64_t seq, int64_t now_us);
+struct arc_pkt *arc_peer_feedback(struct arc_session *s, int64_t now_us);
+int64_t arc_peer_feedback_next_us(const struct arc_session *s);
+uint64_t arc_peer_ntp(const struct arc_session *s, int64_t now_us);
+
+/* session.c */
+void arc_peer_event(struct arc_session *s, int32_t type, int32_t stream,
+                    int64_t value, int64_t now_us);
+bool arc_peer_owns_ssrc(const struct arc_session *s, uint32_t ssrc);
+
+#endif

@@ -1,0 +1,265 @@
+/**
+ * @file session/recv.c  Datagrams in: demux > SRTP > RTP > stream > RTX >
+ *                       statistics > NACK > ring
+ *
+ * The network side of received streams; pull.c goes on behind the ring. Each
+ * way to lose a packet has its counter. Nothing of a stream moves before the
+ * packet's tag was checked (RFC 3711 §3.3).
+ */
+#include <string.h>
+
+#include "base/atomic.h"
+#include "base/units.h"
+#include "session/peer.h"
+#include "srtp/srtcp.h"
+#include "wire/demux.h"
+#include "wire/pl_h264.h"
+#include "wire/pl_opus.h"
+#include "wire/rtp.h"
+#include "wire/rtx.h"
+
+/* --- SRTP ------------------------------------------------------------------------ */
+
+static bool count_srtp_fault(struct arc_session *s, enum arc_status status)
+{
+    switch (status) {
+    case ARC_OK:
+        return true;
+    case ARC_ERR_AUTH:
+        s->stats.drops.auth++;
+        break;
+    case ARC_ERR_REPLAY:
+    case ARC_ERR_OLD:
+        s->stats.drops.replay++;
+        break;
+    case ARC_ERR_FORMAT:
+        s->stats.drops.malformed++;
+        break;
+    default:
+        s->stats.drops.srtp_other++;
+        break;
+    }
+    return false;
+}
+
+static bool open_rtp(struct arc_session *s, struct arc_pkt *pkt)
+{
+    size_t len = (size_t)pkt->len;
+
+    if (!s->srtp_in)
+        return true;
+    if (!count_srtp_fault(s, arc_srtp_unprotect(s->srtp_in, pkt->data, len,
+                                                &len)))
+        return false;
+    pkt->len = (int32_t)len;
+    return true;
+}
+
+static bool open_rtcp(struct arc_session *s, struct arc_pkt *pkt)
+{
+    size_t len = (size_t)pkt->len;
+
+    if (!s->srtp_in)
+        return true;
+    if (!count_srtp_fault(s, arc_srtp_unprotect_rtcp(s->srtp_in, pkt->data, len,
+                                                     &len)))
+        return false;
+    pkt->len = (int32_t)len;
+    return true;
+}
+
+/* --- stream -------------------------------------------------------------------------- */
+
+static bool takes(const struct arc_recvstream *st, const struct arc_rtp *h,
+                  bool *is_rtx)
+{
+    *is_rtx = h->payload_type == st->cfg.rtx_payload_type;
+    return *is_rtx || h->payload_type == st->cfg.payload_type;
+}
+
+/** The stream of an authentic packet. A stream without an SSRC learns it from
+ *  the first packet with its payload type. */
+static struct arc_recvstream *find_stream(struct arc_session *s,
+                                          const struct arc_rtp *h,
+                                          bool *is_rtx, int64_t now_us)
+{
+    for (int32_t i = 0; i < s->n_recv; i++) {
+        struct arc_recvstream *st = s->recv[i];
+        uint32_t *ssrc;
+
+        if (!takes(st, h, is_rtx))
+            continue;
+        ssrc = *is_rtx ? &st->rtx_ssrc : &st->ssrc;
+        if (*ssrc == h->ssrc)
+            return st;
+        if (*ssrc == 0) {
+            *ssrc = h->ssrc;
+            if (!*is_rtx)
+                arc_peer_event(s, ARC_EVENT_STREAM_ADDED, i, h->ssrc, now_us);
+            return st;
+        }
+    }
+    return NULL;
+}
+
+/* --- payload ---------------------------------------------------------------------- */
+
+/** Look at what the packet starts; false: not the payload format it claims. */
+static bool describe(const struct arc_recvstream *st, struct arc_rxpkt *p)
+{
+    const uint8_t *payload = p->pkt->data + p->payload_off;
+
+    if (st->cfg.kind == ARC_MEDIA_AUDIO) {
+        struct arc_pl_opus opus;
+
+        p->starts_frame = true;
+        return arc_pl_opus_parse(payload, (size_t)p->payload_len, &opus) ==
+               ARC_OK;
+    } else {
+        struct arc_pl_h264_info nal;
+
+        if (arc_pl_h264_peek(payload, (size_t)p->payload_len, &nal) != ARC_OK)
+            return false;
+        p->starts_frame = nal.starts_nal;
+        p->is_key       = nal.has_idr;
+        return true;
+    }
+}
+
+static void count_arrival(struct arc_recvstream *st, const struct arc_rxpkt *p,
+                          uint32_t rtp_ts, int64_t now_us)
+{
+    if (p->repaired) {
+        arc_rxstats_on_repaired(&st->stats, p->seq);
+        arc_peer_on_repair(st->session, st, p->seq, now_us);
+    } else {
+        arc_rxstats_on_packet(&st->stats, p->seq, rtp_ts, p->payload_len,
+                              now_us);
+    }
+    if (st->nack)
+        arc_nackgen_on_packet(st->nack, p->seq, now_us);
+}
+
+/** Give it to the media side, with a reference of its own. */
+static void hand_over(struct arc_session *s, struct arc_recvstream *st,
+                      struct arc_rxpkt *p)
+{
+    arc_pkt_ref(p->pkt);
+    if (arc_ring_push(st->to_media, p) == ARC_OK)
+        return;
+    arc_pkt_unref(p->pkt);
+    s->stats.drops.media_full++;
+    if (st->cfg.kind == ARC_MEDIA_VIDEO)
+        arc_atomic_store_relaxed(&st->key_wanted, 1);
+}
+
+/* --- the way in -------------------------------------------------------------------- */
+
+static bool on_rtp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
+{
+    struct arc_session_drops *drops = &s->stats.drops;
+    struct arc_recvstream *st;
+    struct arc_rxpkt p;
+    struct arc_rtp h;
+    bool is_rtx;
+
+    if (!open_rtp(s, pkt))
+        return false;
+    if (arc_rtp_parse(pkt->data, (size_t)pkt->len, &h) != ARC_OK) {
+        drops->malformed++;
+        return false;
+    }
+    if (arc_peer_owns_ssrc(s, h.ssrc)) {
+        drops->own_ssrc++;
+        arc_peer_event(s, ARC_EVENT_SSRC_COLLISION, -1, h.ssrc, now_us);
+        return false;
+    }
+    st = find_stream(s, &h, &is_rtx, now_us);
+    if (!st || (is_rtx && st->ssrc == 0)) {
+        drops->unknown_stream++;
+        return true;
+    }
+
+    if (is_rtx) {
+        size_t len = (size_t)pkt->len;
+        enum arc_status status = arc_rtx_unwrap(pkt->data, &len, st->ssrc,
+                                                (uint8_t)st->cfg.payload_type);
+
+        if (status == ARC_AGAIN)
+            return true; /* padding that probes the path: no media in it */
+        pkt->len = (int32_t)len;
+        if (status != ARC_OK ||
+            arc_rtp_parse(pkt->data, len, &h) != ARC_OK) {
+            drops->malformed++;
+            return true;
+        }
+    }
+    if (h.payload_len == 0)
+        return true; /* keep-alive or padding (RFC 6263) */
+
+    memset(&p, 0, sizeof(p));
+    p.pkt          = pkt;
+    p.arrival_us   = now_us;
+    p.payload_off  = h.payload_off;
+    p.payload_len  = h.payload_len;
+    p.payload_type = h.payload_type;
+    p.marker       = h.marker;
+    p.repaired     = is_rtx;
+    if (!describe(st, &p)) {
+        drops->malformed++;
+        return true;
+    }
+    p.seq = arc_unwrap_seq16(&st->seq, h.seq16);
+    p.ts  = arc_unwrap_ts32(&st->ts, h.rtp_ts);
+    st->last_pkt_us = now_us;
+    count_arrival(st, &p, h.rtp_ts, now_us);
+    hand_over(s, st, &p);
+    return true;
+}
+
+static bool on_rtcp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
+{
+    if (!open_rtcp(s, pkt))
+        return false;
+    s->stats.rtcp_received++;
+    arc_peer_on_rtcp(s, pkt->data, (size_t)pkt->len, now_us);
+    return true;
+}
+
+bool arc_session_receive_pkt(struct arc_session *s, struct arc_pkt *pkt,
+                             int64_t now_us)
+{
+    s->stats.received_pkts++;
+    s->stats.received_bytes += pkt->len;
+    switch (arc_demux_classify(pkt->data, (size_t)pkt->len)) {
+    case ARC_DEMUX_RTP:
+        return on_rtp(s, pkt, now_us);
+    case ARC_DEMUX_RTCP:
+        return on_rtcp(s, pkt, now_us);
+    default:
+        s->stats.drops.not_rtp++;
+        return false;
+    }
+}
+
+void arc_session_receive(struct arc_session *s, const uint8_t *data,
+                         size_t len, int64_t now_us)
+{
+    struct arc_pkt *pkt;
+
+    if (len > ARC_PKT_CAP_BYTES) {
+        s->stats.received_pkts++;
+        s->stats.drops.too_long++;
+        return;
+    }
+    pkt = arc_pkt_get(s->pool);
+    if (!pkt) {
+        s->stats.drops.no_packet++;
+        return;
+    }
+    memcpy(pkt->data, data, len);
+    pkt->len     = (int32_t)len;
+    pkt->time_us = now_us;
+    arc_session_receive_pkt(s, pkt, now_us);
+    arc_pkt_unref(pkt);
+}

@@ -1,0 +1,363 @@
+/**
+ * @file session/send.c  Media in: gather > encode > packetize > ring
+ *
+ * The media side of a sent stream. What happens to the packets afterwards is
+ * in leave.c.
+ */
+#include <string.h>
+
+#include "base/atomic.h"
+#include "base/units.h"
+#include "session/peer.h"
+#include "wire/pl_h264.h"
+#include "wire/rtp.h"
+
+enum {
+    OPUS_CLOCK_HZ       = 48000, /* RFC 7587 §4.1: always, whatever the rate  */
+    VIDEO_CLOCK_HZ      = 90000,
+    MAX_PKTS_PER_FRAME  = 1024,
+    RESYNC_US           = 60000, /* a capture gap that moves the timestamps   */
+    OPUS_MAX_BYTES      = 1275,
+};
+
+/* --- packets -------------------------------------------------------------- */
+
+static int32_t payload_room(const struct arc_sendstream *st)
+{
+    const struct arc_session *s = st->session;
+    int32_t room = s->cfg.mtu_bytes - 12;
+
+    if (s->srtp_out)
+        room -= arc_srtp_overhead_bytes(s->srtp_out);
+    if (st->cfg.rtx_payload_type >= 0)
+        room -= 2; /* original sequence number, RFC 4588 §4 */
+    return room;
+}
+
+/** A packet with its RTP header written and its payload still to come. */
+static struct arc_pkt *new_rtp(struct arc_sendstream *st, uint32_t rtp_ts,
+                               int64_t now_us)
+{
+    struct arc_pkt *pkt = arc_pkt_get(st->pool);
+    struct arc_rtp h;
+    size_t len = 0;
+
+    if (!pkt)
+        return NULL;
+    memset(&h, 0, sizeof(h));
+    h.payload_type = (uint8_t)st->cfg.payload_type;
+    h.rtp_ts       = rtp_ts;
+    h.ssrc         = st->cfg.ssrc;
+    arc_rtp_write_header(&h, NULL, pkt->data, (size_t)arc_pkt_tailroom(pkt),
+                         &len);
+    pkt->len     = (int32_t)len;
+    pkt->time_us = now_us;
+    return pkt;
+}
+
+static void set_marker(struct arc_pkt *pkt)
+{
+    pkt->data[1] |= 0x80; /* RFC 3550 §5.1 */
+}
+
+/** Hand one packet to the network side; its reference passes. */
+static bool queue_packet(struct arc_sendstream *st, const struct arc_txpkt *p)
+{
+    if (arc_ring_push(st->to_net, p) == ARC_OK) {
+        st->media.pkts++;
+        return true;
+    }
+    arc_pkt_unref(p->pkt);
+    return false;
+}
+
+/* --- audio ------------------------------------------------------------------ */
+
+static void apply_audio_settings(struct arc_sendstream *st)
+{
+    int32_t bps  = arc_atomic_load_relaxed(&st->target_bps);
+    int32_t loss = arc_atomic_load_relaxed(&st->loss_pct);
+
+    if (bps != st->applied_bps &&
+        arc_opus_enc_set_bitrate(st->opus, bps) == ARC_OK)
+        st->applied_bps = bps;
+    if (loss != st->applied_loss_pct &&
+        arc_opus_enc_set_loss_pct(st->opus, loss) == ARC_OK)
+        st->applied_loss_pct = loss;
+    st->media.target_bps = st->applied_bps;
+}
+
+static enum arc_status encode_gathered(struct arc_sendstream *st,
+                                       int64_t now_us)
+{
+    struct arc_gather *g = &st->gather;
+    uint8_t data[OPUS_MAX_BYTES];
+    struct arc_txpkt p;
+    int32_t len = 0;
+    enum arc_status status;
+
+    apply_audio_settings(st);
+    st->media.frames_in++;
+    status = arc_opus_enc_encode(st->opus, g->pcm, g->need, data, sizeof(data),
+                                 &len);
+    if (status != ARC_OK) {
+        st->media.codec_errors++;
+        return status;
+    }
+    if (len == 0) {
+        st->media.frames_silent++;
+        g->spoke = false;
+        return ARC_OK;
+    }
+
+    memset(&p, 0, sizeof(p));
+    p.rtp_ts = (uint32_t)g->ts + st->ts_offset;
+    p.pkt    = len <= payload_room(st) ? new_rtp(st, p.rtp_ts, now_us) : NULL;
+    if (!p.pkt) {
+        st->media.frames_dropped++;
+        return ARC_AGAIN;
+    }
+    if (!g->spoke)
+        set_marker(p.pkt); /* first packet of a talkspurt, RFC 7587 §4.2 */
+    g->spoke = true;
+    memcpy(p.pkt->data + p.pkt->len, data, (size_t)len);
+    p.pkt->len     += len;
+    p.payload_bytes = len;
+    p.capture_us    = g->capture_us;
+    p.encoded_us    = now_us;
+    p.first = p.last = true;
+    if (!queue_packet(st, &p)) {
+        st->media.frames_dropped++;
+        return ARC_AGAIN;
+    }
+    st->media.frames_encoded++;
+    st->media.bytes += len;
+    return ARC_OK;
+}
+
+/** Where the next sample stands on the RTP clock: it follows the last one,
+ *  unless the source has left something out. */
+static void place_on_clock(struct arc_sendstream *st, int64_t capture_us)
+{
+    struct arc_gather *g = &st->gather;
+    const int64_t hz = st->cfg.opus.sample_rate_hz;
+    int64_t expected_us;
+
+    if (!g->started) {
+        g->started    = true;
+        g->capture_us = capture_us;
+        return;
+    }
+    expected_us = g->capture_us + g->fill * ARC_US_PER_S / hz;
+    if (capture_us - expected_us < RESYNC_US &&
+        expected_us - capture_us < RESYNC_US)
+        return;
+    if (capture_us > expected_us)
+        g->ts += (capture_us - expected_us) * OPUS_CLOCK_HZ / ARC_US_PER_S;
+    g->capture_us += capture_us - expected_us;
+}
+
+enum arc_status arc_send_audio(struct arc_sendstream *st, const int16_t *pcm,
+                               int32_t n_samples, int64_t capture_us,
+                               int64_t now_us)
+{
+    struct arc_gather *g = &st->gather;
+    const int32_t channels = st->cfg.opus.channels;
+    const int64_t hz = st->cfg.opus.sample_rate_hz;
+    bool muted = arc_atomic_load_relaxed(&st->muted) != 0;
+    enum arc_status result = ARC_OK;
+
+    if (st->cfg.kind != ARC_MEDIA_AUDIO || !pcm || n_samples < 1 ||
+        n_samples > ARC_SESSION_MAX_SAMPLES / 2)
+        return ARC_ERR_ARG;
+
+    place_on_clock(st, capture_us);
+    while (n_samples > 0) {
+        int32_t n = (int32_t)arc_min_i64(n_samples, g->need - g->fill);
+        int16_t *to = g->pcm + g->fill * channels;
+        size_t bytes = (size_t)(n * channels) * sizeof(*pcm);
+
+        if (muted)
+            memset(to, 0, bytes);
+        else
+            memcpy(to, pcm, bytes);
+        g->fill   += n;
+        pcm       += n * channels;
+        n_samples -= n;
+        if (g->fill == g->need) {
+            enum arc_status status = encode_gathered(st, now_us);
+
+            if (status != ARC_OK)
+                result = status;
+            g->fill = 0;
+            g->ts  += g->need * (OPUS_CLOCK_HZ / hz);
+            g->capture_us += g->need * ARC_US_PER_S / hz;
+        }
+    }
+    return result;
+}
+
+/* --- video ------------------------------------------------------------------- */
+
+static void apply_video_settings(struct arc_sendstream *st)
+{
+    int32_t bps = arc_atomic_load_relaxed(&st->target_bps);
+
+    if (bps != st->applied_bps && arc_venc_set_bitrate(st->venc, bps) == ARC_OK)
+        st->applied_bps = bps;
+    st->media.target_bps = st->applied_bps;
+}
+
+enum arc_status arc_send_video(struct arc_sendstream *st,
+                               const struct arc_vframe *frame,
+                               int64_t capture_us, int64_t now_us)
+{
+    enum arc_status status;
+    bool key;
+
+    if (st->cfg.kind != ARC_MEDIA_VIDEO || !frame)
+        return ARC_ERR_ARG;
+    if (st->has_pending)
+        arc_send_flush(st, now_us);
+    st->media.frames_in++;
+    if (arc_atomic_load_relaxed(&st->muted)) {
+        st->media.frames_dropped++;
+        return ARC_AGAIN;
+    }
+
+    apply_video_settings(st);
+    key = arc_atomic_exchange(&st->key_wanted, 0) != 0;
+    status = arc_venc_encode(st->venc, frame, key, &st->pending);
+    if (status != ARC_OK) {
+        if (key)
+            arc_atomic_store_relaxed(&st->key_wanted, 1);
+        if (status == ARC_AGAIN)
+            st->media.frames_dropped++;
+        else
+            st->media.codec_errors++;
+        return status;
+    }
+    st->has_pending        = true;
+    st->pending_capture_us = capture_us;
+    st->pending_start_us   = now_us;
+    return ARC_OK;
+}
+
+/** Cut the pending frame into packets; 0: it does not fit into the pool. */
+static int32_t packetize(struct arc_sendstream *st, uint32_t rtp_ts,
+                         int64_t now_us, struct arc_txpkt *pkts)
+{
+    const size_t room = (size_t)payload_room(st);
+    struct arc_pl_h264_packer packer;
+    int32_t n = 0;
+    bool last = false;
+
+    if (arc_pl_h264_packer_init(&packer, st->pending.data,
+                                (size_t)st->pending.len, room) != ARC_OK)
+        return 0;
+    while (!last) {
+        struct arc_pkt *pkt = n < MAX_PKTS_PER_FRAME
+                            ? new_rtp(st, rtp_ts, now_us) : NULL;
+        size_t len = 0;
+
+        if (!pkt || arc_pl_h264_packer_next(&packer, pkt->data + pkt->len, room,
+                                            &len, &last) != ARC_OK) {
+            arc_pkt_unref(pkt);
+            while (n > 0)
+                arc_pkt_unref(pkts[--n].pkt);
+            return 0;
+        }
+        pkt->len += (int32_t)len;
+        memset(&pkts[n], 0, sizeof(pkts[n]));
+        pkts[n].pkt = pkt;
+        pkts[n].payload_bytes = (int32_t)len;
+        n++;
+    }
+    return n;
+}
+
+enum arc_status arc_send_flush(struct arc_sendstream *st, int64_t now_us)
+{
+    struct arc_txpkt pkts[MAX_PKTS_PER_FRAME];
+    uint32_t rtp_ts;
+    int32_t n;
+
+    if (!st->has_pending)
+        return ARC_AGAIN;
+    st->has_pending = false;
+    st->media.encode_us_total += now_us - st->pending_start_us;
+
+    rtp_ts = st->ts_offset + (uint32_t)(st->pending_capture_us *
+                                        VIDEO_CLOCK_HZ / ARC_US_PER_S);
+    n = packetize(st, rtp_ts, now_us, pkts);
+    if (n == 0 ||
+        arc_ring_count(st->to_net) + (uint32_t)n > ARC_PEER_TX_RING_PKTS) {
+        /* Later frames refer to this one, so they are of no use without it. */
+        while (n > 0)
+            arc_pkt_unref(pkts[--n].pkt);
+        st->media.frames_dropped++;
+        arc_atomic_store_relaxed(&st->key_wanted, 1);
+        return ARC_AGAIN;
+    }
+
+    set_marker(pkts[n - 1].pkt);
+    for (int32_t i = 0; i < n; i++) {
+        pkts[i].rtp_ts     = rtp_ts;
+        pkts[i].capture_us = st->pending_capture_us;
+        pkts[i].encoded_us = now_us;
+        pkts[i].is_key     = st->pending.is_key;
+        pkts[i].first      = i == 0;
+        pkts[i].last       = i == n - 1;
+        queue_packet(st, &pkts[i]);
+    }
+    st->media.frames_encoded++;
+    st->media.key_frames += st->pending.is_key;
+    st->media.bytes += st->pending.len;
+    return ARC_OK;
+}
+
+/* --- settings, from any thread --------------------------------------------- */
+
+enum arc_status arc_send_set_bitrate(struct arc_sendstream *st, int32_t bps)
+{
+    bool audio = st->cfg.kind == ARC_MEDIA_AUDIO;
+
+    if (bps < (audio ? ARC_OPUS_MIN_BITRATE_BPS : ARC_VENC_MIN_BPS) || bps > (audio ? ARC_OPUS_MAX_BITRATE_BPS : ARC_VENC_MAX_BPS))
+        return ARC_ERR_ARG;
+    arc_atomic_store_relaxed(&st->target_bps, bps);
+    return ARC_OK;
+}
+
+void arc_send_request_key(struct arc_sendstream *st)
+{
+    arc_atomic_store_relaxed(&st->key_wanted, 1);
+}
+
+void arc_send_set_muted(struct arc_sendstream *st, bool muted)
+{
+    /* Behind a muted stretch the decoder has nothing to refer to. */
+    if (!muted && arc_atomic_load_relaxed(&st->muted))
+        arc_atomic_store_relaxed(&st->key_wanted, 1);
+    arc_atomic_store_relaxed(&st->muted, muted ? 1 : 0);
+}
+
+const char *arc_send_encoder(const struct arc_sendstream *st)
+{
+    return st->cfg.kind == ARC_MEDIA_AUDIO ? "opus" : st->cfg.video.name;
+}
+
+void arc_send_get_stats(const struct arc_sendstream *st,
+                        struct arc_send_media_stats *out)
+{
+    *out = st->media;
+}
+
+int32_t arc_send_index(const struct arc_sendstream *st)
+{
+    return st->index;
+}
+
+int32_t arc_send_channels(const struct arc_sendstream *st)
+{
+    return st->cfg.kind == ARC_MEDIA_AUDIO ? st->cfg.opus.channels : 0;
+}

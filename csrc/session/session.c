@@ -1,0 +1,559 @@
+/**
+ * @file session/session.c  A peer's life: streams are made, fed, read, freed
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/atomic.h"
+#include "base/mem.h"
+#include "base/units.h"
+#include "session/peer.h"
+
+enum {
+    OPUS_CLOCK_HZ    = 48000,
+    VIDEO_CLOCK_HZ   = 90000,
+    ANNEXB_BYTES     = 4 << 20,
+    JITTER_PKTS      = 512,
+    /* Saved-up budget of the pacer: what one wake-up of a thread may be late. */
+    PACER_BURST_US   = 5000,
+    PACER_OVERHEAD_BYTES = 28 + 16, /* IPv4, UDP and the GCM tag              */
+    PACER_MAX_QUEUE_US = 2000000, /* as libwebrtc: then it drains faster      */
+    HISTORY_AGE_US   = 2000000,
+    NACK_REORDER_US  = 10000,
+    NACK_TRIES       = 8,
+};
+
+/* --- checks ---------------------------------------------------------------------------- */
+
+static bool config_ok(const struct arc_session_config *c)
+{
+    return c->cname[0] && memchr(c->cname, 0, sizeof(c->cname)) &&
+           c->pool_pkts >= 64 && c->pool_pkts <= 65536 &&
+           c->mtu_bytes >= 300 && c->mtu_bytes <= 1500 &&
+           c->pace_percent >= 100 && c->pace_percent <= 1000;
+}
+
+static bool payload_type_ok(int32_t pt)
+{
+    /* 64..95 would be taken for RTCP on a shared port, RFC 5761 §4. */
+    return pt >= 0 && pt <= 127 && !(pt >= 64 && pt <= 95);
+}
+
+static bool send_config_ok(const struct arc_session *s,
+                           const struct arc_send_config *c)
+{
+    bool rtx = c->rtx_payload_type >= 0;
+
+    if (!payload_type_ok(c->payload_type) || c->ssrc == 0 ||
+        arc_peer_owns_ssrc(s, c->ssrc))
+        return false;
+    if (rtx && (!payload_type_ok(c->rtx_payload_type) ||
+                c->rtx_payload_type == c->payload_type || c->rtx_ssrc == 0 ||
+                c->rtx_ssrc == c->ssrc || arc_peer_owns_ssrc(s, c->rtx_ssrc)))
+        return false;
+    for (int32_t i = 0; i < s->n_send; i++) {
+        const struct arc_send_config *o = &s->send[i]->cfg;
+
+        if (o->payload_type == c->payload_type ||
+            o->rtx_payload_type == c->payload_type ||
+            (rtx && (o->payload_type == c->rtx_payload_type ||
+                     o->rtx_payload_type == c->rtx_payload_type)))
+            return false;
+    }
+    if (c->kind == ARC_MEDIA_AUDIO)
+        return c->frame_us >= 2500 && c->frame_us <= 120000 &&
+               c->frame_us % 2500 == 0;
+    return c->kind == ARC_MEDIA_VIDEO;
+}
+
+static bool recv_config_ok(const struct arc_session *s,
+                           const struct arc_recv_config *c)
+{
+    if (!payload_type_ok(c->payload_type) ||
+        (c->rtx_payload_type >= 0 &&
+         (!payload_type_ok(c->rtx_payload_type) ||
+          c->rtx_payload_type == c->payload_type)))
+        return false;
+    for (int32_t i = 0; i < s->n_recv; i++)
+        if (s->recv[i]->cfg.payload_type == c->payload_type)
+            return false;
+    if (c->kind == ARC_MEDIA_AUDIO)
+        return c->channels == 1 || c->channels == 2;
+    return c->kind == ARC_MEDIA_VIDEO;
+}
+
+static void explain(char *why, int32_t cap, const char *text)
+{
+    if (why && cap > 0 && !why[0])
+        snprintf(why, (size_t)cap, "%s", text);
+}
+
+/* --- the peer ----------------------------------------------------------------------------- */
+
+bool arc_peer_owns_ssrc(const struct arc_session *s, uint32_t ssrc)
+{
+    for (int32_t i = 0; i < s->n_send; i++) {
+        const struct arc_send_config *c = &s->send[i]->cfg;
+
+        if (c->ssrc == ssrc || (c->rtx_payload_type >= 0 && c->rtx_ssrc == ssrc))
+            return true;
+    }
+    return s->n_send == 0 && s->rtcp_ssrc == ssrc;
+}
+
+void arc_peer_event(struct arc_session *s, int32_t type, int32_t stream,
+                    int64_t value, int64_t now_us)
+{
+    struct arc_event e = {type, stream, now_us, value};
+
+    arc_ring_push(s->events, &e); /* nobody reads: the newest is lost */
+}
+
+static enum arc_status open_session(struct arc_session *s, int64_t now_us)
+{
+    const struct arc_session_config *c = &s->cfg;
+    struct arc_pacer_config pace = {0};
+    enum arc_status status;
+
+    pace.capacity_pkts = ARC_PEER_TX_RING_PKTS;
+    pace.rate_bps      = 1000000;
+    pace.burst_us      = PACER_BURST_US;
+    pace.overhead_bytes = PACER_OVERHEAD_BYTES;
+    pace.max_queue_us  = PACER_MAX_QUEUE_US;
+    if ((status = arc_pkt_pool_new(c->pool_pkts, &s->pool)) != ARC_OK ||
+        (status = arc_pacer_new(&pace, &s->pacer)) != ARC_OK ||
+        (status = arc_ring_new(ARC_PEER_EVENTS, sizeof(struct arc_event),
+                               &s->events)) != ARC_OK ||
+        (status = arc_ring_new(ARC_PEER_SENT_FRAMES,
+                               sizeof(struct arc_sent_frame),
+                               &s->sent_frames)) != ARC_OK)
+        return status;
+    if (c->srtp &&
+        ((status = arc_srtp_new(&c->srtp_send, &s->srtp_out)) != ARC_OK ||
+         (status = arc_srtp_new(&c->srtp_receive, &s->srtp_in)) != ARC_OK))
+        return status;
+
+    arc_rng_init(&s->rng, c->seed);
+    s->rtcp_ssrc = (uint32_t)(arc_rng_u64(&s->rng) | 1);
+    s->rtt_us    = -1;
+    (void)now_us;
+    return ARC_OK;
+}
+
+enum arc_status arc_session_new(const struct arc_session_config *cfg,
+                                int64_t now_us, struct arc_session **out)
+{
+    struct arc_session *s;
+    enum arc_status status;
+
+    if (!cfg || !out || !config_ok(cfg))
+        return ARC_ERR_ARG;
+    s = arc_mem_zalloc(1, sizeof(*s));
+    if (!s)
+        return ARC_ERR_NOMEM;
+    s->cfg = *cfg;
+    status = open_session(s, now_us);
+    /* The keys live on in the SRTP objects, which wipe them. */
+    arc_mem_wipe(&s->cfg.srtp_send, sizeof(s->cfg.srtp_send));
+    arc_mem_wipe(&s->cfg.srtp_receive, sizeof(s->cfg.srtp_receive));
+    if (status != ARC_OK) {
+        arc_session_free(s);
+        return status;
+    }
+    *out = s;
+    return ARC_OK;
+}
+
+/* --- sent streams --------------------------------------------------------------------------- */
+
+static void free_send(struct arc_sendstream *st)
+{
+    struct arc_txpkt p;
+
+    if (!st)
+        return;
+    while (st->to_net && arc_ring_pop(st->to_net, &p) == ARC_OK)
+        arc_pkt_unref(p.pkt);
+    arc_ring_free(st->to_net);
+    arc_history_free(st->history);
+    arc_opus_enc_free(st->opus);
+    arc_venc_free(st->venc);
+    arc_pkt_pool_unref(st->pool);
+    arc_mem_free(st);
+}
+
+static enum arc_status open_encoder(struct arc_sendstream *st, char *why,
+                                    int32_t why_cap)
+{
+    struct arc_send_config *c = &st->cfg;
+    enum arc_status status;
+
+    if (c->kind == ARC_MEDIA_AUDIO) {
+        st->gather.need = (int32_t)((int64_t)c->opus.sample_rate_hz *
+                                    c->frame_us / ARC_US_PER_S);
+        st->target_bps = st->applied_bps = c->opus.bitrate_bps;
+        st->applied_loss_pct = st->loss_pct = c->opus.expected_loss_pct;
+        status = arc_opus_enc_new(&c->opus, &st->opus);
+        if (status != ARC_OK)
+            explain(why, why_cap, "opus: this sample rate, channel count, "
+                    "bitrate or complexity is not allowed");
+        return status;
+    }
+    st->target_bps = st->applied_bps = c->video.bitrate_bps;
+    return arc_venc_new(&c->video, &st->venc, why, why_cap);
+}
+
+static enum arc_status open_send(struct arc_session *s,
+                                 struct arc_sendstream *st, char *why,
+                                 int32_t why_cap)
+{
+    bool audio = st->cfg.kind == ARC_MEDIA_AUDIO;
+    bool resend = s->cfg.nack && st->cfg.rtx_payload_type >= 0;
+    enum arc_status status = open_encoder(st, why, why_cap);
+
+    if (status != ARC_OK)
+        return status;
+    if ((status = arc_pkt_pool_new(audio ? ARC_PEER_HISTORY_PKTS * 2
+                                         : s->cfg.pool_pkts,
+                                   &st->pool)) != ARC_OK ||
+        (status = arc_ring_new(ARC_PEER_TX_RING_PKTS, sizeof(struct arc_txpkt),
+                               &st->to_net)) != ARC_OK)
+        return status;
+    if (resend &&
+        (status = arc_history_new(ARC_PEER_HISTORY_PKTS, HISTORY_AGE_US,
+                                  &st->history)) != ARC_OK)
+        return status;
+    arc_txstats_init(&st->stats);
+
+    /* RFC 3550 §5.1: random start values. */
+    st->next_seq16     = (uint16_t)arc_rng_below(&s->rng, 0x8000);
+    st->next_rtx_seq16 = (uint16_t)arc_rng_below(&s->rng, 0x8000);
+    st->next_seq       = st->next_seq16;
+    st->ts_offset      = (uint32_t)arc_rng_u64(&s->rng);
+    st->last_key_us    = INT64_MIN / 2;
+    return ARC_OK;
+}
+
+enum arc_status arc_session_add_send(struct arc_session *s,
+                                     const struct arc_send_config *cfg,
+                                     struct arc_sendstream **out, char *why,
+                                     int32_t why_cap)
+{
+    struct arc_sendstream *st;
+    enum arc_status status;
+
+    if (why && why_cap > 0)
+        why[0] = 0;
+    if (!cfg || !out || !send_config_ok(s, cfg)) {
+        explain(why, why_cap, "SSRC or payload type is not allowed or already "
+                              "in use, or the frame length is not");
+        return ARC_ERR_ARG;
+    }
+    if (s->n_send == ARC_SESSION_MAX_STREAMS) {
+        explain(why, why_cap, "the session has as many sent streams as it can");
+        return ARC_ERR_LIMIT;
+    }
+    st = arc_mem_zalloc(1, sizeof(*st));
+    if (!st)
+        return ARC_ERR_NOMEM;
+    st->session = s;
+    st->index   = s->n_send;
+    st->cfg     = *cfg;
+    status = open_send(s, st, why, why_cap);
+    if (status != ARC_OK) {
+        free_send(st);
+        return status;
+    }
+    s->send[s->n_send] = st;
+    arc_atomic_store_release(&s->n_send, s->n_send + 1);
+    *out = st;
+    return ARC_OK;
+}
+
+/* --- received streams -------------------------------------------------------------------------- */
+
+static void free_recv(struct arc_recvstream *st)
+{
+    struct arc_rxpkt p;
+
+    if (!st)
+        return;
+    while (st->to_media && arc_ring_pop(st->to_media, &p) == ARC_OK)
+        arc_pkt_unref(p.pkt);
+    while (st->n_pictures > 0)
+        arc_vframe_unref(st->pictures[--st->n_pictures].frame);
+    arc_ring_free(st->to_media);
+    arc_nackgen_free(st->nack);
+    arc_jitter_free(st->jitter);
+    arc_assemble_free(st->assemble);
+    arc_opus_dec_free(st->opus);
+    arc_vdec_free(st->vdec);
+    arc_mem_free(st->annexb);
+    arc_mem_free(st);
+}
+
+static enum arc_status open_decoder(struct arc_recvstream *st, char *why,
+                                    int32_t why_cap)
+{
+    const struct arc_recv_config *c = &st->cfg;
+    struct arc_assemble_config a = {0};
+    enum arc_status status;
+
+    if (c->kind == ARC_MEDIA_AUDIO) {
+        st->block_samples = c->sample_rate_hz / 50;
+        status = arc_opus_dec_new(c->sample_rate_hz, c->channels, &st->opus);
+        if (status == ARC_ERR_ARG)
+            explain(why, why_cap, "opus: sample_rate must be 8000, 12000, "
+                    "16000, 24000 or 48000");
+        return status;
+    }
+    st->annexb = arc_mem_zalloc(1, ANNEXB_BYTES);
+    if (!st->annexb)
+        return ARC_ERR_NOMEM;
+    st->need_key  = true; /* nothing to refer to yet */
+    a.max_pkts    = ARC_PEER_RX_RING_PKTS;
+    a.max_frames  = 64;
+    a.wait_us     = c->max_latency_ms * ARC_US_PER_MS;
+    status = arc_assemble_new(&a, &st->assemble);
+    if (status != ARC_OK)
+        return status;
+    return arc_vdec_new(c->codec, c->threads > 0 ? c->threads : 1, &st->vdec,
+                        why, why_cap);
+}
+
+static enum arc_status open_recv(struct arc_session *s,
+                                 struct arc_recvstream *st, char *why,
+                                 int32_t why_cap)
+{
+    const struct arc_recv_config *c = &st->cfg;
+    bool audio = c->kind == ARC_MEDIA_AUDIO;
+    struct arc_jitter_config j = {0};
+    struct arc_nackgen_config n = {0};
+    enum arc_status status = open_decoder(st, why, why_cap);
+
+    if (status != ARC_OK)
+        return status;
+    j.clock_hz           = st->clock_hz;
+    j.min_latency_ms     = c->min_latency_ms;
+    j.max_latency_ms     = c->max_latency_ms;
+    j.initial_latency_ms = c->initial_latency_ms;
+    j.adaptive           = c->adaptive;
+    j.capacity_pkts      = JITTER_PKTS;
+    status = arc_jitter_new(&j, &st->jitter);
+    if (status != ARC_OK) {
+        explain(why, why_cap, "latencies must be 0 <= min <= initial <= max");
+        return status;
+    }
+    status = arc_ring_new(ARC_PEER_RX_RING_PKTS, sizeof(struct arc_rxpkt),
+                          &st->to_media);
+    if (status != ARC_OK)
+        return status;
+
+    n.max_missing_pkts = 1024;
+    n.max_tries        = NACK_TRIES;
+    n.reorder_wait_us  = NACK_REORDER_US;
+    n.give_up_us       = arc_max_i64(c->max_latency_ms, 1) * ARC_US_PER_MS;
+    if (s->cfg.nack && (!audio || s->cfg.nack_audio) &&
+        c->rtx_payload_type >= 0 &&
+        (status = arc_nackgen_new(&n, &st->nack)) != ARC_OK)
+        return status;
+
+    arc_unwrap_init(&st->seq);
+    arc_unwrap_init(&st->ts);
+    arc_rxstats_init(&st->stats, st->clock_hz);
+    st->last_pli_us = INT64_MIN / 2;
+    return ARC_OK;
+}
+
+enum arc_status arc_session_add_recv(struct arc_session *s,
+                                     const struct arc_recv_config *cfg,
+                                     struct arc_recvstream **out, char *why,
+                                     int32_t why_cap)
+{
+    struct arc_recvstream *st;
+    enum arc_status status;
+
+    if (why && why_cap > 0)
+        why[0] = 0;
+    if (!cfg || !out || !recv_config_ok(s, cfg)) {
+        explain(why, why_cap, "payload type is not allowed or already in use, "
+                              "or the channel count is not 1 or 2");
+        return ARC_ERR_ARG;
+    }
+    if (s->n_recv == ARC_SESSION_MAX_STREAMS) {
+        explain(why, why_cap, "the session has as many received streams as it "
+                              "can");
+        return ARC_ERR_LIMIT;
+    }
+    st = arc_mem_zalloc(1, sizeof(*st));
+    if (!st)
+        return ARC_ERR_NOMEM;
+    st->session  = s;
+    st->index    = s->n_recv;
+    st->cfg      = *cfg;
+    st->clock_hz = cfg->kind == ARC_MEDIA_AUDIO ? OPUS_CLOCK_HZ
+                                                : VIDEO_CLOCK_HZ;
+    status = open_recv(s, st, why, why_cap);
+    if (status != ARC_OK) {
+        free_recv(st);
+        return status;
+    }
+    s->recv[s->n_recv] = st;
+    arc_atomic_store_release(&s->n_recv, s->n_recv + 1);
+    *out = st;
+    return ARC_OK;
+}
+
+void arc_session_free(struct arc_session *s)
+{
+    if (!s)
+        return;
+    for (int32_t i = 0; i < s->n_send; i++)
+        free_send(s->send[i]);
+    for (int32_t i = 0; i < s->n_recv; i++)
+        free_recv(s->recv[i]);
+    arc_pacer_free(s->pacer);
+    arc_srtp_free(s->srtp_out);
+    arc_srtp_free(s->srtp_in);
+    arc_ring_free(s->events);
+    arc_ring_free(s->sent_frames);
+    arc_pkt_pool_unref(s->pool);
+    arc_mem_free(s);
+}
+
+/* --- network side ------------------------------------------------------------------------------- */
+
+struct arc_pkt_pool *arc_session_pool(struct arc_session *s)
+{
+    return s->pool;
+}
+
+enum arc_status arc_session_transmit_pkt(struct arc_session *s, int64_t now_us,
+                                         struct arc_pkt **out)
+{
+    struct arc_pkt *pkt;
+
+    s->turn_us = now_us;
+    pkt = arc_peer_feedback(s, now_us);
+    /* After a BYE nothing may follow (RFC 3550 §6.6). */
+    if (!pkt && (s->bye_sent || arc_peer_leave(s, now_us, &pkt) != ARC_OK))
+        return ARC_AGAIN;
+    s->stats.sent_pkts++;
+    s->stats.sent_bytes += pkt->len;
+    *out = pkt;
+    return ARC_OK;
+}
+
+enum arc_status arc_session_transmit(struct arc_session *s, int64_t now_us,
+                                     uint8_t *out, size_t cap, size_t *len_out)
+{
+    struct arc_pkt *pkt;
+    enum arc_status status;
+
+    if (!out || !len_out || cap < (size_t)s->cfg.mtu_bytes)
+        return ARC_ERR_SPACE;
+    status = arc_session_transmit_pkt(s, now_us, &pkt);
+    if (status != ARC_OK)
+        return status;
+    memcpy(out, pkt->data, (size_t)pkt->len);
+    *len_out = (size_t)pkt->len;
+    arc_pkt_unref(pkt);
+    return ARC_OK;
+}
+
+int64_t arc_session_next_us(struct arc_session *s)
+{
+    if (s->bye_sent)
+        return ARC_NEVER_US;
+    for (int32_t i = 0; i < s->n_send; i++)
+        if (arc_ring_count(s->send[i]->to_net) > 0)
+            return 0;
+    return arc_min_i64(arc_pacer_next_us(s->pacer, s->turn_us),
+                       arc_peer_feedback_next_us(s));
+}
+
+void arc_session_bye(struct arc_session *s)
+{
+    s->bye_queued = true;
+}
+
+uint32_t arc_session_events(const struct arc_session *s)
+{
+    return arc_ring_count(s->events);
+}
+
+enum arc_status arc_session_poll_event(struct arc_session *s,
+                                       struct arc_event *out)
+{
+    return arc_ring_pop(s->events, out);
+}
+
+enum arc_status arc_session_poll_sent(struct arc_session *s,
+                                      struct arc_sent_frame *out)
+{
+    return arc_ring_pop(s->sent_frames, out);
+}
+
+/* --- statistics ---------------------------------------------------------------------------------- */
+
+void arc_session_get_stats(struct arc_session *s,
+                           struct arc_session_stats *out)
+{
+    struct arc_pacer_stats p;
+
+    arc_pacer_stats(s->pacer, &p);
+    *out = s->stats;
+    out->rtt_us           = s->rtt_us;
+    out->pacer_queue_pkts = p.depth_pkts;
+    out->pacer_queue_us   = arc_pacer_oldest_us(s->pacer, s->turn_us);
+    out->pool_used_pkts   = arc_pkt_pool_used(s->pool);
+}
+
+void arc_session_get_send_stats(struct arc_session *s, int32_t stream,
+                                struct arc_send_net_stats *out)
+{
+    const struct arc_sendstream *st;
+
+    memset(out, 0, sizeof(*out));
+    if (stream < 0 || stream >= s->n_send)
+        return;
+    st = s->send[stream];
+    out->ssrc             = st->cfg.ssrc;
+    out->pkts             = st->stats.packets;
+    out->bytes            = st->stats.payload_bytes;
+    out->rtx_pkts         = st->stats.resent_packets;
+    out->rtx_bytes        = st->stats.resent_bytes;
+    out->send_bps         = arc_txstats_bitrate_bps(&st->stats, s->turn_us);
+    out->nacked_pkts      = st->nacked;
+    out->nack_misses      = st->nack_misses;
+    out->remote_loss      = st->remote_loss;
+    out->remote_lost_pkts = st->remote_lost;
+    out->remote_jitter_ms = st->remote_jitter_ticks * 1000.0 /
+        (st->cfg.kind == ARC_MEDIA_AUDIO ? OPUS_CLOCK_HZ : VIDEO_CLOCK_HZ);
+}
+
+void arc_session_get_recv_stats(struct arc_session *s, int32_t stream,
+                                struct arc_recv_net_stats *out)
+{
+    const struct arc_recvstream *st;
+
+    memset(out, 0, sizeof(*out));
+    if (stream < 0 || stream >= s->n_recv)
+        return;
+    st = s->recv[stream];
+    out->ssrc           = st->ssrc;
+    out->pkts           = st->stats.received;
+    out->bytes          = st->stats.bytes;
+    out->lost_pkts      = arc_rxstats_lost(&st->stats);
+    out->recovered_pkts = st->stats.recovered;
+    out->duplicate_pkts = st->stats.duplicates;
+    out->reordered_pkts = st->stats.reordered;
+    out->jitter_ms      = arc_rxstats_jitter_ms(&st->stats);
+    if (st->nack) {
+        struct arc_nackgen_stats n;
+
+        arc_nackgen_stats(st->nack, &n);
+        out->nack_requested = n.requested;
+        out->nack_given_up  = n.given_up;
+    }
+}

@@ -1,0 +1,371 @@
+/**
+ * @file session/session.h  One peer: media in, datagrams out, and back again
+ *
+ * A session has two sides, and each side one owner at a time:
+ *
+ *   network side   arc_session_receive, _transmit, _next_us, _poll_event, _stats
+ *   media side     arc_send_*, arc_recv_*: of each stream, its own owner
+ *
+ * Between the sides lie only bounded rings of counted packets and a few
+ * published numbers, so that an encoder that needs ten milliseconds never
+ * holds up a packet (docs/decisions/0001). One thread may own all of it: that
+ * is what the simulator and a plain Python program do.
+ *
+ * The order of the stages is in five files, each one way through the house:
+ * send.c, leave.c (media to datagrams), recv.c, pull.c (datagrams to media),
+ * feedback.c (RTCP, both ways).
+ *
+ * Owner:   arc_session_new() and arc_session_add_*() allocate; nothing on the
+ *          data path does, libraries' own memory aside.
+ * Threads: as above. arc_session_add_*(): the network side's owner. Events and
+ *          sent frames: read by one thread, any.
+ * Time:    `now_us` is monotonic and comes from the caller. NTP time for RTCP
+ *          is derived from it by `ntp_at_zero`, so that a simulation repeats.
+ */
+#ifndef ARC_SESSION_SESSION_H
+#define ARC_SESSION_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "audio/opuscodec.h"
+#include "base/log.h"
+#include "base/pkt.h"
+#include "base/status.h"
+#include "srtp/srtp.h"
+#include "video/encoder.h"
+#include "video/vframe.h"
+
+/* ARC_CDEF_BEGIN */
+#define ARC_SESSION_MAX_STREAMS  8    /* of each direction                     */
+#define ARC_SESSION_CNAME_BYTES  64
+#define ARC_SESSION_MAX_SAMPLES  11520 /* a block: 120 ms, 48 kHz, two channels */
+
+struct arc_session;    /* opaque */
+struct arc_sendstream; /* opaque; lives as long as its session */
+struct arc_recvstream; /* opaque; lives as long as its session */
+
+struct arc_session_config {
+    bool    srtp;                        /* false: plain RTP and RTCP            */
+    struct arc_srtp_config srtp_send;    /* keys of what leaves                  */
+    struct arc_srtp_config srtp_receive; /* keys of what arrives                 */
+    char    cname[ARC_SESSION_CNAME_BYTES]; /* RFC 7022; not empty               */
+    uint64_t seed;                       /* of everything random but keys        */
+    uint64_t ntp_at_zero;                /* NTP time, 32.32, when now_us was 0   */
+    int32_t pool_pkts;                   /* packets of each side; 64..65536      */
+    int32_t mtu_bytes;                   /* largest datagram; 300..1500          */
+    int32_t pace_percent;                /* pacing rate over the target; 100..1000 */
+    bool    nack;                        /* ask for lost packets, and resend     */
+    bool    nack_audio;                  /* for audio as well; costs a round trip
+                                            of play-out delay                    */
+    bool    reduced_size;                /* RFC 5506 feedback packets            */
+};
+
+enum arc_media_kind { ARC_MEDIA_AUDIO = 0, ARC_MEDIA_VIDEO = 1 };
+
+struct arc_send_config {
+    int32_t  kind;             /* enum arc_media_kind                            */
+    uint32_t ssrc;
+    uint32_t rtx_ssrc;         /* used when rtx_payload_type >= 0                */
+    int32_t  payload_type;     /* 0..127                                         */
+    int32_t  rtx_payload_type; /* -1: no retransmission stream                   */
+    int32_t  frame_us;         /* audio: length of a packet; 2500..120000        */
+    struct arc_opus_enc_config opus;   /* audio                                  */
+    struct arc_venc_config     video;  /* video                                  */
+};
+
+struct arc_recv_config {
+    int32_t kind;
+    int32_t payload_type;
+    int32_t rtx_payload_type;  /* -1: none                                       */
+    int32_t sample_rate_hz;    /* audio: of the blocks that come out             */
+    int32_t channels;          /* audio: 1 or 2                                  */
+    int32_t codec;             /* video: enum arc_video_codec                    */
+    int32_t threads;           /* video: decoder threads; 0: one                 */
+    int32_t min_latency_ms;    /* play-out delay over the fastest packet         */
+    int32_t max_latency_ms;
+    int32_t initial_latency_ms;
+    bool    adaptive;
+};
+
+/** Why the network side dropped something: one counter each. */
+struct arc_session_drops {
+    int64_t not_rtp;         /* STUN, DTLS and noise                             */
+    int64_t malformed;       /* not RTP, RTCP or the payload format it claims    */
+    int64_t auth;            /* tag did not match                                */
+    int64_t replay;          /* accepted before, or behind the window            */
+    int64_t srtp_other;      /* key limit, stream table full                     */
+    int64_t own_ssrc;        /* a loop or a collision (RFC 3550 §8.2)            */
+    int64_t unknown_stream;  /* authentic, but no stream takes it                */
+    int64_t no_packet;       /* the packet pool was empty                        */
+    int64_t media_full;      /* the media side does not fetch                    */
+    int64_t pacer_full;
+    int64_t too_long;        /* datagram above the packet size                   */
+};
+
+struct arc_session_stats {
+    int64_t received_pkts, received_bytes; /* datagrams, before any check        */
+    int64_t sent_pkts, sent_bytes;
+    int64_t rtcp_received, rtcp_sent;
+    int64_t nack_received, nack_sent, pli_received, pli_sent;
+    int64_t rtt_us;          /* smoothed; -1: not known yet                      */
+    int64_t pacer_queue_pkts, pacer_queue_us;
+    int32_t pool_used_pkts;
+    struct arc_session_drops drops;
+};
+
+/** Network side of a sent stream. */
+struct arc_send_net_stats {
+    uint32_t ssrc;
+    int64_t  pkts, bytes;             /* media, without resends; bytes: payload  */
+    int64_t  rtx_pkts, rtx_bytes;
+    int64_t  nacked_pkts, nack_misses;/* asked for; of these not kept any more   */
+    int64_t  send_bps;                /* on the wire, last second                */
+    double   remote_loss;             /* RRs, smoothed: fraction lost, 0..1      */
+    int64_t  remote_lost_pkts;        /* last RR: cumulative                     */
+    double   remote_jitter_ms;
+};
+
+/** Media side of a sent stream. */
+struct arc_send_media_stats {
+    int64_t frames_in, frames_encoded, frames_dropped, frames_silent;
+    int64_t key_frames, bytes, pkts;  /* handed to the network side            */
+    int64_t encode_us_total;
+    int64_t codec_errors;
+    int32_t target_bps;
+};
+
+/** Network side of a received stream. */
+struct arc_recv_net_stats {
+    uint32_t ssrc;                    /* 0: nothing came yet                     */
+    int64_t  pkts, bytes, lost_pkts;  /* lost: before repair, RFC 3550 A.3       */
+    int64_t  recovered_pkts;          /* came by retransmission                  */
+    int64_t  duplicate_pkts, reordered_pkts;
+    int64_t  nack_requested, nack_given_up;
+    double   jitter_ms;
+};
+
+/** Media side of a received stream. */
+struct arc_recv_media_stats {
+    int64_t frames_out;       /* blocks or pictures handed out                   */
+    int64_t samples_out;      /* audio, per channel                              */
+    int64_t concealed_samples;/* made up because a packet was missing            */
+    int64_t fec_samples;      /* rebuilt from in-band FEC                        */
+    int64_t silent_samples;   /* sender sent nothing (DTX)                       */
+    int64_t inserted_samples; /* play-out delay grew                             */
+    int64_t skipped_samples;  /* play-out delay shrank                           */
+    int64_t late_pkts, overflow_pkts;
+    int64_t frames_complete, frames_given_up, frames_undecodable, frames_late;
+    int64_t frames_overflow;  /* decoded, but nobody fetched                     */
+    int64_t codec_errors, key_requests;
+    int64_t decode_us_total;
+    double  target_ms;        /* play-out delay aimed at                         */
+    double  depth_ms;         /* media waiting                                   */
+    double  sync_ms;          /* added so that audio and video are in step       */
+};
+
+enum arc_event_type {
+    ARC_EVENT_STREAM_ADDED = 1,  /* value: SSRC that was learned                 */
+    ARC_EVENT_STREAM_ENDED,      /* value: SSRC of a BYE                         */
+    ARC_EVENT_KEY_FRAME_WANTED,  /* the peer asked for one (PLI or FIR)          */
+    ARC_EVENT_RTT,               /* value: smoothed round-trip time, us          */
+    ARC_EVENT_SSRC_COLLISION,    /* value: our SSRC that somebody else uses      */
+};
+
+struct arc_event {
+    int32_t type;   /* enum arc_event_type        */
+    int32_t stream; /* index, -1: the session     */
+    int64_t now_us;
+    int64_t value;
+};
+
+/** A frame all of whose packets have left; for latency budgets. */
+struct arc_sent_frame {
+    int32_t  stream;      /* index of the sent stream             */
+    int32_t  pkts;
+    int32_t  bytes;       /* RTP payload                          */
+    bool     is_key;
+    uint32_t rtp_ts;
+    int64_t  capture_us;  /* as given with the frame              */
+    int64_t  encoded_us;  /* encoding ended                       */
+    int64_t  first_us;    /* first packet left                    */
+    int64_t  last_us;     /* last packet left                     */
+};
+
+enum arc_block_kind {
+    ARC_BLOCK_DECODED = 0,
+    ARC_BLOCK_FEC,       /* rebuilt from the next packet                         */
+    ARC_BLOCK_CONCEALED, /* made up                                              */
+    ARC_BLOCK_SILENT,    /* the sender sent nothing                              */
+    ARC_BLOCK_INSERTED,  /* made up, because the play-out delay grew             */
+};
+
+/** What a received stream hands out. */
+struct arc_received {
+    int32_t  kind;         /* enum arc_media_kind                                */
+    int32_t  block;        /* audio: enum arc_block_kind                         */
+    uint32_t rtp_ts;       /* of the first sample, or of the picture             */
+    int64_t  ts;           /* the same, unwrapped                                */
+    int64_t  arrival_us;   /* first packet of it; -1: none                       */
+    int64_t  complete_us;  /* last packet of it                                  */
+    int64_t  decoded_us;
+    int64_t  playout_us;   /* when it is to be heard or seen                     */
+    int64_t  ntp_us;       /* sender's NTP clock at capture, us; -1: no SR yet   */
+    int32_t  n_samples;    /* audio, per channel                                 */
+    int32_t  channels;
+    int32_t  sample_rate_hz;
+    bool     is_key;
+    bool     damaged;      /* video: decoded with errors                         */
+    bool     late;         /* video: decoded over 10 ms after it was due          */
+    int32_t  bytes;
+    int32_t  pkts;
+    struct arc_vframe *frame; /* video: one reference for the caller             */
+    int16_t  samples[ARC_SESSION_MAX_SAMPLES]; /* audio, interleaved             */
+};
+
+/** @return ARC_OK, ARC_ERR_ARG, ARC_ERR_NOMEM, or what arc_srtp_new() says */
+enum arc_status arc_session_new(const struct arc_session_config *cfg,
+                                int64_t now_us, struct arc_session **out);
+void            arc_session_free(struct arc_session *s);
+
+/**
+ * Add a stream that is sent; opens its encoder.
+ *
+ * @param why Reason in words when it fails; may be NULL
+ *
+ * @return ARC_OK, ARC_ERR_ARG (also: SSRC or payload type in use),
+ *         ARC_ERR_LIMIT (too many), ARC_ERR_NOMEM, ARC_ERR_UNSUPPORTED
+ */
+enum arc_status arc_session_add_send(struct arc_session *s,
+                                     const struct arc_send_config *cfg,
+                                     struct arc_sendstream **out, char *why,
+                                     int32_t why_cap);
+
+/** Add a stream that is received; its SSRC is learned from the first authentic
+ *  packet with its payload type. Returns as arc_session_add_send(). */
+enum arc_status arc_session_add_recv(struct arc_session *s,
+                                     const struct arc_recv_config *cfg,
+                                     struct arc_recvstream **out, char *why,
+                                     int32_t why_cap);
+
+/* --- network side ------------------------------------------------------- */
+
+/** Take one datagram. Whatever is wrong with it is counted, never an error. */
+void arc_session_receive(struct arc_session *s, const uint8_t *data,
+                         size_t len, int64_t now_us);
+
+/**
+ * Hand out the next datagram that is due now. Timers run in here as well.
+ *
+ * @return ARC_OK, ARC_AGAIN (nothing until arc_session_next_us()), or
+ *         ARC_ERR_SPACE (out is smaller than mtu_bytes)
+ */
+enum arc_status arc_session_transmit(struct arc_session *s, int64_t now_us,
+                                     uint8_t *out, size_t cap, size_t *len_out);
+
+/** When arc_session_transmit() is due next; ARC_NEVER_US: not by itself. */
+int64_t arc_session_next_us(struct arc_session *s);
+
+enum arc_status arc_session_poll_event(struct arc_session *s,
+                                       struct arc_event *out);
+enum arc_status arc_session_poll_sent(struct arc_session *s,
+                                      struct arc_sent_frame *out);
+void arc_session_get_stats(struct arc_session *s,
+                           struct arc_session_stats *out);
+void arc_session_get_send_stats(struct arc_session *s, int32_t stream,
+                                struct arc_send_net_stats *out);
+void arc_session_get_recv_stats(struct arc_session *s, int32_t stream,
+                                struct arc_recv_net_stats *out);
+
+/** Queue a BYE for all our streams (RFC 3550 §6.6); leaves with the next
+ *  arc_session_transmit(). */
+void arc_session_bye(struct arc_session *s);
+
+/* --- media side, sending --------------------------------------------------- */
+
+/**
+ * Encode samples and queue the packets. Any number of samples: they are
+ * gathered to whole frames.
+ *
+ * @param pcm        Interleaved, n_samples * channels
+ * @param n_samples  Per channel; 1..5760
+ * @param capture_us When the first sample was taken, caller's clock
+ * @param now_us     Now; after capture_us
+ *
+ * @return ARC_OK; ARC_AGAIN: the network side does not fetch, dropped and
+ *         counted; ARC_ERR_ARG; ARC_ERR_CODEC
+ */
+enum arc_status arc_send_audio(struct arc_sendstream *st, const int16_t *pcm,
+                               int32_t n_samples, int64_t capture_us,
+                               int64_t now_us);
+
+/**
+ * Encode a picture; it is scaled when its size is not the stream's. The
+ * packets are made by arc_send_flush(), which gets the time after encoding:
+ * the core reads no clock, so the caller tells it how long that took.
+ *
+ * @return ARC_OK; ARC_AGAIN: muted, or dropped by the encoder (counted);
+ *         ARC_ERR_ARG; ARC_ERR_CODEC
+ */
+enum arc_status arc_send_video(struct arc_sendstream *st,
+                               const struct arc_vframe *frame,
+                               int64_t capture_us, int64_t now_us);
+
+/** Packetize and queue what was encoded. @return ARC_OK; ARC_AGAIN: nothing
+ *  there, or the network side does not fetch (dropped whole and counted) */
+enum arc_status arc_send_flush(struct arc_sendstream *st, int64_t now_us);
+
+/** From any thread; takes effect with the next frame, without a key frame.
+ *  @return ARC_OK or ARC_ERR_ARG (not 6000..510000 for audio, 10 kb/s ..
+ *          1 Gb/s for video) */
+enum arc_status arc_send_set_bitrate(struct arc_sendstream *st, int32_t bps);
+
+/** From any thread: the next picture is a key frame. */
+void arc_send_request_key(struct arc_sendstream *st);
+
+/** From any thread: samples are replaced by silence, pictures dropped. */
+void arc_send_set_muted(struct arc_sendstream *st, bool muted);
+
+/** Name of the encoder in use, e.g. "libx264", "opus". */
+const char *arc_send_encoder(const struct arc_sendstream *st);
+void arc_send_get_stats(const struct arc_sendstream *st,
+                        struct arc_send_media_stats *out);
+int32_t arc_send_index(const struct arc_sendstream *st);
+
+/** Channels of its samples; 0: it sends pictures. */
+int32_t arc_send_channels(const struct arc_sendstream *st);
+
+/* --- media side, receiving --------------------------------------------------- */
+
+/**
+ * Hand out the block or picture whose play-out time has come.
+ *
+ * @return ARC_OK or ARC_AGAIN (ask again at arc_recv_next_us(), or when
+ *         datagrams came)
+ */
+enum arc_status arc_recv_pull(struct arc_recvstream *st, int64_t now_us,
+                              struct arc_received *out);
+int64_t arc_recv_next_us(const struct arc_recvstream *st);
+void    arc_recv_get_stats(const struct arc_recvstream *st,
+                           struct arc_recv_media_stats *out);
+int32_t arc_recv_index(const struct arc_recvstream *st);
+/* ARC_CDEF_END */
+
+/** arc_session_receive() without the copy: keeps its own reference if it needs
+ *  one; the bytes may be changed. @return whether the packet was authentic (its
+ *  source may then be trusted); without SRTP: whether it was well-formed */
+bool arc_session_receive_pkt(struct arc_session *s, struct arc_pkt *pkt,
+                             int64_t now_us);
+
+/** arc_session_transmit() without the copy: the reference passes to the
+ *  caller. */
+enum arc_status arc_session_transmit_pkt(struct arc_session *s, int64_t now_us,
+                                         struct arc_pkt **out);
+
+/** Events that wait to be read. */
+uint32_t arc_session_events(const struct arc_session *s);
+
+/** Pool of the network side, for datagrams that the caller reads. */
+struct arc_pkt_pool *arc_session_pool(struct arc_session *s);
+
+#endif
