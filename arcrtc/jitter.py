@@ -17,7 +17,7 @@ _MAX_US = 2**52
 
 
 class MediaHeader(Protocol):
-    """The header fields that the buffer orders by: ``RtpHeader`` has them."""
+    """The header fields of ``RtpHeader``; the buffer itself uses the first two."""
 
     @property
     def sequence_number(self) -> int:
@@ -27,13 +27,25 @@ class MediaHeader(Protocol):
     def timestamp(self) -> int:
         """RTP timestamp, ticks, 0..2**32 - 1."""
 
+    @property
+    def ssrc(self) -> int:
+        """Synchronisation source."""
+
+    @property
+    def payload_type(self) -> int:
+        """Payload type, 0..127."""
+
+    @property
+    def marker(self) -> bool:
+        """Marker bit."""
+
 
 class MediaPacket(Protocol):
     """What the buffer holds: ``RtpPacket``, or anything with the same fields."""
 
     @property
     def header(self) -> MediaHeader:
-        """Sequence number and timestamp."""
+        """RTP header."""
 
     @property
     def payload(self) -> Any:
