@@ -293,6 +293,8 @@ int64_t arc_pacer_next_us(const struct arc_pacer *p, int64_t now_us)
     if (budget >= 0)
         return now_us;
     rate_bps = drain_bps(p, now_us);
+    if (p->started)
+        now_us = arc_max_i64(now_us, p->refilled_us);
     return now_us + (-budget + rate_bps - 1) / rate_bps;
 }
 

@@ -91,7 +91,10 @@ enum arc_status arc_pacer_push(struct arc_pacer *p,
 enum arc_status arc_pacer_pop(struct arc_pacer *p, int64_t now_us,
                               struct arc_pacer_item *out);
 
-/** When pop will give something; ARC_NEVER_US: empty, or paused without audio. */
+/**
+ * When pop gives something at the latest (a queue that gets old may be faster);
+ * ARC_NEVER_US: empty, or paused without audio.
+ */
 int64_t         arc_pacer_next_us(const struct arc_pacer *p, int64_t now_us);
 
 /**

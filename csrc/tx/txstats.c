@@ -60,11 +60,11 @@ void arc_txstats_sr(const struct arc_txstats *s, struct arc_txstats_sr *out)
 int64_t arc_txstats_bitrate_bps(const struct arc_txstats *s, int64_t now_us)
 {
     int64_t number = now_us / CELL_US;
-    int64_t oldest = number - (CELLS - 1);
-    int64_t bytes = 0, since_us;
+    int64_t oldest, bytes = 0, since_us;
 
     if (!s->started)
         return 0;
+    oldest = arc_max_i64(number - (CELLS - 1), s->first_us / CELL_US);
     for (int64_t i = oldest; i <= s->cell_now && i <= number; i++) {
         if (i > s->cell_now - CELLS)
             bytes += s->cells[(uint64_t)i % CELLS];
