@@ -1,0 +1,81 @@
+"""Plain model of rx/nackgen: a dict, and every rule as one sentence."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NEVER = 2**63 - 1
+
+
+@dataclass
+class Missing:
+    since: int
+    due: int
+    asked: int = 0
+    tries: int = 0
+
+
+class NackModel:
+    """State of a generator; call the methods as those of NackGenerator."""
+
+    def __init__(self, max_missing: int, max_tries: int, wait: int, give_up: int) -> None:
+        self.max_missing, self.max_tries, self.wait0, self.give_up = max_missing, max_tries, wait, give_up
+        self.wait = wait
+        self.rtt = 0
+        self.highest: int | None = None
+        self.missing: dict[int, Missing] = {}
+        self.recovered = self.reordered = self.given_up = self.overflow = self.requested = 0
+
+    def on_packet(self, seq: int, now: int) -> None:
+        if self.highest is None:
+            self.highest = seq
+        elif seq > self.highest:
+            gap = seq - self.highest - 1
+            if gap > self.max_missing:
+                self.overflow += gap + len(self.missing)
+                self.missing.clear()
+            else:
+                for s in range(self.highest + 1, seq):
+                    self.missing[s] = Missing(now, now + self.wait)
+                while len(self.missing) > self.max_missing:
+                    del self.missing[min(self.missing)]
+                    self.overflow += 1
+            self.highest = seq
+        elif seq in self.missing:
+            m = self.missing.pop(seq)
+            delay = now - m.since
+            if delay >= self.give_up:
+                self.given_up += 1
+            elif m.tries == 0 or now - m.asked < self.rtt // 2:
+                self.reordered += 1
+                self.wait = max(self.wait, min(delay + delay // 4, 4 * self.wait0))
+            else:
+                self.recovered += 1
+
+    def poll(self, cap: int, rtt: int, now: int) -> list[int]:
+        self.rtt = rtt
+        for seq in [s for s, m in self.missing.items() if now - m.since >= self.give_up]:
+            del self.missing[seq]
+            self.given_up += 1
+        out: list[int] = []
+        for seq in sorted(self.missing):
+            m = self.missing[seq]
+            if len(out) == cap:
+                break
+            if now < m.due:
+                continue
+            if now - m.since + rtt > self.give_up:
+                m.due = NEVER
+                continue
+            m.tries += 1
+            if m.tries == 1:
+                m.asked = now
+                self.wait = max(self.wait - self.wait // 16, self.wait0 // 8)
+            m.due = NEVER
+            if m.tries < self.max_tries:
+                m.due = now + min(max(rtt or 100_000, 10_000), 1_000_000)
+            out.append(seq)
+        self.requested += len(out)
+        return out
+
+    def next_us(self) -> int:
+        return min((m.due for m in self.missing.values()), default=NEVER)
