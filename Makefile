@@ -11,7 +11,7 @@ CC     ?= cc
 
 C_SOURCES := $(wildcard csrc/*/*.c)
 C_HEADERS := $(wildcard csrc/*/*.h)
-CORE      := arcrtc/.core-stamp
+CORE      := build/core.stamp
 
 .PHONY: help call test check lint build setup bench asan ubsan tsan fuzz-smoke ctest clean
 .DELETE_ON_ERROR:
@@ -37,7 +37,8 @@ $(VENV)/.stamp: pyproject.toml ci/setup.sh ci/packages.txt
 build: $(CORE) ## compile the core in place
 
 $(CORE): $(VENV)/.stamp setup.py build_ffi.py $(C_SOURCES) $(C_HEADERS)
-	$(PY) setup.py -q build_ext --inplace
+	@echo "compiling the core"
+	@$(PY) -W ignore setup.py -q build_ext --inplace
 	touch $@
 
 lint: build ## ruff, mypy --strict, include layers, strict C99

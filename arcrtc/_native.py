@@ -15,7 +15,8 @@ from numpy.typing import DTypeLike, NDArray
 from arcrtc import errors
 
 try:
-    from arcrtc._core import ffi, lib
+    from arcrtc._core import ffi as ffi
+    from arcrtc._core import lib as lib
 except ImportError as error:  # pragma: no cover - a build fault, seen by people only
     raise ImportError(
         f"arcrtc: the compiled core cannot be loaded ({error}). Build it with 'pip install .' in the "

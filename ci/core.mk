@@ -3,9 +3,12 @@
 SAN   ?= none
 DIR   := build/core-$(SAN)
 LIBS  := libcrypto opus libavcodec libavutil libswscale
-OPTIONAL := $(foreach l,vpx dav1d,$(shell pkg-config --exists $(l) && echo $(l)))
+comma := ,
+OPTIONAL := $(foreach l,$(filter-out $(subst $(comma), ,$(ARCRTC_WITHOUT)),vpx dav1d),$(shell pkg-config --exists $(l) && echo $(l)))
 PKG   := $(LIBS) $(OPTIONAL)
-CPPFLAGS := -Icsrc $(foreach l,$(OPTIONAL),-DARC_HAVE_$(shell echo $(l) | tr a-z A-Z)=1)
+INFO  := $(foreach l,$(PKG),$(l)=$(shell pkg-config --modversion $(l));)
+CPPFLAGS := -Icsrc $(foreach l,$(OPTIONAL),-DARC_HAVE_$(shell echo $(l) | tr a-z A-Z)=1) \
+            -DARC_BUILD_INFO='"$(subst ; ,;,$(INFO))"'
 CFLAGS := -std=c99 -O1 -g -Wall -Wextra -Wno-unused-parameter -fno-strict-aliasing $(shell pkg-config --cflags $(PKG))
 LDLIBS := $(shell pkg-config --libs $(PKG)) -lm -lpthread
 CC    := cc
