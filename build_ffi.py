@@ -144,7 +144,8 @@ def compile_flags() -> list[str]:
              "-Wall", "-Wextra", "-Wno-unused-parameter"]
     sanitizer = os.environ.get("ARCRTC_SANITIZE", "")
     if sanitizer:
-        flags += [f"-fsanitize={sanitizer}", "-fno-omit-frame-pointer", "-O1"]
+        # Python's own flags may make overflow defined and drop assert(): here both must show.
+        flags += [f"-fsanitize={sanitizer}", "-fno-omit-frame-pointer", "-O1", "-fno-wrapv", "-UNDEBUG"]
         if sanitizer == "undefined":
             flags.append("-fno-sanitize-recover=undefined")
     return flags
