@@ -1,5 +1,5 @@
 # The core without Python: a static library, the C test programs and the fuzz targets.
-#   make -f ci/core.mk SAN=none|strict|address|undefined|thread|fuzz  lib|test|fuzz
+#   make -f ci/core.mk SAN=none|strict|address|undefined|thread|fuzz  lib|test|fuzz|replay
 SAN   ?= none
 DIR   := build/core-$(SAN)
 LIBS  := libcrypto opus libavcodec libavutil libswscale
@@ -20,6 +20,9 @@ ifneq ($(filter $(SAN),address undefined thread),)
 CFLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
 endif
 ifeq ($(SAN),fuzz)
+ifeq ($(shell command -v clang),)
+$(error fuzzing needs clang: sudo apt-get install clang)
+endif
 CC     := clang
 CFLAGS += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 endif
@@ -33,7 +36,7 @@ OBJECTS := $(SOURCES:csrc/%.c=$(DIR)/%.o)
 TESTS   := $(patsubst tests/c/%.c,$(DIR)/%,$(wildcard tests/c/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(DIR)/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: lib test fuzz replay
+.PHONY: lib test fuzz replay FORCE
 lib: $(DIR)/libarc.a
 
 $(DIR)/libarc.a: $(OBJECTS)
@@ -49,6 +52,14 @@ $(DIR)/test_%: tests/c/test_%.c tests/c/check.h $(DIR)/libarc.a
 
 test: $(TESTS)
 	@set -e; for t in $(TESTS); do $(RUN) $$t; done
+
+# Objects depend on the flags they were compiled with (another set of libraries, say).
+$(OBJECTS): $(DIR)/flags
+$(DIR)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(subst ','"'"',$(CC) $(CPPFLAGS) $(CFLAGS))' | cmp -s - $@ || \
+	  echo '$(subst ','"'"',$(CC) $(CPPFLAGS) $(CFLAGS))' > $@
+FORCE:
 
 # libFuzzer for fuzz-smoke; with any other SAN the targets get main.c, which replays files.
 ifeq ($(SAN),fuzz)
@@ -71,6 +82,7 @@ fuzz: $(FUZZERS)
 # Every kept input through every target, without libFuzzer.
 replay: $(FUZZERS)
 	@set -e; for f in $(FUZZERS); do n=$${f##*/fuzz_}; \
-	  $$f $$(find tests/fuzz/corpus/$$n tests/fuzz/crashes -name "*" -type f 2>/dev/null); done
+	  $$f $$(find tests/fuzz/corpus/$$n -type f 2>/dev/null) \
+	      $$(find tests/fuzz/crashes -name "$$n-*" -type f 2>/dev/null); done
 
 -include $(OBJECTS:.o=.d)
