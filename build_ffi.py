@@ -78,15 +78,15 @@ def _pkg_config(*args: str) -> str | None:
 
 
 def _missing_message(missing: list[tuple[Library, str | None]]) -> str:
-    lines = ["arcrtc: the core cannot be built: " + ", ".join(
-        f"{lib.name} {found} is too old (needs {lib.minimum})" if found else
-        f"{lib.name} (version {lib.minimum} or later) was not found"
-        for lib, found in missing) + "."]
+    lines = ["arcrtc: the core cannot be built, these libraries are missing:"]
+    lines += [f"  {lib.name} {lib.minimum} or later ({f'found {found}' if found else 'not found'})"
+              for lib, found in missing]
 
     def names(attribute: str) -> str:
         return " ".join(dict.fromkeys(getattr(lib, attribute) for lib, _ in missing))
 
-    lines += [f"  Debian, Ubuntu:  sudo apt-get install {names('debian')}",
+    lines += ["To get them:",
+              f"  Debian, Ubuntu:  sudo apt-get install {names('debian')}",
               f"  Fedora:          sudo dnf install {names('fedora')}",
               f"  Homebrew:        brew install {names('brew')}",
               "Then run the same command again. If the library is installed elsewhere, put the",
@@ -160,6 +160,18 @@ def build_info(found: dict[str, str]) -> str:
     return "".join(f"{entry};" for entry in entries)
 
 
+def _note_configuration(text: str) -> str:
+    """Write down what objects are compiled with; setuptools compiles again when the file is newer.
+
+    :returns: the file's path relative to the project root.
+    """
+    path = ROOT / "build" / f"configuration-{os.environ.get('ARCRTC_SANITIZE') or 'plain'}.txt"
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return str(path.relative_to(ROOT))
+
+
 def ffi_builder() -> FFI:
     """The cffi builder that setup.py asks for."""
     found = find_libraries()
@@ -180,7 +192,8 @@ def ffi_builder() -> FFI:
         extra_compile_args=compile_flags() + cflags,
         extra_link_args=libs + ["-lm", "-lpthread"]
         + ([f"-fsanitize={sanitizer}"] if sanitizer else []),
-        depends=["build_ffi.py", *(str(path.relative_to(ROOT)) for path in sorted(CSRC.rglob("*.h")))],
+        depends=[_note_configuration(repr((macros, compile_flags(), cflags, libs))),
+                 *(str(path.relative_to(ROOT)) for path in sorted(CSRC.rglob("*.h")))],
     )
     return builder
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,10 +29,16 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", callback=_set_log_leve
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A rich console; on standard error for progress, so that output can be piped."""
+    """A rich console; on standard error for progress, so that output can be piped.
+
+    A pipe or a file has no width: lines there may be long, so that tables keep one line a row.
+    """
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False)
+    found = Console(stderr=stderr, highlight=False)
+    if not found.is_terminal and "COLUMNS" not in os.environ:
+        found.width = 200
+    return found
 
 
 def print_json(document: Any) -> None:
