@@ -10,9 +10,9 @@ import importlib.util
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from arcrtc._native import ffi, lib
+from arcrtc._native import check, ffi, lib
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +48,6 @@ class Library:
                     "homebrew": self.package.homebrew}}
 
 
-#: C function that reports a library's version at run time, by pkg-config name.
-_VERSION_FUNCTIONS: Final = {
-    "libcrypto": "arc_cipher_library",
-    "opus": "arc_opus_version",
-    "libavcodec": "arc_vlibs_avcodec_version",
-    "libavutil": "arc_vlibs_avutil_version",
-    "libswscale": "arc_vlibs_swscale_version",
-    "vpx": "arc_vlibs_vpx_version",
-    "dav1d": "arc_vlibs_dav1d_version",
-}
-
-
 def parse_build_info(text: str) -> dict[str, str | Package]:
     """Split the text of ``arc_build_info()``; its form stands in csrc/base/buildinfo.h.
 
@@ -83,11 +71,26 @@ def core_path() -> str:
     return (spec.origin if spec else None) or ""
 
 
-def _loaded_version(name: str) -> str:
-    function = getattr(lib, _VERSION_FUNCTIONS.get(name, ""), None)
-    text = "" if function is None else ffi.string(function()).decode("ascii", "replace")
+def _version_of(text: str) -> str:
+    """The number in "libopus 1.3.1"; the whole text where there is none."""
     number = re.search(r"\d+(\.\d+)+", text)
     return number.group() if number else text
+
+
+def _loaded_versions() -> dict[str, str]:
+    """What the libraries say of themselves now, by name without "lib"."""
+    def text(value: Any) -> str:
+        return _version_of(ffi.string(value).decode("ascii", "replace"))
+
+    found = {}
+    for name, function in (("crypto", "arc_cipher_library"), ("opus", "arc_opus_version")):
+        if hasattr(lib, function):
+            found[name] = text(getattr(lib, function)())
+    for i in range(lib.arc_vlibs_count() if hasattr(lib, "arc_vlibs_count") else 0):
+        row = ffi.new("struct arc_vlib *")
+        check(lib.arc_vlibs_get(i, row), "libraries")
+        found[ffi.string(row.name).decode("ascii").removeprefix("lib")] = text(row.loaded)
+    return found
 
 
 def _mapped_files() -> list[str]:
@@ -107,7 +110,7 @@ def _path_of(name: str, files: list[str]) -> str:
 
 def libraries() -> list[Library]:
     """Every library the core uses or could use, in the order of build_ffi.py."""
-    files = _mapped_files()
+    files, loaded = _mapped_files(), _loaded_versions()
     out = []
     for name, value in build_info().items():
         if name in ("compiler", "sanitize"):
@@ -115,7 +118,7 @@ def libraries() -> list[Library]:
         if isinstance(value, Package):
             out.append(Library(name=name, compiled=None, loaded="", path="", package=value))
         else:
-            out.append(Library(name=name, compiled=value, loaded=_loaded_version(name),
+            out.append(Library(name=name, compiled=value, loaded=loaded.get(name.removeprefix("lib"), ""),
                                path=_path_of(name, files), package=None))
     return out
 

@@ -85,7 +85,14 @@ def _protect(profile: str, size: int) -> Work:
 def _unprotect(profile: str, size: int) -> Work:
     sender = _ours(profile)
     wires = [sender.encrypt(_rtp(seq, size)) for seq in range(_PACKETS)]
-    return Work(_cycling(wires, lambda: _ours(profile).decrypt), peer=_peer(profile, wires, "unprotect"))
+    return Work(_cycling(wires, lambda: _ours(profile).decrypt_bytes),
+                peer=_peer(profile, wires, "unprotect"))
+
+
+def _to_packet(profile: str, size: int) -> Work:
+    sender = _ours(profile)
+    wires = [sender.encrypt(_rtp(seq, size)) for seq in range(_PACKETS)]
+    return Work(_cycling(wires, lambda: _ours(profile).decrypt))
 
 
 def _batch(profile: str, size: int, *, both_ways: bool) -> Work:
@@ -121,6 +128,7 @@ def _register(profile: str, size: int) -> None:
     benchmark(f"srtp.protect.{end}", unit)(lambda: _protect(profile, size))
     benchmark(f"srtp.protect.{end}.batch{_BATCH}", unit)(lambda: _batch(profile, size, both_ways=False))
     benchmark(f"srtp.unprotect.{end}", unit)(lambda: _unprotect(profile, size))
+    benchmark(f"srtp.unprotect.{end}.to_packet", unit)(lambda: _to_packet(profile, size))
     benchmark(f"srtp.both_ways.{end}.batch{_BATCH}", unit)(lambda: _batch(profile, size, both_ways=True))
 
 

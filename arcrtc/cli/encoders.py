@@ -11,7 +11,7 @@ def encoders(json: Json = False, verbose: Verbose = False) -> None:
     found = list_encoders()
     if json:
         print_json({"encoders": [
-            {"name": e.name, "codec": str(e.codec), "library": e.library, "hardware": e.hardware,
+            {"name": e.name, "codec": e.codec.value, "library": e.library, "hardware": e.hardware,
              "usable": e.usable, "reason": e.reason} for e in found]})
         return
 
@@ -22,6 +22,7 @@ def encoders(json: Json = False, verbose: Verbose = False) -> None:
     for title in ("encoder", "codec", "library", "kind", "usable here"):
         table.add_column(title)
     for e in found:
-        verdict = Text("yes", style="green") if e.usable else Text(e.reason or "no", style="dim")
-        table.add_row(e.name, str(e.codec), e.library, "hardware" if e.hardware else "software", verdict)
+        reason = e.reason.removeprefix(f"{e.name}: ") or "no"
+        verdict = Text("yes", style="green") if e.usable else Text(reason, style="dim")
+        table.add_row(e.name, e.codec.value, e.library, "hardware" if e.hardware else "software", verdict)
     console().print(table)

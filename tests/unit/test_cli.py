@@ -174,16 +174,18 @@ def test_doctor_text_has_every_section(capsys: pytest.CaptureFixture[str]) -> No
 def test_encoders_prints_what_the_library_lists(monkeypatch: pytest.MonkeyPatch,
                                                 capsys: pytest.CaptureFixture[str]) -> None:
     listing = types.ModuleType("arcrtc.video.encoders")
-    entries = [types.SimpleNamespace(name="libx264", codec="H264", library="FFmpeg", hardware=False,
+    h264 = types.SimpleNamespace(value="h264")
+    entries = [types.SimpleNamespace(name="libx264", codec=h264, library="FFmpeg", hardware=False,
                                      usable=True, reason=""),
-               types.SimpleNamespace(name="h264_nvenc", codec="H264", library="FFmpeg", hardware=True,
-                                     usable=False, reason="cannot load libcuda.so.1 [1]")]
+               types.SimpleNamespace(name="h264_nvenc", codec=h264, library="FFmpeg", hardware=True,
+                                     usable=False, reason="h264_nvenc: cannot load libcuda.so.1 [1]")]
     listing.list_encoders = lambda: entries  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "arcrtc.video", types.ModuleType("arcrtc.video"))
     monkeypatch.setitem(sys.modules, "arcrtc.video.encoders", listing)
     assert main(["encoders"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1].split() == ["libx264", "H264", "FFmpeg", "software", "yes"]
-    assert "cannot load libcuda.so.1 [1]" in lines[2]
+    assert lines[1].split() == ["libx264", "h264", "FFmpeg", "software", "yes"]
+    assert lines[2].split(maxsplit=4)[4].strip() == "cannot load libcuda.so.1 [1]"
     assert main(["encoders", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["encoders"] == [vars(entry) for entry in entries]
+    assert json.loads(capsys.readouterr().out)["encoders"] == [
+        {**vars(entry), "codec": "h264"} for entry in entries]
