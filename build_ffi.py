@@ -32,7 +32,6 @@ LAYERS = ("base", "wire", "srtp", "cc", "audio", "video", "rx", "tx", "session",
 CDEF = re.compile(r"/\* ARC_CDEF_BEGIN \*/\n(.*?)/\* ARC_CDEF_END \*/", re.S)
 
 
-
 class Library(NamedTuple):
     """A library the core links against, and how a person gets it."""
 
@@ -79,13 +78,15 @@ def _pkg_config(*args: str) -> str | None:
 
 
 def _missing_message(missing: list[tuple[Library, str | None]]) -> str:
-    lines = ["arcrtc: the core cannot be built: " + ", ".join(
-        f"{lib.name} {found} is too old (needs {lib.minimum})" if found else
-        f"{lib.name} (version {lib.minimum} or later) was not found"
-        for lib, found in missing) + "."]
+    lines = ["arcrtc: the core cannot be built, these libraries are missing:"]
+    lines += [f"  {lib.name} {lib.minimum} or later ({f'found {found}' if found else 'not found'})"
+              for lib, found in missing]
+
     def names(attribute: str) -> str:
         return " ".join(dict.fromkeys(getattr(lib, attribute) for lib, _ in missing))
-    lines += [f"  Debian, Ubuntu:  sudo apt-get install {names('debian')}",
+
+    lines += ["To get them:",
+              f"  Debian, Ubuntu:  sudo apt-get install {names('debian')}",
               f"  Fedora:          sudo dnf install {names('fedora')}",
               f"  Homebrew:        brew install {names('brew')}",
               "Then run the same command again. If the library is installed elsewhere, put the",
@@ -96,9 +97,14 @@ def _missing_message(missing: list[tuple[Library, str | None]]) -> str:
 def find_libraries() -> dict[str, str]:
     """Return {name: version} of what will be linked.
 
-    :raises MissingLibrary: a required one is absent or too old.
+    :raises MissingLibrary: a required one is absent or too old, or ``ARCRTC_WITHOUT``
+        names one that is not optional.
     """
-    without = {name.strip() for name in os.environ.get("ARCRTC_WITHOUT", "").split(",")}
+    without = {name.strip() for name in os.environ.get("ARCRTC_WITHOUT", "").split(",")} - {""}
+    optional = [lib.name for lib in LIBRARIES if not lib.required]
+    if unknown := sorted(without.difference(optional)):
+        raise MissingLibrary(f"arcrtc: ARCRTC_WITHOUT={','.join(unknown)}: only these can be left out: "
+                             + ", ".join(optional))
     found: dict[str, str] = {}
     missing: list[tuple[Library, str | None]] = []
     for lib in LIBRARIES:
@@ -138,10 +144,32 @@ def compile_flags() -> list[str]:
              "-Wall", "-Wextra", "-Wno-unused-parameter"]
     sanitizer = os.environ.get("ARCRTC_SANITIZE", "")
     if sanitizer:
-        flags += [f"-fsanitize={sanitizer}", "-fno-omit-frame-pointer", "-O1"]
+        # Python's own flags may make overflow defined and drop assert(): here both must show.
+        flags += [f"-fsanitize={sanitizer}", "-fno-omit-frame-pointer", "-O1", "-fno-wrapv", "-UNDEBUG"]
         if sanitizer == "undefined":
             flags.append("-fno-sanitize-recover=undefined")
     return flags
+
+
+def build_info(found: dict[str, str]) -> str:
+    """The text of ``arc_build_info()`` (csrc/base/buildinfo.h), without the compiler."""
+    entries = [f"{lib.name}={found[lib.name]}" if lib.name in found
+               else f"{lib.name}=!{lib.debian},{lib.fedora},{lib.brew}" for lib in LIBRARIES]
+    if sanitizer := os.environ.get("ARCRTC_SANITIZE", ""):
+        entries.append(f"sanitize={sanitizer}")
+    return "".join(f"{entry};" for entry in entries)
+
+
+def _note_configuration(text: str) -> str:
+    """Write down what objects are compiled with; setuptools compiles again when the file is newer.
+
+    :returns: the file's path relative to the project root.
+    """
+    path = ROOT / "build" / f"configuration-{os.environ.get('ARCRTC_SANITIZE') or 'plain'}.txt"
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return str(path.relative_to(ROOT))
 
 
 def ffi_builder() -> FFI:
@@ -150,6 +178,7 @@ def ffi_builder() -> FFI:
     cflags = (_pkg_config("--cflags", *found) or "").split()
     libs = (_pkg_config("--libs", *found) or "").split()
     macros = [(lib.macro, "1") for lib in LIBRARIES if lib.name in found and not lib.required]
+    macros.append(("ARC_BUILD_INFO", f'"{build_info(found)}"'))
     sanitizer = os.environ.get("ARCRTC_SANITIZE", "")
 
     builder = FFI()
@@ -163,7 +192,8 @@ def ffi_builder() -> FFI:
         extra_compile_args=compile_flags() + cflags,
         extra_link_args=libs + ["-lm", "-lpthread"]
         + ([f"-fsanitize={sanitizer}"] if sanitizer else []),
-        depends=[str(path.relative_to(ROOT)) for path in sorted(CSRC.rglob("*.h"))],
+        depends=[_note_configuration(repr((macros, compile_flags(), cflags, libs))),
+                 *(str(path.relative_to(ROOT)) for path in sorted(CSRC.rglob("*.h")))],
     )
     return builder
 
@@ -171,6 +201,8 @@ def ffi_builder() -> FFI:
 if __name__ == "__main__":
     if sys.argv[1:] == ["--cdef"]:
         print(declarations())
+    elif sys.argv[1:] == ["--build-info"]:
+        print(build_info(find_libraries()))
     else:
         for library, found_version in find_libraries().items():
             print(f"{library:12} {found_version}")

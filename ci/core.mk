@@ -1,11 +1,14 @@
 # The core without Python: a static library, the C test programs and the fuzz targets.
-#   make -f ci/core.mk SAN=none|strict|address|undefined|thread|fuzz  lib|test|fuzz
+#   make -f ci/core.mk SAN=none|strict|address|undefined|thread|fuzz  lib|test|fuzz|replay
 SAN   ?= none
 DIR   := build/core-$(SAN)
 LIBS  := libcrypto opus libavcodec libavutil libswscale
-OPTIONAL := $(foreach l,vpx dav1d,$(shell pkg-config --exists $(l) && echo $(l)))
+comma := ,
+OPTIONAL := $(foreach l,$(filter-out $(subst $(comma), ,$(ARCRTC_WITHOUT)),vpx dav1d),$(shell pkg-config --exists $(l) && echo $(l)))
 PKG   := $(LIBS) $(OPTIONAL)
-CPPFLAGS := -Icsrc $(foreach l,$(OPTIONAL),-DARC_HAVE_$(shell echo $(l) | tr a-z A-Z)=1)
+INFO  := $(foreach l,$(PKG),$(l)=$(shell pkg-config --modversion $(l));)
+CPPFLAGS := -Icsrc $(foreach l,$(OPTIONAL),-DARC_HAVE_$(shell echo $(l) | tr a-z A-Z)=1) \
+            -DARC_BUILD_INFO='"$(subst ; ,;,$(INFO))"'
 CFLAGS := -std=c99 -O1 -g -Wall -Wextra -Wno-unused-parameter -fno-strict-aliasing $(shell pkg-config --cflags $(PKG))
 LDLIBS := $(shell pkg-config --libs $(PKG)) -lm -lpthread
 CC    := cc
@@ -17,6 +20,9 @@ ifneq ($(filter $(SAN),address undefined thread),)
 CFLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
 endif
 ifeq ($(SAN),fuzz)
+ifeq ($(shell command -v clang),)
+$(error fuzzing needs clang: sudo apt-get install clang)
+endif
 CC     := clang
 CFLAGS += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 endif
@@ -30,7 +36,7 @@ OBJECTS := $(SOURCES:csrc/%.c=$(DIR)/%.o)
 TESTS   := $(patsubst tests/c/%.c,$(DIR)/%,$(wildcard tests/c/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(DIR)/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: lib test fuzz replay
+.PHONY: lib test fuzz replay FORCE
 lib: $(DIR)/libarc.a
 
 $(DIR)/libarc.a: $(OBJECTS)
@@ -46,6 +52,14 @@ $(DIR)/test_%: tests/c/test_%.c tests/c/check.h $(DIR)/libarc.a
 
 test: $(TESTS)
 	@set -e; for t in $(TESTS); do $(RUN) $$t; done
+
+# Objects depend on the flags they were compiled with (another set of libraries, say).
+$(OBJECTS): $(DIR)/flags
+$(DIR)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(subst ','"'"',$(CC) $(CPPFLAGS) $(CFLAGS))' | cmp -s - $@ || \
+	  echo '$(subst ','"'"',$(CC) $(CPPFLAGS) $(CFLAGS))' > $@
+FORCE:
 
 # libFuzzer for fuzz-smoke; with any other SAN the targets get main.c, which replays files.
 ifeq ($(SAN),fuzz)
@@ -68,6 +82,7 @@ fuzz: $(FUZZERS)
 # Every kept input through every target, without libFuzzer.
 replay: $(FUZZERS)
 	@set -e; for f in $(FUZZERS); do n=$${f##*/fuzz_}; \
-	  $$f $$(find tests/fuzz/corpus/$$n tests/fuzz/crashes -name "*" -type f 2>/dev/null); done
+	  $$f $$(find tests/fuzz/corpus/$$n -type f 2>/dev/null) \
+	      $$(find tests/fuzz/crashes -name "$$n-*" -type f 2>/dev/null); done
 
 -include $(OBJECTS:.o=.d)

@@ -126,7 +126,8 @@ class _Call:
             self.receivers.append(b.receive_audio())
         if self.pictures is not None:
             size, rate = self.pictures.video_size, self.pictures.frame_rate
-            assert size is not None and rate is not None
+            assert size is not None
+            assert rate is not None
             rtx = 98 if settings.nack else None
             self.senders.append(a.send_video(encoder=settings.encoder, bitrate=settings.video_bitrate,
                                              resolution=size, frame_rate=rate, rtx_payload_type=rtx))
@@ -191,20 +192,21 @@ class _Call:
         until_us = None if self.settings.duration_s is None else (
             self.feed.start_us + round(self.settings.duration_s * 1e6))
         feeding = [asyncio.create_task(self.feed.run(source, sender, stop, until_us))
-                   for source, sender in zip(self.sources, self.senders)]
+                   for source, sender in zip(self.sources, self.senders, strict=True)]
         around = [asyncio.create_task(self._receive(b)), asyncio.create_task(self._watch(duration_s)),
                   asyncio.create_task(self._collect_sent())]
-        stopping = asyncio.create_task(stop.wait())
+        stopping = asyncio.create_task(_stopped(stop))
+        ended = asyncio.create_task(_all(feeding))
         try:
-            done = asyncio.gather(*feeding)
-            await asyncio.wait([done, stopping, *around], return_when=asyncio.FIRST_COMPLETED)
-            for task in (*feeding, *around):  # a fault in any of them is the call's
+            await asyncio.wait({ended, stopping, *around}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (ended, *around):  # a fault in any of them is the call's
                 if task.done():
                     task.result()
         finally:
-            for task in (*feeding, *around, stopping):
+            tasks = (*feeding, *around, ended, stopping)
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*feeding, *around, stopping, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _receive(self, b: Peer) -> None:
         async for received in b.frames():
@@ -222,6 +224,14 @@ class _Call:
             sample = self.sampler.take(now_us)
             if self.progress is not None:
                 self.progress((now_us - self.feed.start_us) / 1e6, duration_s, _words(sample.sender))
+
+
+async def _all(tasks: list[asyncio.Task[None]]) -> None:
+    await asyncio.gather(*tasks)
+
+
+async def _stopped(stop: asyncio.Event) -> None:
+    await stop.wait()
 
 
 def _words(sender: dict[str, Any]) -> str:

@@ -66,7 +66,7 @@ def to_media_video(frame: VideoFrame, pts_us: int) -> MediaVideo:
     chroma[0] = u[:height // 2, :width // 2]
     chroma[1] = v[:height // 2, :width // 2]
     return MediaVideo(planes=planes, width=width, height=height, pts_us=pts_us,
-                      full_range=frame.full_range, matrix=frame.matrix)
+                      full_range=frame.full_range, matrix="bt601" if frame.matrix == "bt601" else "bt709")
 
 
 class Sink:

@@ -21,6 +21,7 @@ from arcrtc.sim.link import LinkStats
 
 _ALIGN_HZ: Final = 16_000  # speech is compared at this rate: a third of the work, and all of the speech
 _RTP_HEADER_BYTES: Final = 12
+_REPAIR_SAMPLES: Final = 3
 _MADE_UP: Final = (Concealment.CONCEALED, Concealment.INSERTED)
 _EVENT_WORDS: Final = {
     EventType.STREAM_ADDED: "a stream began, SSRC {value:#010x}",
@@ -85,13 +86,15 @@ def _stream(result: CallResult, i: int) -> report.StreamReport:
     wire_bytes = (tx["network"]["bytes"] + tx["network"]["rtx_bytes"]
                   + _RTP_HEADER_BYTES * (tx["network"]["pkts"] + tx["network"]["rtx_pkts"]))
     return report.StreamReport(
-        name="speech" if kind == "audio" else "camera", direction="A to B", kind="audio" if kind == "audio" else "video",
+        name="speech" if kind == "audio" else "camera", direction="A to B",
+        kind="audio" if kind == "audio" else "video",
         codec="opus" if kind == "audio" else "h264", ssrc=sender.ssrc, encoder=result.encoders[kind],
         bitrate_bps=round(8 * wire_bytes / max(result.duration_s, 1e-3)),
         packets=report.PacketCounts(
             sent=tx["network"]["pkts"], received=rx["network"]["pkts"] + rx["network"]["recovered_pkts"],
             lost_by_network=max(0, rx["network"]["lost_pkts"]), retransmitted=tx["network"]["rtx_pkts"],
-            recovered=rx["network"]["recovered_pkts"] + _fec_packets(sender, rx["media"]), late=rx["media"]["late_pkts"],
+            recovered=rx["network"]["recovered_pkts"] + _fec_packets(kind, rx["media"]),
+            late=rx["media"]["late_pkts"],
             duplicate=rx["network"]["duplicate_pkts"], bytes_sent=wire_bytes),
         latency=_latency(pairs, kind),
         audio=_audio(result, rx, sent) if kind == "audio" else None,
@@ -101,10 +104,10 @@ def _stream(result: CallResult, i: int) -> report.StreamReport:
         frames=_frames(sent, pairs, result.sampler.start_us) if kind == "video" else report.FrameSeries())
 
 
-def _fec_packets(sender: Any, media: dict[str, Any]) -> int:
+def _fec_packets(kind: str, media: dict[str, Any]) -> int:
     """Packets whose sound the in-band FEC of the next one brought back."""
     block = media["samples_out"] / media["frames_out"] if media["frames_out"] else 0
-    return round(media["fec_samples"] / block) if block and sender.kind == "audio" else 0
+    return round(media["fec_samples"] / block) if block and kind == "audio" else 0
 
 
 def _match(sent: Sequence[SentFrame], arrivals: Sequence[Arrival]) -> list[Pair]:
@@ -127,7 +130,7 @@ def _latency(pairs: Sequence[Pair], kind: str) -> report.Latency | None:
         ("gather and encode" if kind == "audio" else "encode", lambda f, a: f.encoded_us - f.capture_us),
         ("pacing", lambda f, a: f.last_us - f.encoded_us),
         ("network and repair", lambda f, a: a.complete_us - f.last_us),
-        ("decode" if kind == "video" else "", lambda f, a: a.decoded_us - a.complete_us),
+        ("wait for order, decode" if kind == "video" else "", lambda f, a: a.decoded_us - a.complete_us),
         ("play-out buffer", lambda f, a: a.playout_us - (a.decoded_us if kind == "video" else a.complete_us)),
     ]
     return report.Latency(
@@ -142,7 +145,7 @@ def _mono(blocks: Sequence[NDArray[np.int16]], rate: int) -> NDArray[np.float64]
         return np.zeros(0)
     signal = np.concatenate(blocks).astype(np.float64) / 32768
     step = max(1, rate // _ALIGN_HZ)
-    return signal[:len(signal) // step * step].reshape(-1, step).mean(axis=1)
+    return np.asarray(signal[:len(signal) // step * step].reshape(-1, step).mean(axis=1))
 
 
 def _on_media_time(result: CallResult, first_timestamp: int) -> list[NDArray[np.int16]]:
@@ -154,10 +157,10 @@ def _on_media_time(result: CallResult, first_timestamp: int) -> list[NDArray[np.
     sink = result.sink
     length = sum(map(len, sink.sound))
     out = np.zeros(length + sink.sound_rate, np.int16)
-    for arrival, block in zip(sink.audio, sink.sound):
+    for arrival, block in zip(sink.audio, sink.sound, strict=False):  # a long call's sound is kept in part
         ticks = (arrival.rtp_timestamp - first_timestamp + 2**31) % 2**32 - 2**31
         at = ticks * sink.sound_rate // OPUS_CLOCK_HZ
-        if 0 <= at and at + len(block) <= len(out) and arrival.concealment is not Concealment.INSERTED:
+        if at >= 0 and at + len(block) <= len(out) and arrival.concealment is not Concealment.INSERTED:
             out[at:at + len(block)] = block
     return [out[:length]]
 
@@ -225,17 +228,27 @@ def _interval_delay(pairs: Sequence[Pair], edges_us: Sequence[int]) -> list[floa
     return out
 
 
+def _repaired(sample: Sample, i: int) -> int:
+    """Packets brought back so far: by retransmission, or by in-band FEC."""
+    rx = sample.receiver["receive"][i]
+    return int(rx["network"]["recovered_pkts"]) + _fec_packets(rx["kind"], rx["media"])
+
+
 def _series(samples: Sequence[Sample], i: int, pairs: Sequence[Pair], start_us: int) -> report.StreamSeries:
     steps = list(pairwise([None, *samples]))
+    repaired = [_repaired(s, i) for s in samples]
+    # A repair comes up to a round trip and a wait after the loss: look that far ahead for it.
+    repaired_by_then = [repaired[min(k + _REPAIR_SAMPLES, len(repaired) - 1)] for k in range(len(repaired))]
+    gone = [max(0, s.receiver["receive"][i]["network"]["lost_pkts"] - r)
+            for s, r in zip(samples, repaired_by_then, strict=True)]
     rows: list[tuple[Any, ...]] = []
-    for before, now in steps:
+    for k, (before, now) in enumerate(steps):
         assert now is not None
         tx, rx = now.sender["send"][i], now.receiver["receive"][i]
         tx0 = before.sender["send"][i]["network"] if before else dict.fromkeys(tx["network"], 0)
         rx0 = before.receiver["receive"][i]["network"] if before else dict.fromkeys(rx["network"], 0)
         seconds = (now.t_us - (before.t_us if before else 0)) / 1e6
         lost = rx["network"]["lost_pkts"] - rx0["lost_pkts"]
-        recovered = rx["network"]["recovered_pkts"] - rx0["recovered_pkts"]
         expected = rx["network"]["pkts"] - rx0["pkts"] + lost
         rows.append((
             round(now.t_us / 1000, 1),
@@ -243,11 +256,11 @@ def _series(samples: Sequence[Sample], i: int, pairs: Sequence[Pair], start_us: 
             _rate(rx0["bytes"], rx["network"]["bytes"], seconds),
             tx["media"]["target_bps"] or None,
             round(100 * max(0, lost) / expected, 2) if expected > 0 else None,
-            round(100 * max(0, lost - recovered) / expected, 2) if expected > 0 else None,
+            round(100 * max(0, gone[k] - (gone[k - 1] if k else 0)) / expected, 2) if expected > 0 else None,
             rx["media"]["target_ms"] + rx["media"]["sync_ms"], rx["media"]["depth_ms"]))
     if not rows:
         return report.StreamSeries()
-    columns = list(zip(*rows))
+    columns = list(zip(*rows, strict=True))
     edges = [start_us, *(start_us + s.t_us for s in samples)]
     return report.StreamSeries(
         t_ms=columns[0], send_rate_bps=columns[1], receive_rate_bps=columns[2], target_rate_bps=columns[3],

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from arcrtc.call import CallResult, CallSettings
     from arcrtc.call.runner import Progress
     from arcrtc.report import CallReport
+    from arcrtc.srtp import SrtpProfile
 
 EXIT_INTERRUPTED = 130
 
@@ -76,19 +77,19 @@ def call(audio: Audio = None, video: Video = None, network: Network = "perfect",
         raise typer.Exit(EXIT_INTERRUPTED)
 
 
-def parse_profile(name: str) -> object:
+def parse_profile(name: str) -> SrtpProfile | None:
     """The SrtpProfile of this name; None for "none".
 
     :raises ConfigError: no such profile.
     """
     from arcrtc.errors import ConfigError
-    from arcrtc.srtp import SrtpProfile
+    from arcrtc.srtp import SrtpProfile as Profiles
 
     if name.lower() == "none":
         return None
-    if name.upper() not in SrtpProfile.__members__:
-        raise ConfigError(f"profile {name!r} is not one of {', '.join(SrtpProfile.__members__)}, none")
-    return SrtpProfile[name.upper()]
+    if name.upper() not in Profiles.__members__:
+        raise ConfigError(f"profile {name!r} is not one of {', '.join(Profiles.__members__)}, none")
+    return Profiles[name.upper()]
 
 
 def make_folder(out: Path) -> None:

@@ -4,6 +4,9 @@
  * Raise it when a declaration between the CDEF marks changes its meaning. The
  * binding compares it at import, so that a stale build says so instead of
  * misreading memory.
+ *
+ * Owner:   nothing to own.
+ * Threads: any.
  */
 #ifndef ARC_BASE_ABI_H
 #define ARC_BASE_ABI_H

@@ -5,7 +5,8 @@
  * returns zeros and marks the reader as failed; so a parser reads straight
  * through and asks once at the end (or before it uses a length it has read).
  *
- * Owner: the caller; both structs borrow the buffer and need no free.
+ * Owner:   the caller; both structs borrow the buffer and need no free.
+ * Threads: one caller at a time.
  */
 #ifndef ARC_BASE_BYTES_H
 #define ARC_BASE_BYTES_H

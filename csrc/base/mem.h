@@ -4,6 +4,7 @@
  * Counts live blocks and bytes, so that a test can see a leak, and fails on
  * demand, so that a test can see what every failed allocation leads to.
  *
+ * Owner:   who allocates frees, with arc_mem_free() or arc_mem_wipe_free().
  * Threads: any. The counters are process-wide atomics (a stated exception to
  * "no mutable globals": they carry no behaviour outside of tests).
  * Memory:  what a third-party library allocates for itself is not counted.

@@ -5,7 +5,8 @@
  * they live unwrapped in 64 bits (`seq`, `ts`); these functions are the only
  * way from the wire's width to that one.
  *
- * Owner: the caller; no free is needed.
+ * Owner:   the caller; no free is needed.
+ * Threads: one caller at a time for an arc_unwrap; the rest: any.
  */
 #ifndef ARC_BASE_SEQ_H
 #define ARC_BASE_SEQ_H

@@ -3,6 +3,9 @@
  *
  * Zero is success and every failure is negative. ARC_AGAIN is not a fault: it
  * says "nothing to hand out now, ask again at the module's next_us".
+ *
+ * Owner:   static text; nothing to free.
+ * Threads: any.
  */
 #ifndef ARC_BASE_STATUS_H
 #define ARC_BASE_STATUS_H

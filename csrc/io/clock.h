@@ -1,6 +1,7 @@
 /**
  * @file io/clock.h  The two clocks, read in this one place
  *
+ * Owner:   nobody: there is no state.
  * Threads: any.
  */
 #ifndef ARC_IO_CLOCK_H

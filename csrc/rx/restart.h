@@ -4,7 +4,8 @@
  * RFC 3550 A.1: a sequence number far from the others is only believed when the
  * next one follows it. Works on unwrapped numbers.
  *
- * Owner: the caller; embed the struct, zeroed or by arc_restart_init().
+ * Owner:   the caller; embed the struct, zeroed or by arc_restart_init().
+ * Threads: one caller at a time.
  */
 #ifndef ARC_RX_RESTART_H
 #define ARC_RX_RESTART_H

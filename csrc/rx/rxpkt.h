@@ -5,7 +5,8 @@
  * copy takes its own reference with arc_rxpkt_ref(). `pkt` may be NULL: then
  * there are numbers only, and the reference functions do nothing.
  *
- * Owner: who holds a copy beyond a call holds a reference to `pkt`.
+ * Owner:   who holds a copy beyond a call holds a reference to `pkt`.
+ * Threads: a copy belongs to one thread; references may be dropped by any.
  */
 #ifndef ARC_RX_RXPKT_H
 #define ARC_RX_RXPKT_H

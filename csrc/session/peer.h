@@ -1,8 +1,12 @@
 /**
  * @file session/peer.h  What the files of session/ share: the state of a peer
  *
- * Private to session/. Each struct says which side owns which part; what both
- * touch is a ring or an atomic number.
+ * Private to session/.
+ *
+ * Owner:   arc_session_new() and _add_*() make these, arc_session_free() ends
+ *          them all.
+ * Threads: each struct says which side owns which part; what both sides touch
+ *          is a ring or an atomic number.
  */
 #ifndef ARC_SESSION_PEER_H
 #define ARC_SESSION_PEER_H

@@ -2,6 +2,9 @@
  * @file srtp/context.h  What srtp.c and srtcp.c share: the object behind both
  *
  * Not for other layers.
+ *
+ * Owner:   arc_srtp_new() makes it, arc_srtp_free() wipes and frees it.
+ * Threads: one caller at a time.
  */
 #ifndef ARC_SRTP_CONTEXT_H
 #define ARC_SRTP_CONTEXT_H

@@ -5,6 +5,7 @@
  * master keys (RFC 6188 §3). The key derivation rate is 0: one derivation for
  * the life of a master key, as every profile here prescribes.
  *
+ * Owner:   the caller, of all buffers; nothing is kept.
  * Threads: any.
  */
 #ifndef ARC_SRTP_KDF_H

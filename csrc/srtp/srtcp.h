@@ -6,7 +6,10 @@
  * profile has 80 bits here, also where SRTP's has 32 (RFC 3711 §5.2, RFC 4568
  * §6.2.2).
  *
- * Everything that srtp.h says of order, limits, owner and threads holds here.
+ * Everything that srtp.h says of order and limits holds here.
+ *
+ * Owner:   as srtp.h: the same object.
+ * Threads: one caller at a time, for srtp.h and this together.
  */
 #ifndef ARC_SRTP_SRTCP_H
 #define ARC_SRTP_SRTCP_H

@@ -188,5 +188,5 @@ int main(void)
     test_reasons_do_not_mix_between_threads();
     test_annexb_drops_user_data_only();
     test_explain_falls_back_to_the_number();
-    return check_done("video");
+    return check_done("test_video");
 }

@@ -1,6 +1,7 @@
 """rx/delay: base and target against plain models."""
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -68,7 +69,7 @@ def test_delay_target_grows_at_once_and_shrinks_a_millisecond_in_fifty() -> None
     for i in range(512, 3000):
         lib.arc_delay_on_packet(d, 0, i * 20 * MS)
         targets.append(d.target_us)
-    assert all(0 <= a - b <= 400 for a, b in zip(targets, targets[1:], strict=False))
+    assert all(0 <= a - b <= 400 for a, b in pairwise(targets))
     assert targets[-1] == 10 * MS
 
 

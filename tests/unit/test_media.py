@@ -199,7 +199,7 @@ def test_source_realtime_paces_by_the_clock(clip: Path) -> None:
         now[0] += round(seconds * 1e6)
 
     async def watch() -> None:
-        async for frame in open_media(clip).realtime(clock_us=lambda: now[0], sleep=sleep):
+        async for frame in open_media(clip).realtime_media(clock_us=lambda: now[0], sleep=sleep):
             seen.append((now[0] - 5_000_000, frame.pts_us))
 
     asyncio.run(watch())
@@ -215,7 +215,7 @@ def test_source_realtime_catches_up_after_a_slow_reader(clip: Path) -> None:
 
     async def watch() -> None:
         frames = 0
-        async for frame in open_media(clip, video=False).realtime(clock_us=lambda: now[0], sleep=sleep):
+        async for frame in open_media(clip, video=False).realtime_media(clock_us=lambda: now[0], sleep=sleep):
             late.append(now[0] - frame.pts_us)
             frames += 1
             if frames == 5:

@@ -1,0 +1,122 @@
+"""Measuring: repeated samples of CPU time, ours and the peer's by turns."""
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from arcrtc.benchmarks.registry import RATE_SUFFIX, TIME_UNITS, Benchmark
+
+_NS_PER_S: Final = 1_000_000_000
+_MAX_LOOPS: Final = 1 << 24
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How long to measure.
+
+    :ivar samples: samples taken of each side.
+    :ivar sample_ns: CPU time that one sample takes at least, nanoseconds.
+    """
+
+    samples: int
+    sample_ns: int
+
+    @classmethod
+    def normal(cls) -> Effort:
+        """For figures to be reported: about a second for each side."""
+        return cls(samples=21, sample_ns=40_000_000)
+
+    @classmethod
+    def quick(cls) -> Effort:
+        """To see that everything runs: about 50 ms for each side."""
+        return cls(samples=5, sample_ns=5_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One line of the table.
+
+    :ivar value: median of the samples, in ``unit``.
+    :ivar spread: interquartile range of the samples, in ``unit``.
+    :ivar n: number of samples.
+    :ivar peer: name of the peer; None: there is none here.
+    :ivar peer_value: the peer's median, in ``unit``.
+    :ivar ratio: ``value / peer_value``; below 1 is better for a time, above 1 for a rate.
+    """
+
+    name: str
+    unit: str
+    value: float
+    spread: float
+    n: int
+    peer: str | None
+    peer_value: float | None
+    ratio: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as a dict that JSON can hold."""
+        return asdict(self)
+
+    @property
+    def times_better(self) -> float | None:
+        """How many times better than the peer; None without one."""
+        if self.ratio is None:
+            return None
+        return self.ratio if self.unit.endswith(RATE_SUFFIX) else 1 / self.ratio
+
+
+def _cpu_ns(run: Callable[[int], None], loops: int) -> int:
+    """CPU time of all threads of this process: other jobs on the machine do not count."""
+    start = time.process_time_ns()
+    run(loops)
+    return time.process_time_ns() - start
+
+
+def _calibrate(run: Callable[[int], None], sample_ns: int) -> int:
+    """How many loops fill one sample; warms caches and clocks on the way."""
+    loops = 1
+    while (took := _cpu_ns(run, loops)) < sample_ns and loops < _MAX_LOOPS:
+        # At most tenfold: the first, cold loops say little about the later ones.
+        loops = min(_MAX_LOOPS, loops * min(10, max(2, sample_ns // max(took, 1))))
+    return loops
+
+
+def _in_unit(unit: str, ns_per_item: float) -> float:
+    if unit.endswith(RATE_SUFFIX):
+        return _NS_PER_S / ns_per_item
+    return ns_per_item / TIME_UNITS[unit.partition("/")[0]]
+
+
+def measure(entry: Benchmark, effort: Effort) -> Result:
+    """Prepare and measure one benchmark, its peer's samples between its own.
+
+    :raises ArcError: it cannot run on this machine.
+    :raises ImportError: a module it needs is not there.
+    """
+    work = entry.prepare()
+    sides = [(work.run, work.items)] + ([(work.peer.run, work.peer.items)] if work.peer else [])
+    loops = [_calibrate(run, effort.sample_ns) for run, _ in sides]
+    samples: list[list[float]] = [[] for _ in sides]
+    gc.collect()
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        for _ in range(effort.samples):
+            for side, (run, items) in enumerate(sides):
+                # A coarse clock can say 0 for a short sample: count it as its resolution.
+                took = max(_cpu_ns(run, loops[side]), 1)
+                samples[side].append(_in_unit(entry.unit, took / loops[side] / items))
+    finally:
+        if enabled:
+            gc.enable()
+    value = statistics.median(samples[0])
+    quarters = statistics.quantiles(samples[0], n=4)
+    peer_value = statistics.median(samples[1]) if work.peer else None
+    return Result(
+        name=entry.name, unit=entry.unit, value=value, spread=quarters[2] - quarters[0], n=effort.samples,
+        peer=work.peer.name if work.peer else None, peer_value=peer_value,
+        ratio=value / peer_value if peer_value else None)

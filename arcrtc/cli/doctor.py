@@ -1,0 +1,256 @@
+"""``arcrtc doctor``: what this installation is made of, what is missing, what to do."""
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import typer
+
+from arcrtc.cli import probes
+from arcrtc.cli.output import Json, Verbose, console, print_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from arcrtc.libraries import Library
+    from arcrtc.machine import Machine
+
+Level = Literal["good", "hint", "fault"]
+_STYLE: Final[dict[str, str]] = {"good": "green", "hint": "yellow", "fault": "bold red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One finding.
+
+    :ivar level: "good"; "hint": works, but could do better; "fault": will not work.
+    :ivar todo: what to do about it; "" where there is nothing to do.
+    """
+
+    level: Level
+    text: str
+    todo: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Everything the doctor found out."""
+
+    package: dict[str, str]
+    python_packages: dict[str, str]
+    libraries: list[Library]
+    machine: Machine
+    network: probes.Network
+    clock: probes.Clock
+    devices: probes.Devices
+
+    def to_json(self, verdicts: list[Verdict]) -> dict[str, Any]:
+        """One document with all findings."""
+        return {
+            "package": self.package,
+            "python_packages": self.python_packages,
+            "libraries": [library.to_json() for library in self.libraries],
+            "machine": self.machine.to_json(),
+            "network": probes.to_json(self.network),
+            "clock": probes.to_json(self.clock),
+            "devices": probes.to_json(self.devices),
+            "verdicts": [asdict(verdict) for verdict in verdicts],
+        }
+
+
+def _package_facts() -> dict[str, str]:
+    import arcrtc
+    from arcrtc._native import lib
+    from arcrtc.libraries import build_info, core_path
+
+    info = build_info()
+    return {
+        "version": arcrtc.__version__,
+        "path": str(Path(arcrtc.__file__).parent),
+        "core": core_path(),
+        "abi": str(lib.arc_abi_version()),
+        "compiler": str(info.get("compiler", "")),
+        "sanitize": str(info.get("sanitize", "")),
+    }
+
+
+def _python_packages() -> dict[str, str]:
+    from importlib import metadata
+
+    found = {}
+    for name in ("cffi", "numpy", "av", "matplotlib"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = ""
+    if found["av"]:
+        import av
+
+        found["av's FFmpeg: libavcodec"] = ".".join(map(str, av.library_versions["libavcodec"]))
+    return found
+
+
+def examine() -> Report:
+    """Look at everything; takes under a second."""
+    from arcrtc.libraries import libraries
+    from arcrtc.machine import this_machine
+
+    return Report(
+        package=_package_facts(),
+        # Before PyAV is loaded: it brings its own FFmpeg into the process.
+        libraries=libraries(),
+        python_packages=_python_packages(),
+        machine=this_machine(),
+        network=probes.probe_network(),
+        clock=probes.probe_clock(),
+        devices=probes.probe_devices(),
+    )
+
+
+def judge(report: Report) -> list[Verdict]:
+    """Say what the findings mean, the worst first."""
+    verdicts = [*_judge_libraries(report.libraries, report.python_packages), *_judge_machine(report.machine),
+                *_judge_network(report.network), *_judge_clock(report.clock), *_judge_devices(report.devices)]
+    if report.package["sanitize"]:
+        verdicts.append(Verdict("hint", f"the core is compiled with -fsanitize={report.package['sanitize']}",
+                                "rebuild it without ARCRTC_SANITIZE: it is slow"))
+    order = ("fault", "hint", "good")
+    return sorted(verdicts, key=lambda verdict: order.index(verdict.level))
+
+
+def _judge_libraries(libraries: list[Library], python_packages: dict[str, str]) -> list[Verdict]:
+    from arcrtc.libraries import differs
+
+    out = [Verdict("fault", f"the Python package {name} is missing", f"pip install {name}")
+           for name, version in python_packages.items() if not version]
+    for library in libraries:
+        if library.package is not None:
+            package = library.package
+            out.append(Verdict(
+                "hint", f"{library.name} is not compiled in",
+                f"install {package.debian} (Debian, Ubuntu), {package.fedora} (Fedora) or "
+                f"{package.homebrew} (Homebrew), then install arcrtc again"))
+        elif differs(library):
+            out.append(Verdict(
+                "hint", f"{library.name} {library.loaded} is loaded, compiled against was {library.compiled}",
+                "install arcrtc again, so that it is compiled against the new one"))
+    if not out:
+        out.append(Verdict("good", "every library is compiled in, and loaded as compiled against"))
+    return out
+
+
+def _judge_machine(machine: Machine) -> list[Verdict]:
+    if "aes" not in machine.features:
+        return [Verdict("hint", "the CPU shows no AES instructions: SRTP takes about ten times longer",
+                        "on a virtual machine, pass the host's CPU model through")]
+    fast = "vaes" in machine.features and "avx512f" in machine.features
+    return [Verdict("good", "AES in hardware" + (", wide (VAES with AVX-512)" if fast else ""))]
+
+
+def _judge_network(network: probes.Network) -> list[Verdict]:
+    out = []
+    if not network.ipv4:
+        out.append(Verdict("fault", "UDP over the IPv4 loopback does not work", "ip link set lo up"))
+    if not network.ipv6:
+        out.append(Verdict("hint", "UDP over the IPv6 loopback does not work: IPv4 only",
+                           "sudo sysctl -w net.ipv6.conf.lo.disable_ipv6=0"))
+    if sys.platform == "linux":
+        options = {"UDP_SEGMENT": network.segment, "UDP_GRO": network.gro}
+        absent = [name for name, there in options.items() if not there]
+        if absent:
+            out.append(Verdict("hint", f"no {' and no '.join(absent)}: more system calls per packet",
+                               "use Linux 5.0 or later; some sandboxes (gVisor) lack them"))
+        else:
+            out.append(Verdict("good", "UDP_SEGMENT and UDP_GRO: many packets in one system call"))
+    wanted = probes.WANTED_BUFFER_BYTES
+    for word, key, granted in (("receive", "net.core.rmem_max", network.receive_buffer_bytes),
+                               ("send", "net.core.wmem_max", network.send_buffer_bytes)):
+        if granted < wanted:
+            out.append(Verdict("hint", f"{word} buffers end at {granted // 1024} KiB: bursts may be lost",
+                               f"sudo sysctl -w {key}={wanted}" if sys.platform == "linux" else ""))
+    return out
+
+
+def _judge_clock(clock: probes.Clock) -> list[Verdict]:
+    if clock.step_us > 100 or clock.sleep_over_us > 1000:
+        return [Verdict("hint", f"the clock is coarse (steps of {clock.step_us:.0f} us, a sleep of 1 ms is "
+                                f"late by {clock.sleep_over_us:.0f} us): packets will leave in clumps",
+                        "use a less loaded machine for measurements")]
+    return [Verdict("good", f"the clock is fine (a sleep of 1 ms is late by {clock.sleep_over_us:.0f} us)")]
+
+
+def _judge_devices(devices: probes.Devices) -> list[Verdict]:
+    out = [Verdict("hint", f"{path} is there, but this user may not open it",
+                   "sudo usermod -aG render,video $USER, then log in again") for path in devices.forbidden]
+    if not devices.render and not devices.nvidia:
+        out.append(Verdict("good", "no GPU is visible: video is encoded in software"))
+    return out
+
+
+def _show(report: Report, verdicts: list[Verdict], out: Console) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    def section(title: str, rows: list[tuple[str, str]]) -> None:
+        out.print(Text(title, style="bold"))
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        table.add_column(style="dim", no_wrap=True)
+        table.add_column(overflow="fold")
+        for key, value in rows:
+            table.add_row(f"  {key}", Text(value))
+        out.print(table)
+
+    package, machine, network = report.package, report.machine, report.network
+    section("arcrtc", [("version", package["version"]), ("path", package["path"]),
+                       ("core", f"{package['core']} (ABI {package['abi']}, compiler {package['compiler']})"),
+                       ("python", machine.python)])
+    section("Libraries", [(library.name, _describe(library)) for library in report.libraries])
+    section("Python packages", [(name, text or "missing") for name, text in report.python_packages.items()])
+    virtual = ", virtual" if machine.virtual else ""
+    section("Machine", [
+        ("cpu", f"{machine.cpu or 'unknown'}, {machine.cores} cores{virtual}"),
+        ("features", " ".join(machine.features) or "none known"),
+        ("memory", f"{machine.memory_mib} MiB"),
+        ("system", f"{machine.system}, kernel {machine.kernel}, {machine.arch}")])
+    udp = {"UDP_SEGMENT": network.segment, "UDP_GRO": network.gro, "SO_REUSEPORT": network.reuse_port,
+           "recvmmsg": network.batch_calls}
+    loopback = [name for name, there in (("IPv4", network.ipv4), ("IPv6", network.ipv6)) if there]
+    asked = probes.WANTED_BUFFER_BYTES // 1024
+    section("Network", [
+        ("UDP", ", ".join(f"{name} {'yes' if there else 'no'}" for name, there in udp.items())),
+        ("buffers", f"receive {network.receive_buffer_bytes // 1024} KiB, send "
+                    f"{network.send_buffer_bytes // 1024} KiB of {asked} asked for"),
+        ("loopback", ", ".join(loopback) or "none")])
+    section("Clock", [("monotonic", f"steps of {report.clock.step_us:g} us, a sleep of 1 ms is late by "
+                                    f"{report.clock.sleep_over_us:g} us")])
+    devices = report.devices
+    section("Devices", [("video", " ".join((*devices.render, *devices.nvidia, *devices.v4l2))
+                         or "no /dev/dri/render*, /dev/nvidia* or /dev/video*")])
+    out.print(Text("Verdict", style="bold"))
+    for verdict in verdicts:
+        line = Text("  ").append(f"{verdict.level:5}  ", style=_STYLE[verdict.level]).append(verdict.text)
+        out.print(line, soft_wrap=True)
+        if verdict.todo:
+            out.print(Text(f"         -> {verdict.todo}"), soft_wrap=True)
+    out.print(Text("  'arcrtc encoders' tries each video encoder.", style="dim"))
+
+
+def _describe(library: Library) -> str:
+    if library.compiled is None:
+        return "not compiled in"
+    loaded = f", loaded {library.loaded}" if library.loaded else ""
+    return f"compiled against {library.compiled}{loaded}" + (f"  {library.path}" if library.path else "")
+
+
+def doctor(json: Json = False, verbose: Verbose = False) -> None:
+    """Show libraries, CPU, network and devices; say what is missing and how to get it."""
+    report = examine()
+    verdicts = judge(report)
+    if json:
+        print_json(report.to_json(verdicts))
+    else:
+        _show(report, verdicts, console())
+    if any(verdict.level == "fault" for verdict in verdicts):
+        raise typer.Exit(1)

@@ -1,0 +1,22 @@
+"""Every benchmark runs: they are the first thing that a changed name would break unseen."""
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from arcrtc.benchmarks import registry
+from arcrtc.cli import main
+
+
+@pytest.mark.slow
+def test_bench_every_benchmark_of_every_group_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--quick", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    results = json.loads(captured.out)["results"]
+    assert {result["name"].partition(".")[0] for result in results} == set(registry.GROUPS)
+    with_peer = {result["name"] for result in results if result["peer"] is not None}
+    for name in ("srtp.protect.gcm128.1200B", "srtp.unprotect.cm128_80.160B", "opus.encode.16k_mono_32k",
+                 "video.encode.h264.720p", "rtp.parse.1200B"):
+        assert name in with_peer
