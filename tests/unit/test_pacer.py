@@ -48,7 +48,7 @@ class Pacer:
 operations = st.lists(st.one_of(
     st.tuples(st.just("push"), st.integers(0, 3)), st.tuples(st.just("push"), st.integers(0, 3)),
     st.tuples(st.just("drain"), st.just(0)), st.tuples(st.just("wait"), st.integers(0, 30 * MS)),
-    st.tuples(st.just("rate"), st.sampled_from([0, 1, 64_000, 1_000_000, 10**10]))), max_size=120)
+    st.tuples(st.just("rate"), st.sampled_from([0, 1, 64_000, 1_000_000, 10**10]))), min_size=40, max_size=120)
 
 
 @given(operations, st.sampled_from([8, 16, 64]), st.sampled_from([1, 50_000, 2_000_000]))
