@@ -78,7 +78,8 @@ def test_assemble_matches_model_for_loss_order_and_time(data: st.DataObject) -> 
         for _ in range(1 + (random.random() < dup)):
             if random.random() >= loss:
                 delay = random.randrange(120) * MS if random.random() < swap else 0
-                packets.append(p._replace(arrival=p.arrival + delay, starts=p.starts or random.random() < 0.1))
+                starts = p.starts or random.random() < 0.1
+                packets.append(p._replace(arrival=p.arrival + delay, starts=starts))
     core, model = Core(wait), AssembleModel(wait)
     for p in sorted(packets, key=lambda p: p.arrival):
         assert core.push(p) == model.push(p)

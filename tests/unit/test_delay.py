@@ -1,6 +1,7 @@
 """rx/delay: base and target against plain models."""
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -21,7 +22,8 @@ def make(min_ms: int = 0, max_ms: int = 500, initial_ms: int = 20, adaptive: boo
     return d
 
 
-@given(st.lists(st.tuples(st.integers(0, 900 * MS), st.integers(-400 * MS, 400 * MS)), min_size=60, max_size=200))
+@given(st.lists(st.tuples(st.integers(0, 900 * MS), st.integers(-400 * MS, 400 * MS)),
+                min_size=60, max_size=200))
 def test_delay_base_matches_model_for_any_gaps(samples: list[tuple[int, int]]) -> None:
     d, model, now = make(), BaseModel(), 0
     for gap, transit in samples:
@@ -68,7 +70,7 @@ def test_delay_target_grows_at_once_and_shrinks_a_millisecond_in_fifty() -> None
     for i in range(512, 3000):
         lib.arc_delay_on_packet(d, 0, i * 20 * MS)
         targets.append(d.target_us)
-    assert all(0 <= a - b <= 400 for a, b in zip(targets, targets[1:], strict=False))
+    assert all(0 <= a - b <= 400 for a, b in pairwise(targets))
     assert targets[-1] == 10 * MS
 
 

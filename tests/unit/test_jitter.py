@@ -147,7 +147,7 @@ def test_jitter_time_line_jump_keeps_what_is_buffered(jump: int) -> None:
         core.push(i, start + i * 960, i * 20 * MS)
     for i in range(3, 6):
         assert core.push(i, start + jump + i * 960, i * 20 * MS) == "kept"
-    popped = {core.pop(t * MS): t for t in range(0, 200)}
+    popped = {core.pop(t * MS): t for t in range(200)}
     assert {seq: t for seq, t in popped.items() if seq is not None} == {
         i: i * 20 + 40 for i in range(6)}
     s = core.stats()
