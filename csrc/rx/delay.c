@@ -98,7 +98,6 @@ static void add_sample(struct arc_delay *d, int64_t relative_us)
         d->unit /= 1.0 - 1.0 / MEMORY_PKTS;
         if (d->unit > UNIT_MAX)
             rescale(d);
-        d->total = d->unit * (MEMORY_PKTS - 1.0);
     }
     d->bins[bin] += d->unit;
     d->total     += d->unit;

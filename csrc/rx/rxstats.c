@@ -171,10 +171,9 @@ void arc_rxstats_report(struct arc_rxstats *s, struct arc_rxstats_report *out)
     memset(out, 0, sizeof(*out));
     if (!s->started)
         return;
-    /* The division gives 256 when everything was lost; the field has 8 bits. */
+    /* Never 256: the packet that raised `expected` was received. */
     if (expected_interval > 0 && lost_interval > 0)
-        out->fraction_lost = (uint8_t)arc_min_i64(
-            lost_interval * 256 / expected_interval, 255);
+        out->fraction_lost = (uint8_t)(lost_interval * 256 / expected_interval);
     out->cumulative_lost =
         (int32_t)arc_clamp_i64(arc_rxstats_lost(s), -0x800000, 0x7fffff);
     /* The cycles count from the first packet (§6.4.1), wherever the caller's

@@ -242,9 +242,7 @@ static void take(struct arc_pacer *p, int cls, int64_t now_us,
     struct node *n = &p->nodes[i];
 
     *out = n->item;
-    q->first = n->next;
-    if (q->first == NONE)
-        q->last = NONE;
+    q->first = n->next; /* `last` means nothing once `first` is NONE */
     n->next = p->free_list;
     p->free_list = i;
 

@@ -51,7 +51,8 @@ def run(delay: Delay, seed: int, *, seconds: int = 300, drift: float = 0.0, loss
     s = ffi.new("struct arc_jitter_stats *")
     lib.arc_jitter_stats(j, s)
     assert low <= s.target_latency_ms <= high
-    return Result(s.late / n, s.lost / n, latency / len(played) / MS, played == sorted(set(played)), not early, s)
+    return Result(s.late / n, s.lost / n, latency / len(played) / MS, played == sorted(set(played)),
+                  not early, s)
 
 
 SEEDS = [1, 2, 3]

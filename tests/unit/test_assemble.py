@@ -54,11 +54,11 @@ class Core:
 
 def stream(sizes: list[int], keys: set[int] = frozenset(), first: int = START, markers: bool = True,  # type: ignore[assignment]
            gap_us: int = 33 * MS) -> list[list[P]]:
-    """Frames of so many packets; size 0: one packet of padding in its place."""
+    """Frames of so many packets; size 0: one packet of padding, with the time of the next."""
     out, seq = [], first
     for i, size in enumerate(sizes):
         n = max(size, 1)
-        out.append([P(seq + k, i * 3000, markers and k == n - 1 and size > 0, k == 0,
+        out.append([P(seq + k, (i + (size == 0)) * 3000, markers and k == n - 1 and size > 0, k == 0,
                       i in keys and k == 0, 1000 * (size > 0), i * gap_us) for k in range(n)])
         seq += n
     return out
@@ -66,7 +66,7 @@ def stream(sizes: list[int], keys: set[int] = frozenset(), first: int = START, m
 
 @given(st.data())
 def test_assemble_matches_model_for_loss_order_and_time(data: st.DataObject) -> None:
-    sizes = data.draw(st.lists(st.integers(0, 5), min_size=1, max_size=25))
+    sizes = data.draw(st.lists(st.integers(0, 5), min_size=10, max_size=40))
     seed = data.draw(st.integers(0, 10**6))
     loss, swap, dup = (data.draw(st.sampled_from([0.0, 0.1, 0.3])) for _ in range(3))
     markers = data.draw(st.booleans())
@@ -78,7 +78,8 @@ def test_assemble_matches_model_for_loss_order_and_time(data: st.DataObject) -> 
         for _ in range(1 + (random.random() < dup)):
             if random.random() >= loss:
                 delay = random.randrange(120) * MS if random.random() < swap else 0
-                packets.append(p._replace(arrival=p.arrival + delay, starts=p.starts or random.random() < 0.1))
+                starts = p.starts or random.random() < 0.1
+                packets.append(p._replace(arrival=p.arrival + delay, starts=starts))
     core, model = Core(wait), AssembleModel(wait)
     for p in sorted(packets, key=lambda p: p.arrival):
         assert core.push(p) == model.push(p)

@@ -22,7 +22,8 @@ def make(min_ms: int = 0, max_ms: int = 500, initial_ms: int = 20, adaptive: boo
     return d
 
 
-@given(st.lists(st.tuples(st.integers(0, 900 * MS), st.integers(-400 * MS, 400 * MS)), max_size=200))
+@given(st.lists(st.tuples(st.integers(0, 900 * MS), st.integers(-400 * MS, 400 * MS)),
+                min_size=60, max_size=200))
 def test_delay_base_matches_model_for_any_gaps(samples: list[tuple[int, int]]) -> None:
     d, model, now = make(), BaseModel(), 0
     for gap, transit in samples:

@@ -72,7 +72,7 @@ class Core:
 operations = st.lists(st.one_of(
     st.tuples(st.just("push"), st.one_of(st.integers(-12, 12), st.sampled_from([1, 1, 1, 2, -1, 0, 25]))),
     st.tuples(st.just("pop"), st.just(0)),
-    st.tuples(st.just("wait"), st.integers(0, 60 * MS))), max_size=200)
+    st.tuples(st.just("wait"), st.integers(0, 60 * MS))), min_size=60, max_size=200)
 
 
 @given(st.sampled_from([65_530, 2**32 - 100]), operations, st.sampled_from([2, 5, 8]))

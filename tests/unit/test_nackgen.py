@@ -40,7 +40,7 @@ def test_nackgen_asks_after_reorder_wait_and_again_after_rtt() -> None:
 steps = st.lists(st.one_of(
     st.tuples(st.just("packet"), st.one_of(st.integers(-30, 12), st.sampled_from([1, 1, 1, 2, 40]))),
     st.tuples(st.just("poll"), st.sampled_from([0, 5 * MS, 30 * MS, 200 * MS])),
-    st.tuples(st.just("wait"), st.integers(0, 40 * MS))), max_size=200)
+    st.tuples(st.just("wait"), st.integers(0, 40 * MS))), min_size=60, max_size=200)
 
 
 @given(st.sampled_from([1, 65_530, 2**32 - 100]), steps, st.sampled_from([1, 4, 16]),
@@ -111,6 +111,27 @@ def test_nackgen_wait_grows_with_reordering_and_falls_with_loss() -> None:
         seq += 2
     assert 1250 <= gen.stats().reorder_wait_us <= 1250 * 17 // 16
     assert gen.stats().recovered == 200
+
+
+def test_nackgen_arrival_within_half_a_round_trip_was_no_answer() -> None:
+    gen = NackGenerator(NackConfig(reorder_wait_us=10 * MS))
+    gen.on_packet(1, now_us=0)
+    gen.on_packet(4, now_us=0)
+    assert ask(gen, 10 * MS, rtt_us=100 * MS) == [2, 3]
+    gen.on_packet(2, now_us=60 * MS - 1)
+    gen.on_packet(3, now_us=60 * MS)
+    assert (gen.stats().reordered, gen.stats().recovered) == (1, 1)
+
+
+def test_nackgen_arrivals_out_of_the_middle_leave_the_others() -> None:
+    for arrived in range(1, 8):
+        gen = NackGenerator(NackConfig(reorder_wait_us=0, max_missing_pkts=8))
+        gen.on_packet(65_530, now_us=0)
+        gen.on_packet(65_533, now_us=0)  # so that the ring has turned
+        ask(gen, 2_000 * MS)
+        gen.on_packet(65_541, now_us=3_000 * MS)
+        gen.on_packet(65_533 + arrived, now_us=3_000 * MS)
+        assert ask(gen, 3_000 * MS) == [65_533 + i for i in range(1, 8) if i != arrived]
 
 
 def test_nackgen_jump_ahead_clears_and_counts() -> None:

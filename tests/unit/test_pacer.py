@@ -48,12 +48,13 @@ class Pacer:
 operations = st.lists(st.one_of(
     st.tuples(st.just("push"), st.integers(0, 3)), st.tuples(st.just("push"), st.integers(0, 3)),
     st.tuples(st.just("drain"), st.just(0)), st.tuples(st.just("wait"), st.integers(0, 30 * MS)),
-    st.tuples(st.just("rate"), st.sampled_from([0, 1, 64_000, 1_000_000, 10**10]))), max_size=120)
+    st.tuples(st.just("rate"), st.sampled_from([0, 1, 64_000, 1_000_000, 10**10]))),
+    min_size=40, max_size=120)
 
 
 @given(operations, st.sampled_from([8, 16, 64]), st.sampled_from([1, 50_000, 2_000_000]))
-def test_pacer_keeps_order_bounds_and_its_own_deadline(ops: list[tuple[str, int]], capacity: int,
-                                                       rate: int) -> None:
+def test_pacer_keeps_order_bounds_and_its_own_deadline(
+        ops: list[tuple[str, int]], capacity: int, rate: int) -> None:
     pacer = Pacer(rate, capacity_pkts=capacity)
     queues: list[list[int]] = [[], [], [], []]
     now, name, paused = 0, 0, False

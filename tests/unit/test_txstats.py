@@ -19,7 +19,8 @@ def make() -> Any:
     return s
 
 
-@given(st.lists(st.tuples(st.integers(0, 300 * MS), st.integers(0, 1500), st.booleans()), max_size=120),
+@given(st.lists(st.tuples(st.integers(0, 300 * MS), st.integers(0, 1500), st.booleans()),
+                min_size=20, max_size=120),
        st.integers(0, 10**12), st.integers(0, 3000 * MS))
 def test_txstats_matches_model_for_any_gaps(sent: list[tuple[int, int, bool]], start: int, rest: int) -> None:
     s, now, log = make(), start, []
