@@ -26,5 +26,7 @@ ARCRTC_SANITIZE=$kind "$PY" -W ignore setup.py -q build_ext --build-temp "build/
 # to run with another core. Capture Python's output only: the sanitizer's report goes to descriptor 2,
 # and the process ends with it. Python never frees all and is not instrumented: leaks are counted by base/mem.
 export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc ARCRTC_TEST_CORE="$kind"
-LD_PRELOAD=$("${CC:-cc}" -print-file-name=$runtime) exec "$PY" -m pytest -m "not slow and not build" \
+# libstdc++ beside it: the sanitizer looks up C++ exceptions (matplotlib throws them) when it starts.
+preload="$("${CC:-cc}" -print-file-name=$runtime) $("${CC:-cc}" -print-file-name=libstdc++.so.6)"
+LD_PRELOAD=$preload exec "$PY" -m pytest -m "not slow and not build" \
     --capture=sys -p no:cacheprovider -o "pythonpath=$out ." $(ls -d tests/unit tests/vectors 2>/dev/null) ${PYTEST_ARGS:-}

@@ -18,12 +18,10 @@ def make(goal: str) -> str:
 
 @pytest.mark.build
 def test_c_programs_pass() -> None:
-    programs = sorted(path.stem for path in (ROOT / "tests/c").glob("test_*.c"))
+    programs = list((ROOT / "tests/c").glob("test_*.c"))
     text = make("test")
     assert programs
-    for name in programs:
-        assert f"{name}: " in text
-    assert text.count("checks passed") == len(programs)
+    assert text.count("checks passed") == len(programs), text
 
 
 @pytest.mark.build
