@@ -1,46 +1,162 @@
-"""arcrtc: real-time media engine. C moves packets and samples; Python decides."""
+"""arcrtc: real-time media engine. C moves packets and samples; Python decides.
+
+Names are loaded when they are first used, so that ``import arcrtc`` and the command
+line start quickly and a program pays only for what it needs.
+"""
 from __future__ import annotations
 
-from arcrtc.errors import (
-    ArcError,
-    ArgumentError,
-    AuthenticationError,
-    BufferSpaceError,
-    CodecError,
-    ConfigError,
-    InvalidTransitionError,
-    LibraryError,
-    LimitError,
-    MediaError,
-    NoMemoryError,
-    PacketTooLargeError,
-    ParseError,
-    ReplayError,
-    SsrcCollisionError,
-    StreamNotFoundError,
-    TransportError,
-    UnsupportedError,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from arcrtc.audio import AudioConfig, AudioFrame, AudioPipeline
+    from arcrtc.engine import Engine, Peer
+    from arcrtc.errors import (
+        ArcError,
+        ArgumentError,
+        AuthenticationError,
+        BufferSpaceError,
+        CodecError,
+        ConfigError,
+        InvalidTransitionError,
+        LibraryError,
+        LimitError,
+        MediaError,
+        NoMemoryError,
+        PacketTooLargeError,
+        ParseError,
+        ReplayError,
+        SimulationError,
+        SsrcCollisionError,
+        StreamNotFoundError,
+        TransportError,
+        UnsupportedError,
+    )
+    from arcrtc.jitter import JitterBuffer, JitterBufferConfig, JitterBufferStats
+    from arcrtc.metrics import NetworkMetrics
+    from arcrtc.nack import NackConfig, NackGenerator
+    from arcrtc.rtcp import (
+        App,
+        FullIntraRequest,
+        GenericNack,
+        Goodbye,
+        PictureLossIndication,
+        ReceiverReport,
+        Remb,
+        ReportBlock,
+        RtcpPacket,
+        SdesChunk,
+        SenderReport,
+        SourceDescription,
+        UnknownRtcp,
+    )
+    from arcrtc.rtp import RtpHeader, RtpPacket
+    from arcrtc.session import Event, EventType, ReceivedFrame, Session, SessionConfig, SessionStats
+    from arcrtc.srtp import PacketBatch, SrtpConfig, SrtpPipeline, SrtpProfile, SrtpStats
+    from arcrtc.streams import MediaType, StreamConfig, StreamManager, StreamState
+    from arcrtc.video import EncodedFrame, VideoCodec, VideoConfig, VideoFrame, VideoPipeline, VideoResolution
 
 __version__ = "0.1.0"
 
+_MODULES: Final = {
+    "audio": ("AudioConfig", "AudioFrame", "AudioPipeline"),
+    "engine": ("Engine", "Peer"),
+    "errors": (
+        "ArcError", "ArgumentError", "AuthenticationError", "BufferSpaceError", "CodecError", "ConfigError",
+        "InvalidTransitionError", "LibraryError", "LimitError", "MediaError", "NoMemoryError",
+        "PacketTooLargeError", "ParseError", "ReplayError", "SimulationError", "SsrcCollisionError",
+        "StreamNotFoundError", "TransportError", "UnsupportedError"),
+    "jitter": ("JitterBuffer", "JitterBufferConfig", "JitterBufferStats"),
+    "metrics": ("NetworkMetrics",),
+    "nack": ("NackConfig", "NackGenerator"),
+    "rtcp": (
+        "App", "FullIntraRequest", "GenericNack", "Goodbye", "PictureLossIndication", "ReceiverReport", "Remb",
+        "ReportBlock", "RtcpPacket", "SdesChunk", "SenderReport", "SourceDescription", "UnknownRtcp"),
+    "rtp": ("RtpHeader", "RtpPacket"),
+    "session": ("Event", "EventType", "ReceivedFrame", "Session", "SessionConfig", "SessionStats"),
+    "srtp": ("PacketBatch", "SrtpConfig", "SrtpPipeline", "SrtpProfile", "SrtpStats"),
+    "streams": ("MediaType", "StreamConfig", "StreamManager", "StreamState"),
+    "video": ("EncodedFrame", "VideoCodec", "VideoConfig", "VideoFrame", "VideoPipeline", "VideoResolution"),
+}
+_HOME: Final = {name: module for module, names in _MODULES.items() for name in names}
+
 __all__ = [
+    "App",
     "ArcError",
     "ArgumentError",
+    "AudioConfig",
+    "AudioFrame",
+    "AudioPipeline",
     "AuthenticationError",
     "BufferSpaceError",
     "CodecError",
     "ConfigError",
+    "EncodedFrame",
+    "Engine",
+    "Event",
+    "EventType",
+    "FullIntraRequest",
+    "GenericNack",
+    "Goodbye",
     "InvalidTransitionError",
+    "JitterBuffer",
+    "JitterBufferConfig",
+    "JitterBufferStats",
     "LibraryError",
     "LimitError",
     "MediaError",
+    "MediaType",
+    "NackConfig",
+    "NackGenerator",
+    "NetworkMetrics",
     "NoMemoryError",
+    "PacketBatch",
     "PacketTooLargeError",
     "ParseError",
+    "Peer",
+    "PictureLossIndication",
+    "ReceivedFrame",
+    "ReceiverReport",
+    "Remb",
     "ReplayError",
+    "ReportBlock",
+    "RtcpPacket",
+    "RtpHeader",
+    "RtpPacket",
+    "SdesChunk",
+    "SenderReport",
+    "Session",
+    "SessionConfig",
+    "SessionStats",
+    "SimulationError",
+    "SourceDescription",
+    "SrtpConfig",
+    "SrtpPipeline",
+    "SrtpProfile",
+    "SrtpStats",
     "SsrcCollisionError",
+    "StreamConfig",
+    "StreamManager",
     "StreamNotFoundError",
+    "StreamState",
     "TransportError",
+    "UnknownRtcp",
     "UnsupportedError",
+    "VideoCodec",
+    "VideoConfig",
+    "VideoFrame",
+    "VideoPipeline",
+    "VideoResolution",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'arcrtc' has no attribute {name!r}")
+    value = getattr(import_module(f"arcrtc.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})
