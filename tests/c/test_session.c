@@ -448,6 +448,79 @@ static void test_own_packets_that_come_back_are_dropped(void)
     arc_session_free(s);
 }
 
+/* --- RTCP -------------------------------------------------------------------------- */
+
+/** A source's packets with each 18th missing: one NACK entry for each hole. */
+static void send_with_holes(struct arc_session *s, int pt, uint32_t ssrc, int n)
+{
+    static const uint8_t slice[4] = {0x41, 0x9a, 1, 2};
+    uint8_t data[100];
+
+    for (int i = 0; i < n; i++)
+        if (i % 18 != 17)
+            arc_session_receive(s, data,
+                                make_rtp(data, pt, (uint16_t)i, 3000, ssrc,
+                                         false, slice, sizeof(slice)), 0);
+}
+
+/** All that is due, into a block of exactly the promised size. @return bytes of
+ *  the longest */
+static size_t transmit_all(struct arc_session *s, size_t mtu, int64_t now_us)
+{
+    uint8_t *data = malloc(mtu);
+    size_t len, longest = 0;
+
+    CHECK(data);
+    while (arc_session_transmit(s, now_us, data, mtu, &len) == ARC_OK) {
+        CHECK(len <= mtu);
+        longest = len > longest ? len : longest;
+    }
+    free(data);
+    return longest;
+}
+
+static void test_rtcp_keeps_to_the_mtu(void)
+{
+    static const int mtus[] = {300, 500, 1200};
+
+    for (int k = 0; k < 6; k++) {
+        struct arc_session_config cfg = session_config(1, false);
+        struct arc_recv_config rx = recv_config(ARC_MEDIA_VIDEO);
+        struct arc_send_config tx = audio_config();
+        const int32_t streams = k < 3 ? 1 : ARC_SESSION_MAX_STREAMS;
+        const int n = k < 3 ? 1100 : 450;
+        struct arc_session *s;
+
+        cfg.mtu_bytes = mtus[k % 3];
+        memset(cfg.cname, 'c', sizeof(cfg.cname) - 1);
+        s = new_session(&cfg);
+        for (int32_t i = 0; i < streams; i++) {
+            struct arc_sendstream *st;
+
+            rx.payload_type     = 100 + i;
+            rx.rtx_payload_type = 110 + i;
+            add_recv(s, &rx);
+            tx.payload_type = 100 + i;
+            tx.ssrc         = 1000 + (uint32_t)i;
+            st = add_send(s, &tx);
+            send_sound(st, 0);
+            send_with_holes(s, 100 + i, 50 + (uint32_t)i, n);
+        }
+        for (int64_t now_us = 0; now_us < 3000 * MS; now_us += 5 * MS)
+            CHECK(transmit_all(s, (size_t)cfg.mtu_bytes, now_us) <=
+                  (size_t)cfg.mtu_bytes);
+        for (int32_t i = 0; i < streams; i++) {
+            struct arc_recv_net_stats net;
+
+            arc_session_get_recv_stats(s, i, &net);
+            CHECK(net.nack_requested >= n / 18); /* each had its turn */
+        }
+        arc_session_bye(s);
+        CHECK(transmit_all(s, (size_t)cfg.mtu_bytes, 3000 * MS) > 0);
+        arc_session_free(s);
+    }
+}
+
 /* --- one side stands still -------------------------------------------------------- */
 
 static void test_media_side_that_never_fetches_is_bounded(void)
@@ -505,6 +578,7 @@ int main(void)
     test_datagrams_that_no_stream_takes_are_counted();
     test_add_refuses_what_cannot_be_told_apart();
     test_own_packets_that_come_back_are_dropped();
+    test_rtcp_keeps_to_the_mtu();
     test_media_side_that_never_fetches_is_bounded();
     test_network_side_that_never_fetches_is_bounded();
     CHECK(arc_mem_live_blocks() == live);
