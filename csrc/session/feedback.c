@@ -183,15 +183,16 @@ static void on_nack(struct arc_session *s, const struct arc_rtcp_packet *p,
 
 /** A key frame, but not more often than MIN_KEY_US: requests cost the peer
  *  little and us much. */
-static void give_key(struct arc_session *s, struct arc_sendstream *st,
+static bool give_key(struct arc_session *s, struct arc_sendstream *st,
                      int64_t now_us)
 {
     if (!st || st->cfg.kind != ARC_MEDIA_VIDEO ||
         now_us - st->last_key_us < MIN_KEY_US)
-        return;
+        return false;
     st->last_key_us = now_us;
     arc_send_request_key(st);
     arc_peer_event(s, ARC_EVENT_KEY_FRAME_WANTED, st->index, 0, now_us);
+    return true;
 }
 
 static void on_fir(struct arc_session *s, const struct arc_rtcp_packet *p,
@@ -211,10 +212,11 @@ static void on_fir(struct arc_session *s, const struct arc_rtcp_packet *p,
 
         if (!st || (st->fir_seen && st->last_fir == seq_nrs[i]))
             continue; /* repeated command, RFC 5104 §4.3.1.1 */
+        if (!give_key(s, st, now_us))
+            continue; /* too soon: its repetition is honoured */
         st->fir_seen = true;
         st->last_fir = seq_nrs[i];
         s->stats.pli_received++;
-        give_key(s, st, now_us);
     }
 }
 

@@ -521,6 +521,49 @@ static void test_rtcp_keeps_to_the_mtu(void)
     }
 }
 
+static void send_fir(struct arc_session *s, uint8_t seq_nr, int64_t now_us)
+{
+    uint8_t data[100];
+    struct arc_writer w;
+
+    arc_writer_init(&w, data, sizeof(data));
+    arc_rtcp_write_fir(&w, 99, VIDEO_SSRC, seq_nr);
+    arc_session_receive(s, data, w.pos, now_us);
+}
+
+static int64_t keys_asked(struct arc_session *s)
+{
+    struct arc_event e;
+    int64_t n = 0;
+
+    while (arc_session_poll_event(s, &e) == ARC_OK)
+        n += e.type == ARC_EVENT_KEY_FRAME_WANTED;
+    return n;
+}
+
+static void test_fir_is_honoured_once_and_not_forgotten(void)
+{
+    struct arc_session_config cfg = session_config(1, false);
+    struct arc_send_config tx = video_config(true);
+    struct arc_session *s = new_session(&cfg);
+
+    add_send(s, &tx);
+    send_fir(s, 7, 0);
+    CHECK(keys_asked(s) == 1);
+    for (int i = 1; i < 20; i++)
+        send_fir(s, 7, i * 100 * MS); /* repeats, RFC 5104 §4.3.1.2 */
+    CHECK(keys_asked(s) == 0);
+    send_fir(s, 8, 3000 * MS);
+    CHECK(keys_asked(s) == 1);
+    /* Too soon after the last one, and so not yet honoured: a repeat is. */
+    send_fir(s, 9, 3100 * MS);
+    CHECK(keys_asked(s) == 0);
+    send_fir(s, 9, 3300 * MS);
+    CHECK(keys_asked(s) == 1);
+    CHECK(stats_of(s).pli_received == 3);
+    arc_session_free(s);
+}
+
 /* --- one side stands still -------------------------------------------------------- */
 
 static void test_media_side_that_never_fetches_is_bounded(void)
@@ -581,6 +624,7 @@ int main(void)
     test_rtcp_keeps_to_the_mtu();
     test_media_side_that_never_fetches_is_bounded();
     test_network_side_that_never_fetches_is_bounded();
+    test_fir_is_honoured_once_and_not_forgotten();
     CHECK(arc_mem_live_blocks() == live);
     return check_done("test_session");
 }
