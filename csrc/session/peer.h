@@ -35,7 +35,8 @@ enum {
     ARC_PEER_HISTORY_PKTS  = 1024,
     ARC_PEER_PICTURES      = 8,    /* decoded, waiting for play-out             */
     ARC_PEER_RTCP_BYTES    = 1200,
-    ARC_PEER_MAX_NACKS     = 256,  /* numbers that we read out of one NACK      */
+    ARC_PEER_MAX_NACKS     = 8432, /* numbers in one NACK: 17 in each entry of
+                                      the longest datagram                      */
 };
 
 /** A packet on its way from the media side to the pacer. */

@@ -564,6 +564,39 @@ static void test_fir_is_honoured_once_and_not_forgotten(void)
     arc_session_free(s);
 }
 
+/** A burst of 300 losses is asked for in one packet: 18 entries of 17 numbers. */
+static void test_nack_of_a_long_burst_is_answered(void)
+{
+    struct arc_session_config cfg = session_config(1, false);
+    struct arc_send_config tx = video_config(true);
+    struct arc_session *s = new_session(&cfg);
+    struct arc_sendstream *st = add_send(s, &tx);
+    uint8_t data[MTU];
+    uint16_t seqs[300], first = 0;
+    struct arc_send_net_stats net;
+    struct arc_writer w;
+    size_t len;
+
+    for (int i = 0; i < 300; i++) {
+        int64_t now_us = i * 40 * MS;
+
+        send_picture(st, i, now_us);
+        while (arc_session_transmit(s, now_us, data, sizeof(data), &len) ==
+               ARC_OK)
+            if (i == 270 && (data[1] & 0x7f) == VIDEO_PT)
+                first = (uint16_t)(data[2] << 8 | data[3]);
+    }
+    for (int i = 0; i < 300; i++)
+        seqs[i] = (uint16_t)(first + i);
+    arc_writer_init(&w, data, sizeof(data));
+    arc_rtcp_write_nack(&w, 99, VIDEO_SSRC, seqs, 300);
+    arc_session_receive(s, data, w.pos, 12000 * MS);
+    arc_session_get_send_stats(s, 0, &net);
+    CHECK(stats_of(s).drops.malformed == 0);
+    CHECK(net.nacked_pkts == 300 && net.nack_misses < 300);
+    arc_session_free(s);
+}
+
 /* --- one side stands still -------------------------------------------------------- */
 
 static void test_media_side_that_never_fetches_is_bounded(void)
@@ -625,6 +658,7 @@ int main(void)
     test_media_side_that_never_fetches_is_bounded();
     test_network_side_that_never_fetches_is_bounded();
     test_fir_is_honoured_once_and_not_forgotten();
+    test_nack_of_a_long_burst_is_answered();
     CHECK(arc_mem_live_blocks() == live);
     return check_done("test_session");
 }
