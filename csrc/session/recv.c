@@ -18,6 +18,8 @@
 #include "wire/rtp.h"
 #include "wire/rtx.h"
 
+enum { VIDEO_RESERVE = 8, AUDIO_RESERVE = 16 }; /* parts of the pool */
+
 /* --- SRTP ------------------------------------------------------------------------ */
 
 static bool count_srtp_fault(struct arc_session *s, enum arc_status status)
@@ -140,14 +142,28 @@ static void count_arrival(struct arc_recvstream *st, const struct arc_rxpkt *p,
         arc_nackgen_on_packet(st->nack, p->seq, now_us);
 }
 
+/** A media side that stands still must leave packets for what goes on: for
+ *  reports always, for sound when it is pictures that nobody takes. */
+static bool may_be_kept(const struct arc_session *s,
+                        const struct arc_recvstream *st)
+{
+    int32_t reserve = s->cfg.pool_pkts /
+                      (st->cfg.kind == ARC_MEDIA_VIDEO ? VIDEO_RESERVE
+                                                       : AUDIO_RESERVE);
+
+    return arc_pkt_pool_used(s->pool) <= s->cfg.pool_pkts - reserve;
+}
+
 /** Give it to the media side, with a reference of its own. */
 static void hand_over(struct arc_session *s, struct arc_recvstream *st,
                       struct arc_rxpkt *p)
 {
-    arc_pkt_ref(p->pkt);
-    if (arc_ring_push(st->to_media, p) == ARC_OK)
-        return;
-    arc_pkt_unref(p->pkt);
+    if (may_be_kept(s, st)) {
+        arc_pkt_ref(p->pkt);
+        if (arc_ring_push(st->to_media, p) == ARC_OK)
+            return;
+        arc_pkt_unref(p->pkt);
+    }
     s->stats.drops.media_full++;
     if (st->cfg.kind == ARC_MEDIA_VIDEO)
         arc_atomic_store_relaxed(&st->key_wanted, 1);

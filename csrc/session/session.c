@@ -203,24 +203,34 @@ static enum arc_status open_encoder(struct arc_sendstream *st, char *why,
     return arc_venc_new(&c->video, &st->venc, why, why_cap);
 }
 
+/** Packets kept for retransmission: at most half of what the stream has, or
+ *  the encoder would wait for those that only another packet can push out. */
+static int32_t history_pkts(int32_t pool_pkts)
+{
+    int32_t n = ARC_PEER_HISTORY_PKTS;
+
+    while (n > pool_pkts / 2)
+        n /= 2;
+    return n;
+}
+
 static enum arc_status open_send(struct arc_session *s,
                                  struct arc_sendstream *st, char *why,
                                  int32_t why_cap)
 {
     bool audio = st->cfg.kind == ARC_MEDIA_AUDIO;
     bool resend = s->cfg.nack && st->cfg.rtx_payload_type >= 0;
+    int32_t pool_pkts = audio ? ARC_PEER_HISTORY_PKTS * 2 : s->cfg.pool_pkts;
     enum arc_status status = open_encoder(st, why, why_cap);
 
     if (status != ARC_OK)
         return status;
-    if ((status = arc_pkt_pool_new(audio ? ARC_PEER_HISTORY_PKTS * 2
-                                         : s->cfg.pool_pkts,
-                                   &st->pool)) != ARC_OK ||
+    if ((status = arc_pkt_pool_new(pool_pkts, &st->pool)) != ARC_OK ||
         (status = arc_ring_new(ARC_PEER_TX_RING_PKTS, sizeof(struct arc_txpkt),
                                &st->to_net)) != ARC_OK)
         return status;
     if (resend &&
-        (status = arc_history_new(ARC_PEER_HISTORY_PKTS, HISTORY_AGE_US,
+        (status = arc_history_new(history_pkts(pool_pkts), HISTORY_AGE_US,
                                   &st->history)) != ARC_OK)
         return status;
     arc_txstats_init(&st->stats);

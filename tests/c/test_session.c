@@ -448,6 +448,55 @@ static void test_own_packets_that_come_back_are_dropped(void)
     arc_session_free(s);
 }
 
+/* --- few packets -------------------------------------------------------------------- */
+
+static void test_small_pool_does_not_stop_pictures(void)
+{
+    struct arc_session_config a = session_config(1, true);
+    struct arc_session_config b = session_config(2, true);
+    struct call *c;
+
+    a.pool_pkts = 64; /* fewer than are kept for retransmission */
+    c = start_call(&a, &b, true);
+    arc_send_set_bitrate(c->camera, 1500000);
+    talk(c, 8000, 0);
+    CHECK(c->shown >= c->pictures - 2);
+    end_call(c);
+}
+
+/** Nobody takes the pictures; sound and reports must not suffer. */
+static void test_stalled_stream_leaves_packets_for_others(void)
+{
+    struct arc_session_config a = session_config(1, false);
+    struct arc_session_config b = session_config(2, false);
+    struct call *c;
+    int32_t blocks;
+    int64_t reports;
+
+    b.pool_pkts = 256;
+    c = start_call(&a, &b, true);
+    arc_send_set_bitrate(c->camera, 1500000);
+    talk(c, 1000, 0);
+    for (int64_t end_us = c->now_us + 20000 * MS; c->now_us < end_us;) {
+        step(c, MUTE_B);
+        take_sound(c);
+    }
+    CHECK(stats_of(c->b).drops.media_full > 100);
+    CHECK(stats_of(c->b).drops.no_packet == 0);
+    blocks  = c->blocks;
+    reports = stats_of(c->b).rtcp_sent;
+    for (int64_t end_us = c->now_us + 5000 * MS; c->now_us < end_us;) {
+        step(c, MUTE_B);
+        take_sound(c);
+    }
+    CHECK(c->blocks - blocks >= 248 && c->made_up == 0);
+    CHECK(stats_of(c->b).rtcp_sent - reports >= 4);
+    c->shown = c->keys = 0;
+    talk(c, 3000, 0);
+    CHECK(c->keys >= 1 && c->shown > 20);
+    end_call(c);
+}
+
 /* --- RTCP -------------------------------------------------------------------------- */
 
 /** A source's packets with each 18th missing: one NACK entry for each hole. */
@@ -659,6 +708,8 @@ int main(void)
     test_network_side_that_never_fetches_is_bounded();
     test_fir_is_honoured_once_and_not_forgotten();
     test_nack_of_a_long_burst_is_answered();
+    test_small_pool_does_not_stop_pictures();
+    test_stalled_stream_leaves_packets_for_others();
     CHECK(arc_mem_live_blocks() == live);
     return check_done("test_session");
 }
