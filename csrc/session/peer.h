@@ -205,6 +205,7 @@ struct arc_session {
 /* leave.c */
 enum arc_status arc_peer_leave(struct arc_session *s, int64_t now_us,
                                struct arc_pkt **out);
+bool arc_peer_may_leave(const struct arc_session *s);
 void arc_peer_resend(struct arc_session *s, struct arc_sendstream *st,
                      uint16_t seq16, int64_t now_us);
 struct arc_pkt *arc_peer_seal_rtcp(struct arc_session *s, const uint8_t *data,

@@ -475,9 +475,8 @@ int64_t arc_session_next_us(struct arc_session *s)
 {
     if (s->bye_sent)
         return ARC_NEVER_US;
-    for (int32_t i = 0; i < s->n_send; i++)
-        if (arc_ring_count(s->send[i]->to_net) > 0)
-            return 0;
+    if (arc_peer_may_leave(s))
+        return 0;
     return arc_min_i64(arc_pacer_next_us(s->pacer, s->turn_us),
                        arc_peer_feedback_next_us(s));
 }

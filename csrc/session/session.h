@@ -99,7 +99,7 @@ struct arc_session_drops {
     int64_t unknown_stream;  /* authentic, but no stream takes it                */
     int64_t no_packet;       /* the packet pool was empty                        */
     int64_t media_full;      /* the media side does not fetch                    */
-    int64_t pacer_full;
+    int64_t pacer_full;      /* a resend; media wait in their ring                */
     int64_t too_long;        /* datagram above the packet size                   */
 };
 

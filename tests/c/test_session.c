@@ -497,6 +497,50 @@ static void test_stalled_stream_leaves_packets_for_others(void)
     end_call(c);
 }
 
+/** More pictures at once than the pacer holds: those that leave are whole. */
+static void test_full_pacer_drops_whole_frames(void)
+{
+    struct arc_session_config cfg = session_config(1, false);
+    struct arc_send_config tx = video_config(true);
+    struct arc_session *s;
+    struct arc_sendstream *st;
+    uint8_t data[MTU];
+    int64_t frames = 0, markers = 0, last_ts = -1;
+    size_t len;
+
+    cfg.pool_pkts = 8192;
+    tx.video.bitrate_bps = 50000000;
+    s  = new_session(&cfg);
+    st = add_send(s, &tx);
+    for (int i = 0; i < 400; i++) {
+        send_picture(st, i, i * 20);
+        while (arc_session_transmit(s, i * 20, data, sizeof(data), &len) ==
+               ARC_OK)
+            ;
+    }
+    CHECK(sent_media(st).pkts > 2000);
+    /* Nothing to do but wait for the pacer: that must not look like work. */
+    CHECK(arc_session_next_us(s) > 399 * 20);
+
+    for (int64_t now_us = 8 * MS; now_us < 10000 * MS; now_us += 5 * MS)
+        while (arc_session_transmit(s, now_us, data, sizeof(data), &len) ==
+               ARC_OK) {
+            uint32_t ts;
+
+            if ((data[1] & 0x7f) != VIDEO_PT)
+                continue;
+            ts = (uint32_t)data[4] << 24 | (uint32_t)data[5] << 16 |
+                 (uint32_t)data[6] << 8 | data[7];
+            frames  += ts != last_ts;
+            markers += data[1] >> 7;
+            last_ts  = ts;
+        }
+    CHECK(stats_of(s).drops.pacer_full == 0);
+    CHECK(frames > 50 && markers >= frames - 1 && markers <= frames);
+    CHECK(arc_session_next_us(s) > 10000 * MS - 2000 * MS);
+    arc_session_free(s);
+}
+
 /* --- RTCP -------------------------------------------------------------------------- */
 
 /** A source's packets with each 18th missing: one NACK entry for each hole. */
@@ -710,6 +754,7 @@ int main(void)
     test_nack_of_a_long_burst_is_answered();
     test_small_pool_does_not_stop_pictures();
     test_stalled_stream_leaves_packets_for_others();
+    test_full_pacer_drops_whole_frames();
     CHECK(arc_mem_live_blocks() == live);
     return check_done("test_session");
 }
