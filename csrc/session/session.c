@@ -39,44 +39,63 @@ static bool payload_type_ok(int32_t pt)
     return pt >= 0 && pt <= 127 && !(pt >= 64 && pt <= 95);
 }
 
+/** A stream and its resends: two types, or one when rtx is negative. */
+static bool payload_types_ok(int32_t pt, int32_t rtx)
+{
+    return payload_type_ok(pt) &&
+           (rtx < 0 || (payload_type_ok(rtx) && rtx != pt));
+}
+
+/** Some packet could belong to either. */
+static bool share_a_type(int32_t pt, int32_t rtx, int32_t other_pt,
+                         int32_t other_rtx)
+{
+    return pt == other_pt || pt == other_rtx ||
+           (rtx >= 0 && (rtx == other_pt || rtx == other_rtx));
+}
+
+/** RFC 6716 §2.1.4, and what libopus joins to longer packets. */
+static bool opus_frame_ok(int32_t us)
+{
+    return us == 2500 || us == 5000 || us == 10000 ||
+           (us >= 20000 && us <= 120000 && us % 20000 == 0);
+}
+
 static bool send_config_ok(const struct arc_session *s,
                            const struct arc_send_config *c)
 {
     bool rtx = c->rtx_payload_type >= 0;
 
-    if (!payload_type_ok(c->payload_type) || c->ssrc == 0 ||
-        arc_peer_owns_ssrc(s, c->ssrc))
+    if (!payload_types_ok(c->payload_type, c->rtx_payload_type) ||
+        c->ssrc == 0 || arc_peer_owns_ssrc(s, c->ssrc))
         return false;
-    if (rtx && (!payload_type_ok(c->rtx_payload_type) ||
-                c->rtx_payload_type == c->payload_type || c->rtx_ssrc == 0 ||
-                c->rtx_ssrc == c->ssrc || arc_peer_owns_ssrc(s, c->rtx_ssrc)))
+    if (rtx && (c->rtx_ssrc == 0 || c->rtx_ssrc == c->ssrc ||
+                arc_peer_owns_ssrc(s, c->rtx_ssrc)))
         return false;
     for (int32_t i = 0; i < s->n_send; i++) {
         const struct arc_send_config *o = &s->send[i]->cfg;
 
-        if (o->payload_type == c->payload_type ||
-            o->rtx_payload_type == c->payload_type ||
-            (rtx && (o->payload_type == c->rtx_payload_type ||
-                     o->rtx_payload_type == c->rtx_payload_type)))
+        if (share_a_type(c->payload_type, c->rtx_payload_type, o->payload_type,
+                         o->rtx_payload_type))
             return false;
     }
     if (c->kind == ARC_MEDIA_AUDIO)
-        return c->frame_us >= 2500 && c->frame_us <= 120000 &&
-               c->frame_us % 2500 == 0;
+        return opus_frame_ok(c->frame_us);
     return c->kind == ARC_MEDIA_VIDEO;
 }
 
 static bool recv_config_ok(const struct arc_session *s,
                            const struct arc_recv_config *c)
 {
-    if (!payload_type_ok(c->payload_type) ||
-        (c->rtx_payload_type >= 0 &&
-         (!payload_type_ok(c->rtx_payload_type) ||
-          c->rtx_payload_type == c->payload_type)))
+    if (!payload_types_ok(c->payload_type, c->rtx_payload_type))
         return false;
-    for (int32_t i = 0; i < s->n_recv; i++)
-        if (s->recv[i]->cfg.payload_type == c->payload_type)
+    for (int32_t i = 0; i < s->n_recv; i++) {
+        const struct arc_recv_config *o = &s->recv[i]->cfg;
+
+        if (share_a_type(c->payload_type, c->rtx_payload_type, o->payload_type,
+                         o->rtx_payload_type))
             return false;
+    }
     if (c->kind == ARC_MEDIA_AUDIO)
         return c->channels == 1 || c->channels == 2;
     return c->kind == ARC_MEDIA_VIDEO;

@@ -411,9 +411,16 @@ static void test_add_refuses_what_cannot_be_told_apart(void)
     CHECK(arc_session_add_send(s, &tx, &st, why, sizeof(why)) == ARC_ERR_ARG);
     tx.payload_type = AUDIO_PT;
     CHECK(arc_session_add_send(s, &tx, &st, NULL, 0) == ARC_ERR_ARG);
+    tx.payload_type = 100;
+    tx.frame_us = 30000; /* Opus has no frames of this length */
+    CHECK(arc_session_add_send(s, &tx, &st, why, sizeof(why)) == ARC_ERR_ARG);
+    CHECK(strstr(why, "frame"));
     add_recv(s, &rx);
     CHECK(arc_session_add_recv(s, &rx, &rt, why, sizeof(why)) == ARC_ERR_ARG);
     rx.payload_type = 100;
+    rx.rtx_payload_type = AUDIO_PT; /* resends, or sound of the first stream? */
+    CHECK(arc_session_add_recv(s, &rx, &rt, why, sizeof(why)) == ARC_ERR_ARG);
+    rx.rtx_payload_type = -1;
     rx.channels = 3;
     CHECK(arc_session_add_recv(s, &rx, &rt, why, sizeof(why)) == ARC_ERR_ARG);
     rx.channels = 1;
@@ -422,10 +429,14 @@ static void test_add_refuses_what_cannot_be_told_apart(void)
     CHECK(strstr(why, "latenc"));
     rx.min_latency_ms = 0;
     for (int i = 1; i < ARC_SESSION_MAX_STREAMS; i++) {
-        rx.payload_type = 100 + i;
+        rx.payload_type     = 100 + i;
+        rx.rtx_payload_type = 40 + i;
         add_recv(s, &rx);
+        rx.payload_type = 40 + i;
+        CHECK(arc_session_add_recv(s, &rx, &rt, NULL, 0) == ARC_ERR_ARG);
     }
-    rx.payload_type = 100;
+    rx.payload_type     = 100;
+    rx.rtx_payload_type = -1;
     CHECK(arc_session_add_recv(s, &rx, &rt, why, sizeof(why)) == ARC_ERR_LIMIT);
     arc_session_free(s);
 }
