@@ -195,6 +195,7 @@ struct arc_session {
     bool                   bye_queued;
     bool                   bye_sent;
     int32_t                pace_bps;      /* told to the pacer last          */
+    int64_t                collision_us;  /* the last one was told           */
     int64_t                turn_us;       /* time of the last call           */
     struct arc_session_stats stats;
 

@@ -18,7 +18,11 @@
 #include "wire/rtp.h"
 #include "wire/rtx.h"
 
-enum { VIDEO_RESERVE = 8, AUDIO_RESERVE = 16 }; /* parts of the pool */
+enum {
+    VIDEO_RESERVE = 8,        /* parts of the pool                            */
+    AUDIO_RESERVE = 16,
+    COLLISION_US  = 1000000,  /* a loop brings back each packet: told so often */
+};
 
 /* --- SRTP ------------------------------------------------------------------------ */
 
@@ -169,6 +173,16 @@ static void hand_over(struct arc_session *s, struct arc_recvstream *st,
         arc_atomic_store_relaxed(&st->key_wanted, 1);
 }
 
+/** One of our own SSRCs came in: a loop, or somebody else drew it. */
+static void note_own(struct arc_session *s, uint32_t ssrc, int64_t now_us)
+{
+    s->stats.drops.own_ssrc++;
+    if (now_us - s->collision_us < COLLISION_US)
+        return;
+    s->collision_us = now_us;
+    arc_peer_event(s, ARC_EVENT_SSRC_COLLISION, -1, ssrc, now_us);
+}
+
 /* --- the way in -------------------------------------------------------------------- */
 
 static bool on_rtp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
@@ -186,8 +200,7 @@ static bool on_rtp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
         return false;
     }
     if (arc_peer_owns_ssrc(s, h.ssrc)) {
-        drops->own_ssrc++;
-        arc_peer_event(s, ARC_EVENT_SSRC_COLLISION, -1, h.ssrc, now_us);
+        note_own(s, h.ssrc, now_us);
         return false;
     }
     st = find_stream(s, &h, &is_rtx, now_us);

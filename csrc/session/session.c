@@ -155,6 +155,7 @@ static enum arc_status open_session(struct arc_session *s, int64_t now_us)
     arc_rng_init(&s->rng, c->seed);
     s->rtcp_ssrc = (uint32_t)(arc_rng_u64(&s->rng) | 1);
     s->rtt_us    = -1;
+    s->collision_us = INT64_MIN / 2;
     (void)now_us;
     return ARC_OK;
 }

@@ -141,6 +141,14 @@ static struct arc_recv_net_stats heard_stats(struct call *c, int32_t stream)
     return st;
 }
 
+static int64_t heard_pkts(struct arc_session *s, int32_t stream)
+{
+    struct arc_recv_net_stats st;
+
+    arc_session_get_recv_stats(s, stream, &st);
+    return st.pkts;
+}
+
 static struct arc_send_media_stats sent_media(const struct arc_sendstream *st)
 {
     struct arc_send_media_stats m;
@@ -459,6 +467,52 @@ static void test_own_packets_that_come_back_are_dropped(void)
     arc_session_free(s);
 }
 
+/** Whoever sends our own packets back to us must not fill the list of events. */
+static void test_a_loop_does_not_drown_other_events(void)
+{
+    struct arc_session_config cfg = session_config(1, false);
+    struct arc_session *s = new_session(&cfg);
+    struct arc_send_config tx = audio_config();
+    struct arc_recv_config rx = recv_config(ARC_MEDIA_AUDIO);
+    int32_t collisions = 0, added = 0;
+    uint8_t data[100];
+    struct arc_event e;
+
+    add_send(s, &tx);
+    add_recv(s, &rx);
+    for (int i = 0; i < 500; i++)
+        arc_session_receive(s, data, make_opus(data, (uint16_t)i, 0, AUDIO_SSRC),
+                            i * 10 * MS);
+    arc_session_receive(s, data, make_opus(data, 1, 0, 77), 5000 * MS);
+    while (arc_session_poll_event(s, &e) == ARC_OK) {
+        collisions += e.type == ARC_EVENT_SSRC_COLLISION;
+        added      += e.type == ARC_EVENT_STREAM_ADDED;
+    }
+    CHECK(stats_of(s).drops.own_ssrc == 500);
+    CHECK(collisions >= 2 && collisions <= 6 && added == 1);
+    arc_session_free(s);
+}
+
+static void test_every_datagram_is_counted(void)
+{
+    struct arc_session_config cfg = session_config(1, false);
+    struct arc_recv_config rx = recv_config(ARC_MEDIA_AUDIO);
+    struct arc_session *s;
+    uint8_t data[100];
+    struct arc_session_stats st;
+
+    cfg.pool_pkts = 64;
+    s = new_session(&cfg);
+    add_recv(s, &rx);
+    for (int i = 0; i < 100; i++) /* nobody takes them */
+        arc_session_receive(s, data, make_opus(data, (uint16_t)i, 0, 5), 0);
+    st = stats_of(s);
+    CHECK(st.received_pkts == 100);
+    CHECK(heard_pkts(s, 0) + st.drops.no_packet == 100);
+    CHECK(st.drops.no_packet == 0 && st.drops.media_full == 40);
+    arc_session_free(s);
+}
+
 /* --- few packets -------------------------------------------------------------------- */
 
 static void test_small_pool_does_not_stop_pictures(void)
@@ -766,6 +820,8 @@ int main(void)
     test_small_pool_does_not_stop_pictures();
     test_stalled_stream_leaves_packets_for_others();
     test_full_pacer_drops_whole_frames();
+    test_a_loop_does_not_drown_other_events();
+    test_every_datagram_is_counted();
     CHECK(arc_mem_live_blocks() == live);
     return check_done("test_session");
 }
