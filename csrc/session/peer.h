@@ -213,7 +213,7 @@ struct arc_pkt *arc_peer_seal_rtcp(struct arc_session *s, const uint8_t *data,
                                    size_t len, int64_t now_us);
 
 /* feedback.c */
-void arc_peer_on_rtcp(struct arc_session *s, const uint8_t *data, size_t len,
+bool arc_peer_on_rtcp(struct arc_session *s, const uint8_t *data, size_t len,
                       int64_t now_us);
 void arc_peer_on_repair(struct arc_session *s, struct arc_recvstream *st,
                         int64_t seq, int64_t now_us);

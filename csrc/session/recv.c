@@ -250,9 +250,7 @@ static bool on_rtcp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
 {
     if (!open_rtcp(s, pkt))
         return false;
-    s->stats.rtcp_received++;
-    arc_peer_on_rtcp(s, pkt->data, (size_t)pkt->len, now_us);
-    return true;
+    return arc_peer_on_rtcp(s, pkt->data, (size_t)pkt->len, now_us);
 }
 
 bool arc_session_receive_pkt(struct arc_session *s, struct arc_pkt *pkt,
@@ -283,6 +281,7 @@ void arc_session_receive(struct arc_session *s, const uint8_t *data,
     }
     pkt = arc_pkt_get(s->pool);
     if (!pkt) {
+        s->stats.received_pkts++;
         s->stats.drops.no_packet++;
         return;
     }

@@ -513,6 +513,28 @@ static void test_every_datagram_is_counted(void)
     arc_session_free(s);
 }
 
+/** What arc_session_receive_pkt() says decides where our packets go. */
+static void test_broken_rtcp_is_not_to_be_trusted(void)
+{
+    static const uint8_t noise[8] = {0x80, 201, 0, 9};
+    struct arc_session_config cfg = session_config(1, false);
+    struct arc_session *s = new_session(&cfg);
+    struct arc_pkt *pkt = arc_pkt_get(arc_session_pool(s));
+    struct arc_writer w;
+
+    memcpy(pkt->data, noise, sizeof(noise));
+    pkt->len = sizeof(noise);
+    CHECK(!arc_session_receive_pkt(s, pkt, 0));
+    CHECK(stats_of(s).rtcp_received == 0 && stats_of(s).drops.malformed == 1);
+    arc_writer_init(&w, pkt->data, 100);
+    arc_rtcp_write_rr(&w, 5, NULL, 0);
+    pkt->len = (int32_t)w.pos;
+    CHECK(arc_session_receive_pkt(s, pkt, 0));
+    CHECK(stats_of(s).rtcp_received == 1);
+    arc_pkt_unref(pkt);
+    arc_session_free(s);
+}
+
 /* --- few packets -------------------------------------------------------------------- */
 
 static void test_small_pool_does_not_stop_pictures(void)
@@ -822,6 +844,7 @@ int main(void)
     test_full_pacer_drops_whole_frames();
     test_a_loop_does_not_drown_other_events();
     test_every_datagram_is_counted();
+    test_broken_rtcp_is_not_to_be_trusted();
     CHECK(arc_mem_live_blocks() == live);
     return check_done("test_session");
 }
