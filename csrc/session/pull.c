@@ -399,16 +399,8 @@ static void note_delay(struct arc_recvstream *st, const struct arc_assembled *a)
 static void keep_picture(struct arc_recvstream *st, struct arc_vframe *frame,
                          const struct arc_assembled *a, int32_t bytes)
 {
-    struct arc_picture *p;
+    struct arc_picture *p = &st->pictures[st->n_pictures++];
 
-    if (st->n_pictures == ARC_PEER_PICTURES) {
-        arc_vframe_unref(st->pictures[0].frame);
-        memmove(&st->pictures[0], &st->pictures[1],
-                sizeof(*p) * (ARC_PEER_PICTURES - 1));
-        st->n_pictures--;
-        st->media.frames_overflow++;
-    }
-    p = &st->pictures[st->n_pictures++];
     p->frame      = frame;
     p->info       = *a;
     p->bytes      = bytes;
@@ -502,7 +494,9 @@ static enum arc_status pull_video(struct arc_recvstream *st, int64_t now_us,
             return ARC_OK;
         }
     }
-    decode_next(st, now_us);
+    /* Decoded pictures are large: beyond these few, frames wait as packets. */
+    if (st->n_pictures < ARC_PEER_PICTURES)
+        decode_next(st, now_us);
     return ARC_AGAIN;
 }
 
@@ -538,7 +532,8 @@ int64_t arc_recv_next_us(const struct arc_recvstream *st)
         head = arc_jitter_peek(st->jitter);
         return head ? playout_us(st, head->ts) : ARC_NEVER_US;
     }
-    next = arc_assemble_next_us(st->assemble);
+    next = st->n_pictures < ARC_PEER_PICTURES
+         ? arc_assemble_next_us(st->assemble) : ARC_NEVER_US;
     if (st->n_pictures > 0) {
         if (st->pictures[0].decoded_us == ARC_NEVER_US)
             return 0;

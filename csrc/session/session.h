@@ -157,7 +157,6 @@ struct arc_recv_media_stats {
     int64_t skipped_samples;  /* play-out delay shrank                           */
     int64_t late_pkts, overflow_pkts;
     int64_t frames_complete, frames_given_up, frames_undecodable, frames_late;
-    int64_t frames_overflow;  /* decoded, but nobody fetched                     */
     int64_t codec_errors, key_requests;
     int64_t decode_us_total;
     double  target_ms;        /* play-out delay aimed at                         */
