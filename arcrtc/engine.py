@@ -15,19 +15,11 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 from arcrtc._native import check, error_for, ffi, lib, new_handle
+from arcrtc.config import SessionConfig
 from arcrtc.errors import ArgumentError, TransportError
-from arcrtc.session import (
-    AudioSender,
-    Event,
-    ReceivedFrame,
-    Receiver,
-    SessionConfig,
-    SessionCore,
-    SessionStats,
-    VideoSender,
-    received_frame,
-    to_dict,
-)
+from arcrtc.events import Event, ReceivedFrame, SessionStats, received_frame, to_dict
+from arcrtc.handles import AudioSender, Receiver, VideoSender
+from arcrtc.sessioncore import SessionCore
 from arcrtc.srtp import SrtpConfig
 
 _WHY_BYTES: Final = 256
