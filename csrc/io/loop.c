@@ -21,6 +21,7 @@
 enum {
     MAX_READY       = 64,
     READ_BATCHES    = 4,   /* of one socket before the others have their turn */
+    MIN_SLEEP_US    = 200, /* between two turns that no socket asks for       */
     SEND_A_TURN     = 256, /* datagrams of one session, likewise              */
     WAKE            = -1,  /* epoll tags that are not sessions                */
     TIMER           = -2,
@@ -116,17 +117,17 @@ static int64_t serve_all(struct arc_loop *l, int64_t now_us)
         tell_events(l, slot);
         next = arc_min_i64(next, arc_session_next_us(slot->session));
     }
-    return next;
+    /* What is still due had its turn: a breath for the sockets, and for a
+     * deadline that nothing answers. */
+    return arc_max_i64(next, now_us + MIN_SLEEP_US);
 }
 
-static void set_timer(struct arc_loop *l, int64_t next_us, int64_t now_us)
+static void set_timer(struct arc_loop *l, int64_t next_us)
 {
     struct itimerspec t;
 
     memset(&t, 0, sizeof(t));
     if (next_us != ARC_NEVER_US) {
-        /* Zero would disarm it. */
-        next_us = arc_max_i64(next_us, now_us + 1);
         t.it_value.tv_sec  = next_us / ARC_US_PER_S;
         t.it_value.tv_nsec = next_us % ARC_US_PER_S * 1000;
     }
@@ -156,7 +157,7 @@ static void take_turn(struct arc_loop *l, const struct epoll_event *ready,
         else if (l->slots[tag].session)
             read_socket(&l->slots[tag], now_us);
     }
-    set_timer(l, serve_all(l, now_us), now_us);
+    set_timer(l, serve_all(l, now_us));
 
     spent = arc_clock_us() - now_us;
     l->stats.turns++;

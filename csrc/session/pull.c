@@ -16,6 +16,7 @@
 
 enum {
     OPUS_CLOCK_HZ    = 48000,
+    TS_JUMP          = 10 * OPUS_CLOCK_HZ, /* another time line              */
     ADAPT_PERIOD_US  = 500000,
     MAX_STARVED_US   = 1000000, /* then play-out stops until a packet comes  */
     UNIT_US          = 2500,    /* libopus conceals multiples of it          */
@@ -128,6 +129,12 @@ static void keep_in_step(struct arc_recvstream *st)
 static int64_t playout_us(const struct arc_recvstream *st, int64_t ts)
 {
     return arc_jitter_playout_us(st->jitter, ts) + st->hold_us;
+}
+
+/** The timestamp that its packet bore. */
+static uint32_t wire_ts(const struct arc_recvstream *st, int64_t ts)
+{
+    return (uint32_t)(ts - arc_atomic_load_relaxed(&st->ts_shift));
 }
 
 /* --- audio ------------------------------------------------------------------------------ */
@@ -271,7 +278,7 @@ static const struct arc_rxpkt *current_head(struct arc_recvstream *st)
     struct arc_rxpkt old;
 
     while ((head = arc_jitter_peek(st->jitter)) != NULL &&
-           head->ts < st->next_ts) {
+           head->ts < st->next_ts && st->next_ts - head->ts < TS_JUMP) {
         if (arc_jitter_take(st->jitter, &old) != ARC_OK)
             return NULL;
         st->media.late_pkts++;
@@ -283,10 +290,12 @@ static const struct arc_rxpkt *current_head(struct arc_recvstream *st)
 static void next_block(struct arc_recvstream *st, struct arc_received *out)
 {
     const struct arc_rxpkt *head = current_head(st);
-    const int64_t jump = 10 * (int64_t)OPUS_CLOCK_HZ;
 
-    if (head && head->ts - st->next_ts > jump)
-        st->next_ts = head->ts; /* the sender's clock was set anew */
+    if (head && (head->ts < st->next_ts || head->ts - st->next_ts > TS_JUMP)) {
+        st->next_ts   = head->ts; /* the sender's clock was set anew */
+        st->unsettled = 0;
+        st->last_seq  = head->seq - 1;
+    }
     out->ts = st->next_ts;
     if (head && head->ts == st->next_ts)
         decode_head(st, out);
@@ -342,7 +351,7 @@ static enum arc_status pull_audio(struct arc_recvstream *st, int64_t now_us,
     }
     st->clock_us   += us_of(st, out->n_samples);
     out->decoded_us = now_us;
-    out->rtp_ts     = (uint32_t)out->ts;
+    out->rtp_ts     = wire_ts(st, out->ts);
     out->ntp_us     = capture_ntp_us(st, out->ts);
     out->channels   = st->cfg.channels;
     out->sample_rate_hz = st->cfg.sample_rate_hz;
@@ -472,7 +481,7 @@ static void hand_out(struct arc_recvstream *st, int64_t due_us,
     st->n_pictures--;
 
     out->ts          = p.info.ts;
-    out->rtp_ts      = (uint32_t)p.info.ts;
+    out->rtp_ts      = wire_ts(st, p.info.ts);
     out->arrival_us  = p.info.first_arrival_us;
     out->complete_us = p.info.complete_us;
     out->decoded_us  = p.decoded_us;
