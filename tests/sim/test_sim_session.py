@@ -320,7 +320,7 @@ def test_sim_peer_that_comes_back_with_another_ssrc_is_heard() -> None:
         decoded.append(heard)
     assert decoded[0] > 15
     assert decoded[1] > 10  # after a BYE, at once
-    assert decoded[2] <= 1  # an intruder while the source is alive; the rest of its own sound
+    assert decoded[2] <= 3  # an intruder while the source is alive; the rest of its own sound
     assert decoded[3] > 10  # after a silence
     assert b.stats().session["drops"]["unknown_stream"] == 20
 
