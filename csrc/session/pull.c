@@ -26,6 +26,8 @@ enum {
     SYNC_JUMP_US     = 40000,   /* and sound all at once, or not at all      */
     SYNC_MAX_US      = 150000,  /* a talk suffers more from delay than a lip */
     JITTER_JUMP_PKTS = 10000,   /* more missing than that is a new beginning */
+    NOTICE_US        = 30000,   /* to notice a loss: the wait for reordering,
+                                   and at the end of a frame for the next one */
     LATE_US          = 10000,   /* shown so long after it was due: late        */
     SYNC_DEAD_US     = 30000,   /* ITU-R BT.1359: not noticed                */
     ANNEXB_BYTES     = 4 << 20,
@@ -66,7 +68,8 @@ static void tell_buffer(struct arc_recvstream *st, int64_t now_us)
     repair_us = st->cfg.kind == ARC_MEDIA_AUDIO ? us_of(st, st->block_samples)
                                                 : 0;
     if (st->nack)
-        repair_us += arc_max_i64(arc_atomic_load_relaxed(&s->rtt_us), 0);
+        repair_us += arc_max_i64(arc_atomic_load_relaxed(&s->rtt_us), 0) +
+                     NOTICE_US;
     arc_jitter_adapt(st->jitter,
                      arc_atomic_load_relaxed(&st->loss_permille) / 1000.0,
                      (double)arc_atomic_load_relaxed(&st->jitter_us) / 1000.0,
