@@ -167,6 +167,7 @@ struct arc_recvstream {
     int64_t                clock_us;     /* audio: next block of the device */
     int32_t                block_samples;/* audio: samples of the last block */
     int32_t                starved;      /* audio: blocks since a packet    */
+    bool                   uses_dtx;     /* audio: it has paused before      */
     int64_t                unsettled;    /* audio: samples of those: lost, or
                                             never sent? the next one tells  */
     int64_t                adapt_us;     /* next time the buffer is told    */
