@@ -35,7 +35,8 @@ enum {
     ARC_PEER_HISTORY_PKTS  = 1024,
     ARC_PEER_PICTURES      = 8,    /* decoded, waiting for play-out             */
     ARC_PEER_RTCP_BYTES    = 1200,
-    ARC_PEER_MAX_NACKS     = 256,  /* sequence numbers in one feedback          */
+    ARC_PEER_MAX_NACKS     = 8432, /* numbers in one NACK: 17 in each entry of
+                                      the longest datagram                      */
 };
 
 /** A packet on its way from the media side to the pacer. */
@@ -194,6 +195,8 @@ struct arc_session {
     struct arc_ring       *sent_frames;
     uint32_t               rtcp_ssrc;     /* of a peer that only receives    */
     int64_t                rtcp_due_us;
+    int32_t                next_block;    /* stream that a report begins with */
+    int32_t                next_report;
     bool                   rtt_by_reports; /* else by repairs                */
     bool                   bye_queued;
     bool                   bye_sent;
