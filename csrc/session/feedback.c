@@ -394,13 +394,15 @@ static void write_sr(const struct arc_session *s,
     arc_rtcp_write_sr(w, st->cfg.ssrc, &info, blocks, n);
 }
 
-/** CNAME of every source that we are (RFC 3550 §6.5.1): it ties the streams of
- *  one peer together, for lip-sync. */
-static void write_names(const struct arc_session *s, struct arc_writer *w)
+/** CNAME of every source that we are (RFC 3550 §6.5.1), as far as there is room
+ *  before the last `keep` bytes: it ties the streams of one peer together, for
+ *  lip-sync. */
+static void write_names(const struct arc_session *s, struct arc_writer *w,
+                        size_t keep)
 {
     arc_rtcp_write_sdes_cname(w, own_ssrc(s), s->cfg.cname);
     for (int32_t i = 1; i < s->n_send; i++)
-        if (s->send[i]->sent_any)
+        if (s->send[i]->sent_any && left(w) >= sdes_bytes(s) + keep)
             arc_rtcp_write_sdes_cname(w, s->send[i]->cfg.ssrc, s->cfg.cname);
 }
 
@@ -409,9 +411,9 @@ static void write_reports(struct arc_session *s, struct arc_writer *w,
                           int64_t now_us)
 {
     struct arc_rtcp_report_block blocks[ARC_SESSION_MAX_STREAMS];
-    const size_t tail = sdes_bytes(s) +
-                        (s->bye_queued ? BYE_BYTES + 4 * ARC_SESSION_MAX_STREAMS
-                                       : 0);
+    const size_t bye = s->bye_queued ? BYE_BYTES + 4 * ARC_SESSION_MAX_STREAMS
+                                     : 0;
+    const size_t tail = sdes_bytes(s) + bye;
     const size_t most = (left(w) - tail - SR_BYTES) / BLOCK_BYTES;
     size_t n = report_blocks(s, blocks, most, now_us);
     const int32_t first = s->next_report;
@@ -431,7 +433,7 @@ static void write_reports(struct arc_session *s, struct arc_writer *w,
     }
     if (!written)
         arc_rtcp_write_rr(w, own_ssrc(s), blocks, n);
-    write_names(s, w);
+    write_names(s, w, bye);
 }
 
 /** What a feedback packet must begin with (RFC 4585 §3.1), if anything. */
