@@ -292,7 +292,7 @@ static void on_packet(struct arc_session *s, const struct arc_rtcp_packet *p,
     }
 }
 
-void arc_peer_on_rtcp(struct arc_session *s, const uint8_t *data, size_t len,
+bool arc_peer_on_rtcp(struct arc_session *s, const uint8_t *data, size_t len,
                       int64_t now_us)
 {
     struct arc_rtcp_packet p;
@@ -300,11 +300,13 @@ void arc_peer_on_rtcp(struct arc_session *s, const uint8_t *data, size_t len,
 
     if (arc_rtcp_check_compound(data, len, true) != ARC_OK) {
         s->stats.drops.malformed++;
-        return;
+        return false;
     }
+    s->stats.rtcp_received++;
     arc_reader_init(&r, data, len);
     while (arc_rtcp_next(&r, &p) == ARC_OK)
         on_packet(s, &p, now_us);
+    return true;
 }
 
 /* --- out ------------------------------------------------------------------------------- */

@@ -201,6 +201,7 @@ struct arc_session {
     bool                   bye_queued;
     bool                   bye_sent;
     int32_t                pace_bps;      /* told to the pacer last          */
+    int64_t                collision_us;  /* the last one was told           */
     int64_t                turn_us;       /* time of the last call           */
     struct arc_session_stats stats;
 
@@ -211,13 +212,14 @@ struct arc_session {
 /* leave.c */
 enum arc_status arc_peer_leave(struct arc_session *s, int64_t now_us,
                                struct arc_pkt **out);
+bool arc_peer_may_leave(const struct arc_session *s);
 void arc_peer_resend(struct arc_session *s, struct arc_sendstream *st,
                      uint16_t seq16, int64_t now_us);
 struct arc_pkt *arc_peer_seal_rtcp(struct arc_session *s, const uint8_t *data,
                                    size_t len, int64_t now_us);
 
 /* feedback.c */
-void arc_peer_on_rtcp(struct arc_session *s, const uint8_t *data, size_t len,
+bool arc_peer_on_rtcp(struct arc_session *s, const uint8_t *data, size_t len,
                       int64_t now_us);
 void arc_peer_on_repair(struct arc_session *s, struct arc_recvstream *st,
                         int64_t seq, int64_t now_us);

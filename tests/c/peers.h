@@ -135,10 +135,12 @@ add_recv(struct arc_session *s, const struct arc_recv_config *c)
 
 /* --- media ----------------------------------------------------------------------- */
 
-/** A picture that moves; the caller drops the reference. */
+/** A picture of noise, for which an encoder spends the rate it has; the caller
+ *  drops the reference. */
 static inline struct arc_vframe *picture(int i)
 {
     struct arc_vframe *f = NULL;
+    uint32_t noise = (uint32_t)i * 747796405u + 1;
 
     CHECK(arc_vframe_new(ARC_PIX_I420, WIDTH, HEIGHT, &f) == ARC_OK);
     memset(f->data[1], 128, (size_t)f->stride[1] * (HEIGHT / 2));
@@ -146,7 +148,7 @@ static inline struct arc_vframe *picture(int i)
     for (int y = 0; y < HEIGHT; y++)
         for (int x = 0; x < WIDTH; x++)
             f->data[0][y * f->stride[0] + x] =
-                (uint8_t)(((x + 3 * i) ^ (y + i)) * 3);
+                (uint8_t)((noise = noise * 1664525u + 1013904223u) >> 24);
     return f;
 }
 
