@@ -8,7 +8,6 @@ from arcrtc._native import lib
 from arcrtc.errors import ConfigError
 from arcrtc.srtp import SrtpConfig
 
-
 _START_LATENCY_MS: Final = 40
 
 

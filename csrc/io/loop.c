@@ -50,25 +50,35 @@ struct arc_loop {
 
 /* --- a turn -------------------------------------------------------------------------- */
 
-static void read_socket(struct slot *slot, int64_t now_us)
+static bool read_batches(struct slot *slot, bool rtcp, int64_t now_us)
 {
     struct arc_pkt *pkts[ARC_UDP_BATCH];
-    bool media = false;
+    bool good = false;
 
     for (int b = 0; b < READ_BATCHES; b++) {
-        int32_t n = arc_udp_receive(slot->udp, arc_session_pool(slot->session),
-                                    pkts, now_us);
+        int32_t n = arc_udp_receive(slot->udp, rtcp,
+                                    arc_session_pool(slot->session), pkts,
+                                    now_us);
 
         for (int32_t i = 0; i < n; i++) {
             if (arc_session_receive_pkt(slot->session, pkts[i], now_us)) {
-                arc_udp_learn(slot->udp, i);
-                media = true;
+                arc_udp_learn(slot->udp, rtcp, i);
+                good = true;
             }
             arc_pkt_unref(pkts[i]);
         }
         if (n < ARC_UDP_BATCH)
             break;
     }
+    return good;
+}
+
+static void read_socket(struct slot *slot, int64_t now_us)
+{
+    bool media = read_batches(slot, false, now_us);
+
+    if (arc_udp_rtcp_fd(slot->udp) >= 0)
+        media |= read_batches(slot, true, now_us);
     if (media && slot->audio)
         arc_worker_wake(slot->audio);
     if (media && slot->video)
@@ -299,6 +309,24 @@ static int32_t slot_of(const struct arc_loop *l, const struct arc_session *s)
     return -1;
 }
 
+static void unwatch(struct arc_loop *l, const struct arc_udp *udp)
+{
+    epoll_ctl(l->epoll, EPOLL_CTL_DEL, arc_udp_fd(udp), NULL);
+    if (arc_udp_rtcp_fd(udp) >= 0)
+        epoll_ctl(l->epoll, EPOLL_CTL_DEL, arc_udp_rtcp_fd(udp), NULL);
+}
+
+static bool watch_both(struct arc_loop *l, const struct arc_udp *udp,
+                       int32_t tag)
+{
+    if (!watch(l, arc_udp_fd(udp), tag))
+        return false;
+    if (arc_udp_rtcp_fd(udp) < 0 || watch(l, arc_udp_rtcp_fd(udp), tag))
+        return true;
+    unwatch(l, udp);
+    return false;
+}
+
 static enum arc_status attach(struct arc_loop *l, struct arc_session *s,
                               struct arc_udp *udp, struct arc_worker *audio,
                               struct arc_worker *video)
@@ -313,7 +341,7 @@ static enum arc_status attach(struct arc_loop *l, struct arc_session *s,
             return ARC_ERR_LIMIT;
         i = l->n_slots++;
     }
-    if (!watch(l, arc_udp_fd(udp), i))
+    if (!watch_both(l, udp, i))
         return ARC_ERR_IO;
     l->slots[i].session = s;
     l->slots[i].udp     = udp;
@@ -349,7 +377,7 @@ enum arc_status arc_loop_detach(struct arc_loop *l, struct arc_session *s)
     enter(l);
     i = slot_of(l, s);
     if (i >= 0) {
-        epoll_ctl(l->epoll, EPOLL_CTL_DEL, arc_udp_fd(l->slots[i].udp), NULL);
+        unwatch(l, l->slots[i].udp);
         memset(&l->slots[i], 0, sizeof(l->slots[i]));
         l->stats.sessions--;
     }
