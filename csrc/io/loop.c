@@ -217,6 +217,8 @@ static bool start_thread(struct arc_loop *l)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     ok = pthread_create(&l->thread, NULL, run, l) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (ok)
+        pthread_setname_np(l->thread, "arc-net"); /* for top and perf */
     return ok;
 }
 

@@ -271,6 +271,8 @@ static bool start_thread(struct arc_worker *w)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     ok = pthread_create(&w->thread, NULL, run, w) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (ok)
+        pthread_setname_np(w->thread, "arc-media"); /* for top and perf */
     return ok;
 }
 
