@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/units.h"
 #include "session/peer.h"
+#include "srtp/srtcp.h"
 #include "wire/rtcp.h"
 #include "wire/rtcpfb.h"
 
@@ -158,7 +159,9 @@ static void on_sender_report(struct arc_session *s, uint32_t ssrc,
     st->sr_ntp64      = (int64_t)info->ntp64;
     st->sr_arrival_us = now_us;
     ts = st->ts; /* a copy: an SR must not move the packets' timeline */
-    arc_atomic_store_relaxed(&st->sync_ts, arc_unwrap_ts32(&ts, info->rtp_ts));
+    arc_atomic_store_relaxed(&st->sync_ts,
+                             arc_unwrap_ts32(&ts, info->rtp_ts) +
+                             arc_atomic_load_relaxed(&st->ts_shift));
     arc_atomic_store_release(&st->sync_ntp_us, ntp_to_us(info->ntp64));
 }
 
@@ -248,9 +251,10 @@ static void on_bye(struct arc_session *s, const struct arc_rtcp_packet *p,
     for (size_t i = 0; i < n; i++) {
         struct arc_recvstream *st = received_as(s, ssrcs[i]);
 
-        if (st)
-            arc_peer_event(s, ARC_EVENT_STREAM_ENDED, st->index, ssrcs[i],
-                           now_us);
+        if (!st)
+            continue;
+        st->ended = true;
+        arc_peer_event(s, ARC_EVENT_STREAM_ENDED, st->index, ssrcs[i], now_us);
     }
 }
 
@@ -392,14 +396,26 @@ static void write_sr(const struct arc_session *s,
     arc_rtcp_write_sr(w, st->cfg.ssrc, &info, blocks, n);
 }
 
+/** CNAME of every source that we are (RFC 3550 §6.5.1), as far as there is room
+ *  before the last `keep` bytes: it ties the streams of one peer together, for
+ *  lip-sync. */
+static void write_names(const struct arc_session *s, struct arc_writer *w,
+                        size_t keep)
+{
+    arc_rtcp_write_sdes_cname(w, own_ssrc(s), s->cfg.cname);
+    for (int32_t i = 1; i < s->n_send; i++)
+        if (s->send[i]->sent_any && left(w) >= sdes_bytes(s) + keep)
+            arc_rtcp_write_sdes_cname(w, s->send[i]->cfg.ssrc, s->cfg.cname);
+}
+
 /** SR of each stream that sends (the blocks go with the first), or RR. */
 static void write_reports(struct arc_session *s, struct arc_writer *w,
                           int64_t now_us)
 {
     struct arc_rtcp_report_block blocks[ARC_SESSION_MAX_STREAMS];
-    const size_t tail = sdes_bytes(s) +
-                        (s->bye_queued ? BYE_BYTES + 4 * ARC_SESSION_MAX_STREAMS
-                                       : 0);
+    const size_t bye = s->bye_queued ? BYE_BYTES + 4 * ARC_SESSION_MAX_STREAMS
+                                     : 0;
+    const size_t tail = sdes_bytes(s) + bye;
     const size_t most = (left(w) - tail - SR_BYTES) / BLOCK_BYTES;
     size_t n = report_blocks(s, blocks, most, now_us);
     const int32_t first = s->next_report;
@@ -419,7 +435,7 @@ static void write_reports(struct arc_session *s, struct arc_writer *w,
     }
     if (!written)
         arc_rtcp_write_rr(w, own_ssrc(s), blocks, n);
-    arc_rtcp_write_sdes_cname(w, own_ssrc(s), s->cfg.cname);
+    write_names(s, w, bye);
 }
 
 /** What a feedback packet must begin with (RFC 4585 §3.1), if anything. */
@@ -467,7 +483,7 @@ static void write_nacks(struct arc_session *s, struct arc_writer *w,
                              &n) != ARC_OK)
             continue;
         for (size_t k = 0; k < n; k++)
-            seqs16[k] = (uint16_t)seqs[k];
+            seqs16[k] = (uint16_t)((int64_t)seqs[k] - st->seq_shift);
         if ((int64_t)seqs[n - 1] > st->asked_up_to) {
             st->asked_up_to = st->probe_seq = (int64_t)seqs[n - 1];
             st->probe_us    = now_us;

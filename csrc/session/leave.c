@@ -94,13 +94,15 @@ static void fill_pacer(struct arc_session *s, int64_t now_us)
 void arc_peer_resend(struct arc_session *s, struct arc_sendstream *st,
                      uint16_t seq16, int64_t now_us)
 {
-    int64_t rtt_us = arc_max_i64(s->rtt_us, 0);
+    /* Half of it: the peer asks again after a round trip as it measures it,
+     * and jitter moves that request either way. */
+    int64_t wait_us = arc_max_i64(s->rtt_us, 0) / 2;
     struct arc_pacer_item item = {0};
     struct arc_pkt *kept, *pkt;
     size_t len = 0;
 
     st->nacked++;
-    kept = st->history ? arc_history_get(st->history, seq16, rtt_us, now_us)
+    kept = st->history ? arc_history_get(st->history, seq16, wait_us, now_us)
                        : NULL;
     if (!kept) {
         st->nack_misses++;

@@ -125,7 +125,6 @@ struct arc_recvstream {
 
     /* network side */
     uint32_t               ssrc;         /* 0: not learned yet              */
-    uint32_t               rtx_ssrc;
     struct arc_unwrap      seq;
     struct arc_unwrap      ts;
     struct arc_rxstats     stats;
@@ -136,11 +135,17 @@ struct arc_recvstream {
     int64_t                asked_up_to;  /* highest number ever asked for   */
     int64_t                probe_seq;    /* asked for once, at probe_us     */
     int64_t                probe_us;
-    int64_t                last_pkt_us;
+    bool                   splice;       /* the next packet is a new source's */
+    int64_t                seq_shift;    /* number and time in the stream are */
+    int64_t                last_seq_in;  /* .. those of the source and a      */
+    int64_t                last_ts_in;   /* .. shift: a new source goes on    */
+    int64_t                last_pkt_us;  /* .. where the old one ended        */
+    bool                   ended;        /* its source said BYE             */
 
     /* between the sides */
     struct arc_ring       *to_media;     /* struct arc_rxpkt                */
     int32_t                key_wanted;   /* atomic flag: media asks network */
+    int64_t                ts_shift;     /* atomic                          */
     int64_t                sync_ntp_us;  /* atomic pair: NTP at sync_ts ...  */
     int64_t                sync_ts;      /* ... unwrapped; 0: no SR yet     */
     int32_t                loss_permille;/* atomic, for the jitter buffer   */
@@ -163,6 +168,7 @@ struct arc_recvstream {
     int64_t                clock_us;     /* audio: next block of the device */
     int32_t                block_samples;/* audio: samples of the last block */
     int32_t                starved;      /* audio: blocks since a packet    */
+    bool                   uses_dtx;     /* audio: it has paused before      */
     int64_t                unsettled;    /* audio: samples of those: lost, or
                                             never sent? the next one tells  */
     int64_t                adapt_us;     /* next time the buffer is told    */

@@ -485,10 +485,14 @@ enum arc_status arc_session_transmit(struct arc_session *s, int64_t now_us,
     status = arc_session_transmit_pkt(s, now_us, &pkt);
     if (status != ARC_OK)
         return status;
-    memcpy(out, pkt->data, (size_t)pkt->len);
-    *len_out = (size_t)pkt->len;
+    if ((size_t)pkt->len <= cap) {
+        memcpy(out, pkt->data, (size_t)pkt->len);
+        *len_out = (size_t)pkt->len;
+    } else {
+        status = ARC_ERR_SPACE; /* a packet above the MTU: never made */
+    }
     arc_pkt_unref(pkt);
-    return ARC_OK;
+    return status;
 }
 
 int64_t arc_session_next_us(struct arc_session *s)

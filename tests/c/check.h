@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static int checks_made;
+static __thread int checks_made; /* of this thread */
 
 #define CHECK(condition)                                                       \
     do {                                                                       \
