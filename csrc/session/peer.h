@@ -192,6 +192,7 @@ struct arc_session {
     struct arc_pacer      *pacer;
     struct arc_rng         rng;
     struct arc_ring       *events;
+    uint32_t               n_events;      /* put into it so far               */
     struct arc_ring       *sent_frames;
     uint32_t               rtcp_ssrc;     /* of a peer that only receives    */
     int64_t                rtcp_due_us;

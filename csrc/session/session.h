@@ -362,7 +362,7 @@ bool arc_session_receive_pkt(struct arc_session *s, struct arc_pkt *pkt,
 enum arc_status arc_session_transmit_pkt(struct arc_session *s, int64_t now_us,
                                          struct arc_pkt **out);
 
-/** Events that wait to be read. */
+/** Events that were put up so far, read or not; wraps. */
 uint32_t arc_session_events(const struct arc_session *s);
 
 /** Pool of the network side, for datagrams that the caller reads. */
