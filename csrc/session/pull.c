@@ -11,6 +11,7 @@
 
 #include "base/atomic.h"
 #include "base/units.h"
+#include "rx/ticks.h"
 #include "session/peer.h"
 #include "wire/pl_h264.h"
 
@@ -83,12 +84,9 @@ static void tell_buffer(struct arc_recvstream *st, int64_t now_us)
 /** The sender's NTP clock when media time `ts` was captured, us; -1: unknown. */
 static int64_t capture_ntp_us(const struct arc_recvstream *st, int64_t ts)
 {
-    int64_t base = arc_atomic_load_acquire(&st->sync_ntp_us);
+    int64_t zero_us = arc_atomic_load_relaxed(&st->sync_zero_us);
 
-    if (base == 0)
-        return -1;
-    return base + (ts - arc_atomic_load_relaxed(&st->sync_ts)) * ARC_US_PER_S /
-                  st->clock_hz;
+    return zero_us ? zero_us + arc_ticks_to_us(ts, st->clock_hz) : -1;
 }
 
 /** What this stream alone would need from capture to play-out. */
