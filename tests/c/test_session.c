@@ -605,6 +605,40 @@ static void test_padding_alone_is_no_loss(void)
     arc_session_free(s);
 }
 
+/** The origin of the clock is the caller's; what no clock shows is refused. */
+static void test_any_clock_is_good(void)
+{
+    const int64_t year_us = INT64_C(31557600) * ARC_US_PER_S;
+    struct arc_session_config cfg = session_config(1, false);
+    struct arc_send_config speak = audio_config(), show = video_config(true);
+    struct arc_session *s = new_session(&cfg);
+    struct arc_sendstream *speech = add_send(s, &speak);
+    struct arc_sendstream *camera = add_send(s, &show);
+    uint32_t ts[2] = {0, 0};
+    uint8_t data[MTU];
+    size_t len;
+
+    for (int i = 0; i < 2; i++) {
+        int64_t now_us = 100 * year_us + i * 1000 * MS;
+
+        CHECK(send_sound(speech, now_us) == ARC_OK);
+        CHECK(send_picture(camera, i, now_us) == ARC_OK);
+        for (int64_t end_us = now_us + 900 * MS; now_us < end_us;
+             now_us += 5 * MS)
+            while (arc_session_transmit(s, now_us, data, sizeof(data), &len) ==
+                   ARC_OK)
+                if ((data[1] & 0x7f) == VIDEO_PT)
+                    ts[i] = (uint32_t)data[4] << 24 | (uint32_t)data[5] << 16 |
+                            (uint32_t)data[6] << 8 | data[7];
+    }
+    CHECK(ts[1] - ts[0] == 90000);
+    CHECK(send_sound(speech, INT64_MAX) == ARC_ERR_ARG);
+    CHECK(send_sound(speech, INT64_MIN) == ARC_ERR_ARG);
+    CHECK(send_picture(camera, 1, INT64_MAX) == ARC_ERR_ARG);
+    CHECK(send_sound(speech, 0) == ARC_OK); /* back by a century: a new source */
+    arc_session_free(s);
+}
+
 /* --- few packets -------------------------------------------------------------------- */
 
 static void test_small_pool_does_not_stop_pictures(void)
@@ -917,6 +951,7 @@ int main(void)
     test_broken_rtcp_is_not_to_be_trusted();
     test_long_play_out_delay_keeps_every_picture();
     test_padding_alone_is_no_loss();
+    test_any_clock_is_good();
     CHECK(arc_mem_live_blocks() == live);
     return check_done("test_session");
 }
