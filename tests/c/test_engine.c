@@ -376,6 +376,28 @@ static void test_each_event_wakes(void)
     close(fd);
 }
 
+static void test_a_stream_has_one_worker(void)
+{
+    static struct engine_call c;
+
+    open_threads();
+    open_call(&c);
+    CHECK(arc_worker_add_send(audio, c.speech, loop, 8) == ARC_ERR_ARG);
+    CHECK(arc_worker_add_recv(audio, c.heard, 8) == ARC_ERR_ARG);
+    CHECK(arc_worker_remove_send(audio, c.speech) == ARC_OK);
+    CHECK(arc_worker_remove_send(audio, c.speech) == ARC_ERR_ARG);
+    CHECK(arc_worker_add_send(audio, c.speech, loop, 8) == ARC_OK);
+    CHECK(arc_worker_remove_send(audio, c.speech) == ARC_OK);
+    CHECK(arc_worker_add_send(audio, c.speech, loop, 0) == ARC_ERR_ARG);
+    CHECK(arc_worker_add_send(audio, c.speech, loop, 257) == ARC_ERR_ARG);
+    arc_worker_remove_send(video, c.camera);
+    arc_worker_remove_recv(audio, c.heard);
+    arc_worker_remove_recv(video, c.seen);
+    close_end(&c.a);
+    close_end(&c.b);
+    close_threads();
+}
+
 int main(void)
 {
     int64_t live = arc_mem_live_blocks();
@@ -384,6 +406,7 @@ int main(void)
     test_freed_in_every_order();
     test_remote_is_learned_from_the_first_good_packet();
     test_each_event_wakes();
+    test_a_stream_has_one_worker();
     CHECK(arc_mem_live_blocks() == live);
     return check_done("test_engine");
 }
