@@ -639,6 +639,35 @@ static void test_any_clock_is_good(void)
     arc_session_free(s);
 }
 
+/** An hour back or on: numbers go on, timestamps do not. */
+static void test_sender_that_sets_its_clock_back_is_heard(void)
+{
+    for (int direction = -1; direction < 2; direction += 2) {
+        struct arc_session_config cfg = session_config(1, false);
+        struct arc_recv_config rx = recv_config(ARC_MEDIA_AUDIO);
+        struct arc_session *s = new_session(&cfg);
+        struct arc_recvstream *st = add_recv(s, &rx);
+        int32_t decoded = 0, blocks = 0;
+        uint32_t ts = 1000000;
+        uint8_t data[100];
+
+        for (int i = 0; i < 200; i++, ts += 960) {
+            int64_t now_us = i * 20 * MS;
+
+            if (i == 100)
+                ts += (uint32_t)(direction * 3600 * 48000);
+            arc_session_receive(s, data, make_opus(data, (uint16_t)i, ts, 5),
+                                now_us);
+            while (arc_recv_pull(st, now_us, &out) == ARC_OK) {
+                blocks++;
+                decoded += i >= 100 && out.block == ARC_BLOCK_DECODED;
+            }
+        }
+        CHECK(decoded >= 90 && blocks <= 205);
+        arc_session_free(s);
+    }
+}
+
 /* --- few packets -------------------------------------------------------------------- */
 
 static void test_small_pool_does_not_stop_pictures(void)
@@ -952,6 +981,7 @@ int main(void)
     test_long_play_out_delay_keeps_every_picture();
     test_padding_alone_is_no_loss();
     test_any_clock_is_good();
+    test_sender_that_sets_its_clock_back_is_heard();
     CHECK(arc_mem_live_blocks() == live);
     return check_done("test_session");
 }
