@@ -2,10 +2,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from arcrtc._native import lib
 from arcrtc.errors import ConfigError
 from arcrtc.srtp import SrtpConfig
+
+_START_LATENCY_MS: Final = 40
 
 
 def check_range(name: str, value: float, low: float, high: float) -> None:
@@ -29,8 +32,8 @@ class SessionConfig:
     :ivar min_latency_ms: play-out delay is never below. 0..10000.
     :ivar max_latency_ms: play-out delay is never above; a packet that would need
         more is concealed. min_latency_ms..10000.
-    :ivar initial_latency_ms: play-out delay at the start; None: min_latency_ms,
-        but not below 20.
+    :ivar initial_latency_ms: play-out delay at the start; None: 40, which an
+        unknown network usually keeps to, inside the bounds.
     :ivar adaptive: follow the network's jitter.
     :ivar mtu_bytes: largest datagram, UDP payload. 300..1500.
     :ivar pace_percent: packets leave at this multiple of the encoders' target
@@ -79,4 +82,4 @@ class SessionConfig:
         """initial_latency_ms with its default filled in."""
         if self.initial_latency_ms is not None:
             return self.initial_latency_ms
-        return min(max(self.min_latency_ms, 20), self.max_latency_ms)
+        return min(max(self.min_latency_ms, _START_LATENCY_MS), self.max_latency_ms)

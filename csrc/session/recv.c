@@ -18,7 +18,12 @@
 #include "wire/rtp.h"
 #include "wire/rtx.h"
 
-enum { SOURCE_TIMEOUT_US = 2000000 };
+enum {
+    VIDEO_RESERVE = 8,        /* parts of the pool                            */
+    AUDIO_RESERVE = 16,
+    COLLISION_US  = 1000000,  /* a loop brings back each packet: told so often */
+    SOURCE_TIMEOUT_US = 2000000,
+};
 
 /* --- SRTP ------------------------------------------------------------------------ */
 
@@ -187,17 +192,41 @@ static void count_arrival(struct arc_recvstream *st, const struct arc_rxpkt *p,
         arc_nackgen_on_packet(st->nack, p->seq, now_us);
 }
 
+/** A media side that stands still must leave packets for what goes on: for
+ *  reports always, for sound when it is pictures that nobody takes. */
+static bool may_be_kept(const struct arc_session *s,
+                        const struct arc_recvstream *st)
+{
+    int32_t reserve = s->cfg.pool_pkts /
+                      (st->cfg.kind == ARC_MEDIA_VIDEO ? VIDEO_RESERVE
+                                                       : AUDIO_RESERVE);
+
+    return arc_pkt_pool_used(s->pool) <= s->cfg.pool_pkts - reserve;
+}
+
 /** Give it to the media side, with a reference of its own. */
 static void hand_over(struct arc_session *s, struct arc_recvstream *st,
                       struct arc_rxpkt *p)
 {
-    arc_pkt_ref(p->pkt);
-    if (arc_ring_push(st->to_media, p) == ARC_OK)
-        return;
-    arc_pkt_unref(p->pkt);
+    if (may_be_kept(s, st)) {
+        arc_pkt_ref(p->pkt);
+        if (arc_ring_push(st->to_media, p) == ARC_OK)
+            return;
+        arc_pkt_unref(p->pkt);
+    }
     s->stats.drops.media_full++;
     if (st->cfg.kind == ARC_MEDIA_VIDEO)
         arc_atomic_store_relaxed(&st->key_wanted, 1);
+}
+
+/** One of our own SSRCs came in: a loop, or somebody else drew it. */
+static void note_own(struct arc_session *s, uint32_t ssrc, int64_t now_us)
+{
+    s->stats.drops.own_ssrc++;
+    if (now_us - s->collision_us < COLLISION_US)
+        return;
+    s->collision_us = now_us;
+    arc_peer_event(s, ARC_EVENT_SSRC_COLLISION, -1, ssrc, now_us);
 }
 
 /* --- the way in -------------------------------------------------------------------- */
@@ -217,8 +246,7 @@ static bool on_rtp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
         return false;
     }
     if (arc_peer_owns_ssrc(s, h.ssrc)) {
-        drops->own_ssrc++;
-        arc_peer_event(s, ARC_EVENT_SSRC_COLLISION, -1, h.ssrc, now_us);
+        note_own(s, h.ssrc, now_us);
         return false;
     }
     st = find_stream(s, &h, &is_rtx, now_us);
@@ -266,9 +294,7 @@ static bool on_rtcp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
 {
     if (!open_rtcp(s, pkt))
         return false;
-    s->stats.rtcp_received++;
-    arc_peer_on_rtcp(s, pkt->data, (size_t)pkt->len, now_us);
-    return true;
+    return arc_peer_on_rtcp(s, pkt->data, (size_t)pkt->len, now_us);
 }
 
 bool arc_session_receive_pkt(struct arc_session *s, struct arc_pkt *pkt,
@@ -299,6 +325,7 @@ void arc_session_receive(struct arc_session *s, const uint8_t *data,
     }
     pkt = arc_pkt_get(s->pool);
     if (!pkt) {
+        s->stats.received_pkts++;
         s->stats.drops.no_packet++;
         return;
     }
