@@ -29,7 +29,7 @@ struct slot {
     struct arc_session *session; /* NULL: free */
     struct arc_udp     *udp;
     struct arc_worker  *audio, *video;
-    uint32_t            events; /* told of so far, or read since */
+    uint32_t            events; /* told of so far */
 };
 
 struct arc_loop {
@@ -102,7 +102,7 @@ static void tell_events(struct arc_loop *l, struct slot *slot)
 {
     uint32_t events = arc_session_events(slot->session);
 
-    if (events > slot->events)
+    if (events != slot->events)
         arc_eventfd_signal(l->notify);
     slot->events = events;
 }
@@ -296,7 +296,7 @@ static enum arc_status attach(struct arc_loop *l, struct arc_session *s,
     l->slots[i].udp     = udp;
     l->slots[i].audio   = audio;
     l->slots[i].video   = video;
-    l->slots[i].events  = 0;
+    l->slots[i].events  = arc_session_events(s);
     l->stats.sessions++;
     return ARC_OK;
 }

@@ -10,6 +10,7 @@
 #include "base/atomic.h"
 #include "base/bytes.h"
 #include "base/units.h"
+#include "rx/ticks.h"
 #include "session/peer.h"
 #include "srtp/srtcp.h"
 #include "wire/rtcp.h"
@@ -153,16 +154,19 @@ static void on_sender_report(struct arc_session *s, uint32_t ssrc,
 {
     struct arc_recvstream *st = received_as(s, ssrc);
     struct arc_unwrap ts;
+    int64_t ntp_us;
 
     if (!st || !st->ts.started)
         return;
     st->sr_ntp64      = (int64_t)info->ntp64;
     st->sr_arrival_us = now_us;
     ts = st->ts; /* a copy: an SR must not move the packets' timeline */
-    arc_atomic_store_relaxed(&st->sync_ts,
-                             arc_unwrap_ts32(&ts, info->rtp_ts) +
-                             arc_atomic_load_relaxed(&st->ts_shift));
-    arc_atomic_store_release(&st->sync_ntp_us, ntp_to_us(info->ntp64));
+    ntp_us = ntp_to_us(info->ntp64) -
+             arc_ticks_to_us(arc_unwrap_ts32(&ts, info->rtp_ts) +
+                             arc_atomic_load_relaxed(&st->ts_shift),
+                             st->clock_hz);
+    /* One number, so that the media side never sees half of a report. */
+    arc_atomic_store_relaxed(&st->sync_zero_us, ntp_us);
 }
 
 static void on_nack(struct arc_session *s, const struct arc_rtcp_packet *p,

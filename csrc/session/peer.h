@@ -146,8 +146,8 @@ struct arc_recvstream {
     struct arc_ring       *to_media;     /* struct arc_rxpkt                */
     int32_t                key_wanted;   /* atomic flag: media asks network */
     int64_t                ts_shift;     /* atomic                          */
-    int64_t                sync_ntp_us;  /* atomic pair: NTP at sync_ts ...  */
-    int64_t                sync_ts;      /* ... unwrapped; 0: no SR yet     */
+    int64_t                sync_zero_us; /* atomic: NTP time, us, of timestamp 0;
+                                            0: no SR yet                    */
     int32_t                loss_permille;/* atomic, for the jitter buffer   */
     int64_t                jitter_us;    /* atomic                          */
 
@@ -192,6 +192,7 @@ struct arc_session {
     struct arc_pacer      *pacer;
     struct arc_rng         rng;
     struct arc_ring       *events;
+    uint32_t               n_events;      /* put into it so far               */
     struct arc_ring       *sent_frames;
     uint32_t               rtcp_ssrc;     /* of a peer that only receives    */
     int64_t                rtcp_due_us;

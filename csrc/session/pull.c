@@ -11,6 +11,7 @@
 
 #include "base/atomic.h"
 #include "base/units.h"
+#include "rx/ticks.h"
 #include "session/peer.h"
 #include "wire/pl_h264.h"
 
@@ -83,12 +84,9 @@ static void tell_buffer(struct arc_recvstream *st, int64_t now_us)
 /** The sender's NTP clock when media time `ts` was captured, us; -1: unknown. */
 static int64_t capture_ntp_us(const struct arc_recvstream *st, int64_t ts)
 {
-    int64_t base = arc_atomic_load_acquire(&st->sync_ntp_us);
+    int64_t zero_us = arc_atomic_load_relaxed(&st->sync_zero_us);
 
-    if (base == 0)
-        return -1;
-    return base + (ts - arc_atomic_load_relaxed(&st->sync_ts)) * ARC_US_PER_S /
-                  st->clock_hz;
+    return zero_us ? zero_us + arc_ticks_to_us(ts, st->clock_hz) : -1;
 }
 
 /** What this stream alone would need from capture to play-out. */
@@ -440,16 +438,8 @@ static void note_delay(struct arc_recvstream *st, const struct arc_assembled *a)
 static void keep_picture(struct arc_recvstream *st, struct arc_vframe *frame,
                          const struct arc_assembled *a, int32_t bytes)
 {
-    struct arc_picture *p;
+    struct arc_picture *p = &st->pictures[st->n_pictures++];
 
-    if (st->n_pictures == ARC_PEER_PICTURES) {
-        arc_vframe_unref(st->pictures[0].frame);
-        memmove(&st->pictures[0], &st->pictures[1],
-                sizeof(*p) * (ARC_PEER_PICTURES - 1));
-        st->n_pictures--;
-        st->media.frames_overflow++;
-    }
-    p = &st->pictures[st->n_pictures++];
     p->frame      = frame;
     p->info       = *a;
     p->bytes      = bytes;
@@ -543,7 +533,9 @@ static enum arc_status pull_video(struct arc_recvstream *st, int64_t now_us,
             return ARC_OK;
         }
     }
-    decode_next(st, now_us);
+    /* Decoded pictures are large: beyond these few, frames wait as packets. */
+    if (st->n_pictures < ARC_PEER_PICTURES)
+        decode_next(st, now_us);
     return ARC_AGAIN;
 }
 
@@ -579,7 +571,8 @@ int64_t arc_recv_next_us(const struct arc_recvstream *st)
         head = arc_jitter_peek(st->jitter);
         return head ? playout_us(st, head->ts) : ARC_NEVER_US;
     }
-    next = arc_assemble_next_us(st->assemble);
+    next = st->n_pictures < ARC_PEER_PICTURES
+         ? arc_assemble_next_us(st->assemble) : ARC_NEVER_US;
     if (st->n_pictures > 0) {
         if (st->pictures[0].decoded_us == ARC_NEVER_US)
             return 0;

@@ -125,7 +125,8 @@ void arc_peer_event(struct arc_session *s, int32_t type, int32_t stream,
 {
     struct arc_event e = {type, stream, now_us, value};
 
-    arc_ring_push(s->events, &e); /* nobody reads: the newest is lost */
+    if (arc_ring_push(s->events, &e) == ARC_OK) /* else nobody reads: it is lost */
+        s->n_events++;
 }
 
 static enum arc_status open_session(struct arc_session *s, int64_t now_us)
@@ -512,7 +513,7 @@ void arc_session_bye(struct arc_session *s)
 
 uint32_t arc_session_events(const struct arc_session *s)
 {
-    return arc_ring_count(s->events);
+    return s->n_events;
 }
 
 enum arc_status arc_session_poll_event(struct arc_session *s,

@@ -157,7 +157,6 @@ struct arc_recv_media_stats {
     int64_t skipped_samples;  /* play-out delay shrank                           */
     int64_t late_pkts, overflow_pkts;
     int64_t frames_complete, frames_given_up, frames_undecodable, frames_late;
-    int64_t frames_overflow;  /* decoded, but nobody fetched                     */
     int64_t codec_errors, key_requests;
     int64_t decode_us_total;
     double  target_ms;        /* play-out delay aimed at                         */
@@ -363,7 +362,7 @@ bool arc_session_receive_pkt(struct arc_session *s, struct arc_pkt *pkt,
 enum arc_status arc_session_transmit_pkt(struct arc_session *s, int64_t now_us,
                                          struct arc_pkt **out);
 
-/** Events that wait to be read. */
+/** Events that were put up so far, read or not; wraps. */
 uint32_t arc_session_events(const struct arc_session *s);
 
 /** Pool of the network side, for datagrams that the caller reads. */

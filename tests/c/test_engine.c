@@ -349,6 +349,33 @@ static void test_remote_is_learned_from_the_first_good_packet(void)
     close(fd);
 }
 
+/** One event is read before the next comes, and the loop sleeps in between. */
+static void test_each_event_wakes(void)
+{
+    static const uint8_t opus[1] = {0x78};
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    uint8_t data[100];
+    struct end e;
+
+    CHECK(fd >= 0);
+    open_threads();
+    e = open_plain();
+    for (int i = 0; i < 4; i++) {
+        struct arc_event event;
+
+        say(fd, arc_udp_port(e.udp), data,
+            make_rtp(data, AUDIO_PT + i, 1, 0, 9 + (uint32_t)i, false, opus, 1));
+        CHECK(readable(arc_loop_fd(loop), 2000));
+        arc_loop_clear(loop);
+        while (arc_session_poll_event(e.session, &event) != ARC_OK)
+            nap(100);
+        CHECK(event.type == ARC_EVENT_STREAM_ADDED && event.value == 9 + i);
+    }
+    close_end(&e);
+    close_threads();
+    close(fd);
+}
+
 int main(void)
 {
     int64_t live = arc_mem_live_blocks();
@@ -356,6 +383,7 @@ int main(void)
     test_call_with_changes_while_it_runs();
     test_freed_in_every_order();
     test_remote_is_learned_from_the_first_good_packet();
+    test_each_event_wakes();
     CHECK(arc_mem_live_blocks() == live);
     return check_done("test_engine");
 }

@@ -535,6 +535,42 @@ static void test_broken_rtcp_is_not_to_be_trusted(void)
     arc_session_free(s);
 }
 
+/** At 25 pictures a second, 600 ms are 15 of them waiting. */
+static void test_long_play_out_delay_keeps_every_picture(void)
+{
+    struct call *c = &the_call;
+    struct arc_session_config a = session_config(1, false);
+    struct arc_session_config b = session_config(2, false);
+    struct arc_send_config video = video_config(true);
+    struct arc_recv_config see = recv_config(ARC_MEDIA_VIDEO);
+
+    memset(c, 0, sizeof(*c));
+    see.min_latency_ms = see.initial_latency_ms = 600;
+    see.max_latency_ms = 1000;
+    arc_rng_init(&c->there.rng, 1);
+    arc_rng_init(&c->back.rng, 2);
+    c->a      = new_session(&a);
+    c->b      = new_session(&b);
+    c->camera = add_send(c->a, &video);
+    c->seen   = add_recv(c->b, &see);
+    for (; c->now_us < 4000 * MS; c->now_us += 5 * MS) {
+        int64_t next_us;
+
+        if (c->now_us % (40 * MS) == 0)
+            send_picture(c->camera, c->pictures++, c->now_us);
+        pipe_fill(&c->there, c->a, c->now_us);
+        pipe_fill(&c->back, c->b, c->now_us);
+        pipe_empty(&c->there, c->b, c->now_us);
+        pipe_empty(&c->back, c->a, c->now_us);
+        take_pictures(c);
+        /* Nothing is due now: who asks what is must not be made to spin. */
+        next_us = arc_recv_next_us(c->seen);
+        CHECK(next_us > c->now_us);
+    }
+    CHECK(c->shown >= c->pictures - 17);
+    end_call(c);
+}
+
 /* --- few packets -------------------------------------------------------------------- */
 
 static void test_small_pool_does_not_stop_pictures(void)
@@ -845,6 +881,7 @@ int main(void)
     test_a_loop_does_not_drown_other_events();
     test_every_datagram_is_counted();
     test_broken_rtcp_is_not_to_be_trusted();
+    test_long_play_out_delay_keeps_every_picture();
     CHECK(arc_mem_live_blocks() == live);
     return check_done("test_session");
 }
