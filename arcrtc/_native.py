@@ -7,6 +7,7 @@ taken.
 """
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import numpy as np
@@ -23,10 +24,51 @@ except ImportError as error:  # pragma: no cover - a build fault, seen by people
         "project's folder; 'python build_ffi.py' says which libraries it finds.") from error
 
 _ABI_VERSION: Final = 1
-if lib.arc_abi_version() != _ABI_VERSION:  # pragma: no cover - a stale build
+if lib.arc_abi_version() != _ABI_VERSION:
     raise ImportError(
         f"arcrtc: the compiled core has ABI {lib.arc_abi_version()}, this package needs {_ABI_VERSION}. "
         "Rebuild it with 'pip install --force-reinstall .'")
+
+
+def _version_of(text: Any) -> str:
+    """The number in C's "libopus 1.3.1"; the whole text where there is none."""
+    said = str(ffi.string(text).decode("ascii", "replace"))
+    number = re.search(r"\d+(\.\d+)+", said)
+    return number.group() if number else said
+
+
+def loaded_versions() -> dict[str, str]:
+    """What the libraries of the core say of themselves now: {name without "lib": version}."""
+    found = {"crypto": _version_of(lib.arc_cipher_library()), "opus": _version_of(lib.arc_opus_version())}
+    row = ffi.new("struct arc_vlib *")
+    for i in range(lib.arc_vlibs_count()):
+        if lib.arc_vlibs_get(i, row) == lib.ARC_OK:
+            found[ffi.string(row.name).decode("ascii").removeprefix("lib")] = _version_of(row.loaded)
+    return found
+
+
+def _compare_libraries() -> None:
+    """Refuse a library of another major version than the core was compiled against.
+
+    Within one major version these libraries keep their ABI; over it a struct that
+    the core fills may have another layout. Takes some microseconds.
+
+    :raises ImportError: names each such library and what to do.
+    """
+    loaded, wrong = loaded_versions(), []
+    for entry in ffi.string(lib.arc_build_info()).decode("ascii").split(";"):
+        name, _, compiled = entry.partition("=")  # the form stands in csrc/base/buildinfo.h
+        now = loaded.get(name.removeprefix("lib"), "")
+        majors = {now.split(".")[0], compiled.split(".")[0]}
+        if len(majors) > 1 and all(major.isdecimal() for major in majors):
+            wrong.append(f"{name} {now} is loaded, but the core was compiled against {compiled}")
+    if wrong:
+        raise ImportError(
+            f"arcrtc: {'; '.join(wrong)}. Rebuild it with 'pip install --force-reinstall .', or let the "
+            "loader find the former library (LD_LIBRARY_PATH).")
+
+
+_compare_libraries()
 
 NEVER_US: Final = 2**63 - 1
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arcrtc._native import check, ffi, lib
+from arcrtc._native import ffi, lib, loaded_versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,28 +71,6 @@ def core_path() -> str:
     return (spec.origin if spec else None) or ""
 
 
-def _version_of(text: str) -> str:
-    """The number in "libopus 1.3.1"; the whole text where there is none."""
-    number = re.search(r"\d+(\.\d+)+", text)
-    return number.group() if number else text
-
-
-def _loaded_versions() -> dict[str, str]:
-    """What the libraries say of themselves now, by name without "lib"."""
-    def text(value: Any) -> str:
-        return _version_of(ffi.string(value).decode("ascii", "replace"))
-
-    found = {}
-    for name, function in (("crypto", "arc_cipher_library"), ("opus", "arc_opus_version")):
-        if hasattr(lib, function):
-            found[name] = text(getattr(lib, function)())
-    for i in range(lib.arc_vlibs_count() if hasattr(lib, "arc_vlibs_count") else 0):
-        row = ffi.new("struct arc_vlib *")
-        check(lib.arc_vlibs_get(i, row), "libraries")
-        found[ffi.string(row.name).decode("ascii").removeprefix("lib")] = text(row.loaded)
-    return found
-
-
 def _mapped_files() -> list[str]:
     """Shared libraries of this process, in the order of their addresses; Linux only."""
     try:
@@ -110,7 +88,7 @@ def _path_of(name: str, files: list[str]) -> str:
 
 def libraries() -> list[Library]:
     """Every library the core uses or could use, in the order of build_ffi.py."""
-    files, loaded = _mapped_files(), _loaded_versions()
+    files, loaded = _mapped_files(), loaded_versions()
     out = []
     for name, value in build_info().items():
         if name in ("compiler", "sanitize"):

@@ -69,7 +69,8 @@ struct arc_send_config {
     uint32_t rtx_ssrc;         /* used when rtx_payload_type >= 0                */
     int32_t  payload_type;     /* 0..127                                         */
     int32_t  rtx_payload_type; /* -1: no retransmission stream                   */
-    int32_t  frame_us;         /* audio: length of a packet; 2500..120000        */
+    int32_t  frame_us;         /* audio: length of a packet: 2500, 5000, 10000,
+                                  20000, 40000, 60000 .. 120000                 */
     struct arc_opus_enc_config opus;   /* audio                                  */
     struct arc_venc_config     video;  /* video                                  */
 };
@@ -99,7 +100,7 @@ struct arc_session_drops {
     int64_t unknown_stream;  /* authentic, but no stream takes it                */
     int64_t no_packet;       /* the packet pool was empty                        */
     int64_t media_full;      /* the media side does not fetch                    */
-    int64_t pacer_full;
+    int64_t pacer_full;      /* a resend; media wait in their ring                */
     int64_t too_long;        /* datagram above the packet size                   */
 };
 

@@ -30,11 +30,8 @@ static void on_line(void *context, int level, const char *format, va_list args)
     char line[ARC_AVLOG_TEXT_BYTES];
     size_t len;
 
-    if (!current) {
-        av_log_default_callback(context, level, format, args);
-        return;
-    }
-    if (level > AV_LOG_VERBOSE)
+    (void)context;
+    if (!current || level > AV_LOG_VERBOSE)
         return;
     vsnprintf(line, sizeof(line), format, args);
     len = strlen(line);
@@ -48,8 +45,11 @@ static void on_line(void *context, int level, const char *format, va_list args)
 
 void arc_avlog_begin(struct arc_avlog *log)
 {
-    if (!arc_atomic_exchange(&installed, 1))
+    /* Set before it is noted: whoever reads the note may rely on it. */
+    if (!arc_atomic_load_acquire(&installed)) {
         av_log_set_callback(on_line);
+        arc_atomic_store_release(&installed, 1);
+    }
     log->len = 0;
     log->text[0] = '\0';
     log->hint[0] = '\0';

@@ -1,12 +1,17 @@
 /**
  * @file video/avlog.h  What FFmpeg says while we call it, per thread
  *
- * FFmpeg's log call-back is one for the whole process. Ours keeps the lines of
- * a thread that is between begin and end in that thread's own buffer, and hands
- * those of every other thread to FFmpeg's default call-back, so that nobody
- * else's messages get lost. It is installed at the first begin and stays: it is
- * a stated exception to "no mutable globals", and a program that sets a
- * call-back of its own on the same FFmpeg must do so after its first frame.
+ * FFmpeg's log call-back is one for the whole process, and its own writes to
+ * standard error. Ours keeps the lines of a thread that is between begin and
+ * end in that thread's own buffer and drops every other line: a library has no
+ * say over its program's standard error, and a damaged stream would write there
+ * once a slice. What such a line would tell is counted instead: a picture is
+ * marked damaged, a decoder returns ARC_ERR_CODEC.
+ *
+ * It is installed at the first begin and stays: a stated exception to "no
+ * mutable globals". A program that shares this FFmpeg and wants its lines sets
+ * a call-back of its own after that; ours goes then, and reasons become the
+ * plain text of FFmpeg's error numbers.
  *
  * Owner:   the caller's struct, usually on the stack, alive until end.
  * Threads: any; begin and end on the same one, not nested.

@@ -2,12 +2,17 @@
  * @file tests/c/test_video.c  What video/ promises and Python cannot see
  */
 #define _GNU_SOURCE
+#include <limits.h>
 #include <pthread.h>
 #include <string.h>
+#include <unistd.h>
+
+#include <libavutil/log.h>
 
 #include "base/mem.h"
 #include "video/annexb.h"
 #include "video/avlog.h"
+#include "video/decoder.h"
 #include "video/encoder.h"
 #include "video/vframe.h"
 #include "check.h"
@@ -180,6 +185,69 @@ static void test_explain_falls_back_to_the_number(void)
     CHECK(strcmp(tiny, "a long ") == 0);
 }
 
+/* One picture there and back, then damaged: FFmpeg has much to say of it. */
+static void code_and_damage_a_picture(void)
+{
+    static uint8_t copy[65536];
+    struct arc_venc_config cfg = {
+        .name = "libx264", .codec = ARC_VIDEO_H264, .width = 64, .height = 64,
+        .frame_rate_num = 25, .frame_rate_den = 1, .bitrate_bps = 500000,
+        .threads = 4, .speed = -1,
+    };
+    struct arc_vframe *f, *out = NULL;
+    struct arc_encoded e;
+    struct arc_venc *enc;
+    struct arc_vdec *dec;
+    char why[200];
+
+    CHECK(arc_vframe_new(ARC_PIX_I420, 64, 64, &f) == ARC_OK);
+    for (int32_t i = 0; i < 64 * f->stride[0]; i++)
+        f->data[0][i] = (uint8_t)(i * 7 + i / 64 * 5);
+    memset(f->data[1], 128, (size_t)(32 * f->stride[1]));
+    memset(f->data[2], 128, (size_t)(32 * f->stride[2]));
+    CHECK(arc_venc_new(&cfg, &enc, why, sizeof(why)) == ARC_OK);
+    CHECK(arc_vdec_new(ARC_VIDEO_H264, 4, &dec, why, sizeof(why)) == ARC_OK);
+    CHECK(arc_venc_encode(enc, f, true, &e) == ARC_OK);
+    CHECK(e.len > 64 && e.len < (int32_t)sizeof(copy) - 64);
+    memcpy(copy, e.data, (size_t)e.len);
+    CHECK(arc_vdec_decode(dec, copy, e.len, 0, &out) == ARC_OK);
+    arc_vframe_unref(out);
+    for (int32_t i = e.len / 2; i < e.len; i++)
+        copy[i] = (uint8_t)(copy[i] ^ 0x5a);
+    out = NULL;
+    (void)arc_vdec_decode(dec, copy, e.len, 1, &out);
+    arc_vframe_unref(out);
+    arc_vdec_free(dec);
+    arc_venc_free(enc);
+    arc_vframe_unref(f);
+}
+
+static void test_nothing_reaches_standard_error(void)
+{
+    struct arc_avlog log;
+    FILE *caught = tmpfile();
+    int level = av_log_get_level(), kept = dup(STDERR_FILENO);
+    off_t written;
+
+    CHECK(caught && kept >= 0);
+    arc_avlog_begin(&log);
+    av_log(NULL, AV_LOG_ERROR, "inside\n");
+    arc_avlog_end();
+    CHECK(strcmp(log.text, "inside") == 0);
+
+    CHECK(dup2(fileno(caught), STDERR_FILENO) >= 0);
+    av_log_set_level(INT_MAX); /* what FFmpeg's own call-back would write */
+    av_log(NULL, AV_LOG_ERROR, "outside\n");
+    code_and_damage_a_picture();
+    written = lseek(STDERR_FILENO, 0, SEEK_END);
+    av_log_set_level(level);
+    CHECK(dup2(kept, STDERR_FILENO) >= 0);
+    CHECK(written == 0);
+    CHECK(strcmp(log.text, "inside") == 0);
+    close(kept);
+    fclose(caught);
+}
+
 int main(void)
 {
     test_wrap_releases_once_and_not_on_failure();
@@ -188,5 +256,6 @@ int main(void)
     test_reasons_do_not_mix_between_threads();
     test_annexb_drops_user_data_only();
     test_explain_falls_back_to_the_number();
+    test_nothing_reaches_standard_error();
     return check_done("test_video");
 }
