@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from arcrtc.audio import AudioConfig, AudioFrame, AudioPipeline
+    from arcrtc.config import SessionConfig
     from arcrtc.engine import Engine, Peer
     from arcrtc.errors import (
         ArcError,
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
         TransportError,
         UnsupportedError,
     )
+    from arcrtc.events import Concealment, Event, EventType, ReceivedFrame, SentFrame, SessionStats
+    from arcrtc.handles import AudioSender, Receiver, VideoSender
     from arcrtc.jitter import JitterBuffer, JitterBufferConfig, JitterBufferStats
     from arcrtc.metrics import NetworkMetrics
     from arcrtc.nack import NackConfig, NackGenerator
@@ -51,7 +54,7 @@ if TYPE_CHECKING:
         UnknownRtcp,
     )
     from arcrtc.rtp import RtpHeader, RtpPacket
-    from arcrtc.session import Event, EventType, ReceivedFrame, Session, SessionConfig, SessionStats
+    from arcrtc.session import Session
     from arcrtc.srtp import PacketBatch, SrtpConfig, SrtpPipeline, SrtpProfile, SrtpStats
     from arcrtc.streams import MediaType, StreamConfig, StreamManager, StreamState
     from arcrtc.video import EncodedFrame, VideoCodec, VideoConfig, VideoFrame, VideoPipeline, VideoResolution
@@ -60,12 +63,15 @@ __version__ = "0.1.0"
 
 _MODULES: Final = {
     "audio": ("AudioConfig", "AudioFrame", "AudioPipeline"),
+    "config": ("SessionConfig",),
     "engine": ("Engine", "Peer"),
     "errors": (
         "ArcError", "ArgumentError", "AuthenticationError", "BufferSpaceError", "CodecError", "ConfigError",
         "InvalidTransitionError", "LibraryError", "LimitError", "MediaError", "NoMemoryError",
         "PacketTooLargeError", "ParseError", "ReplayError", "SimulationError", "SsrcCollisionError",
         "StreamNotFoundError", "TransportError", "UnsupportedError"),
+    "events": ("Concealment", "Event", "EventType", "ReceivedFrame", "SentFrame", "SessionStats"),
+    "handles": ("AudioSender", "Receiver", "VideoSender"),
     "jitter": ("JitterBuffer", "JitterBufferConfig", "JitterBufferStats"),
     "metrics": ("NetworkMetrics",),
     "nack": ("NackConfig", "NackGenerator"),
@@ -73,7 +79,7 @@ _MODULES: Final = {
         "App", "FullIntraRequest", "GenericNack", "Goodbye", "PictureLossIndication", "ReceiverReport", "Remb",
         "ReportBlock", "RtcpPacket", "SdesChunk", "SenderReport", "SourceDescription", "UnknownRtcp"),
     "rtp": ("RtpHeader", "RtpPacket"),
-    "session": ("Event", "EventType", "ReceivedFrame", "Session", "SessionConfig", "SessionStats"),
+    "session": ("Session",),
     "srtp": ("PacketBatch", "SrtpConfig", "SrtpPipeline", "SrtpProfile", "SrtpStats"),
     "streams": ("MediaType", "StreamConfig", "StreamManager", "StreamState"),
     "video": ("EncodedFrame", "VideoCodec", "VideoConfig", "VideoFrame", "VideoPipeline", "VideoResolution"),
@@ -87,9 +93,11 @@ __all__ = [
     "AudioConfig",
     "AudioFrame",
     "AudioPipeline",
+    "AudioSender",
     "AuthenticationError",
     "BufferSpaceError",
     "CodecError",
+    "Concealment",
     "ConfigError",
     "EncodedFrame",
     "Engine",
@@ -116,6 +124,7 @@ __all__ = [
     "Peer",
     "PictureLossIndication",
     "ReceivedFrame",
+    "Receiver",
     "ReceiverReport",
     "Remb",
     "ReplayError",
@@ -125,6 +134,7 @@ __all__ = [
     "RtpPacket",
     "SdesChunk",
     "SenderReport",
+    "SentFrame",
     "Session",
     "SessionConfig",
     "SessionStats",
@@ -147,6 +157,7 @@ __all__ = [
     "VideoFrame",
     "VideoPipeline",
     "VideoResolution",
+    "VideoSender",
 ]
 
 

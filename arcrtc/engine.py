@@ -15,19 +15,11 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 from arcrtc._native import check, error_for, ffi, lib, new_handle
+from arcrtc.config import SessionConfig
 from arcrtc.errors import ArgumentError, TransportError
-from arcrtc.session import (
-    AudioSender,
-    Event,
-    ReceivedFrame,
-    Receiver,
-    SessionConfig,
-    SessionCore,
-    SessionStats,
-    VideoSender,
-    received_frame,
-    to_dict,
-)
+from arcrtc.events import Event, ReceivedFrame, SessionStats, received_frame, to_dict
+from arcrtc.handles import AudioSender, Receiver, VideoSender
+from arcrtc.sessioncore import SessionCore
 from arcrtc.srtp import SrtpConfig
 
 _WHY_BYTES: Final = 256
@@ -71,12 +63,15 @@ class Peer(SessionCore):
     through bounded queues, in which the oldest entry makes room and is counted.
     """
 
-    def __init__(self, engine: Engine, config: SessionConfig, local: str, remote: str | None) -> None:
+    def __init__(self, engine: Engine, config: SessionConfig, local: str, remote: str | None,
+                 rtcp_ports: tuple[int, int] | None) -> None:
         self._engine = engine
         self._closed = False
         self._loop, self._audio_worker, self._video_worker = engine._place()
         super().__init__(config, lib.arc_clock_us(), lib.arc_clock_ntp())
         self._udp = self._open_socket(local, remote)
+        if rtcp_ports is not None:
+            self._split_rtcp(*rtcp_ports)
         self._received = ffi.new("struct arc_received *")
         self._attach()
 
@@ -91,6 +86,15 @@ class Peer(SessionCore):
         if remote is not None:
             self._set_remote(udp, remote)
         return udp
+
+    def _split_rtcp(self, local_port: int, remote_port: int) -> None:
+        why = ffi.new("char[]", _WHY_BYTES)
+        status = lib.arc_udp_split_rtcp(self._udp, local_port, remote_port, why, _WHY_BYTES)
+        if status == lib.ARC_ERR_ARG:
+            raise ArgumentError(f"rtcp_ports=({local_port}, {remote_port}) must be within 0..65535, and the second "
+                                "one 0 unless remote is given")
+        if status != lib.ARC_OK:
+            raise _explained(status, why)
 
     @staticmethod
     def _set_remote(udp: Any, remote: str) -> None:
@@ -305,27 +309,32 @@ class Engine:
                 self._video_workers[i % len(self._video_workers)])
 
     def open(self, *, local: str = "0.0.0.0:0", remote: str | None = None, srtp: SrtpConfig | None = None,
-             config: SessionConfig | None = None) -> Peer:
+             config: SessionConfig | None = None, rtcp_ports: tuple[int, int] | None = None) -> Peer:
         """Make a peer; its socket is open when this returns.
 
         :param local: "host:port" to listen on; port 0: any free one.
         :param remote: "host:port" to send to; None: where the first authentic packet came from.
         :param srtp: key of both ways; with ``config`` given, say it there.
         :param config: everything else.
+        :param rtcp_ports: local and remote port of RTCP, for peers that do not have it on the port of
+            RTP (RFC 3550 section 11: one above). Local 0: any free one; remote 0: where the first
+            authentic RTCP came from. None: RTP and RTCP share a port (RFC 5761).
         :raises TransportError: the address cannot be resolved or bound; the message names it.
         """
         if config is None:
             config = SessionConfig(srtp=srtp)
         elif srtp is not None:
             raise ArgumentError("srtp is given twice: beside config, and config has a field of this name")
-        peer = Peer(self, config, local, remote)
+        peer = Peer(self, config, local, remote, rtcp_ports)
         self._peers.append(peer)
         return peer
 
     async def connect(self, *, local: str = "0.0.0.0:0", remote: str | None = None,
-                      srtp: SrtpConfig | None = None, config: SessionConfig | None = None) -> Peer:
+                      srtp: SrtpConfig | None = None, config: SessionConfig | None = None,
+                      rtcp_ports: tuple[int, int] | None = None) -> Peer:
         """Make a peer as open() does; the host name is looked up without stopping the event loop."""
-        return await asyncio.to_thread(self.open, local=local, remote=remote, srtp=srtp, config=config)
+        return await asyncio.to_thread(self.open, local=local, remote=remote, srtp=srtp, config=config,
+                                       rtcp_ports=rtcp_ports)
 
     @property
     def peers(self) -> tuple[Peer, ...]:

@@ -17,6 +17,7 @@ from arcrtc.session import AudioSender, VideoSender
 # Pictures kept to be compared with what is received: those of the longest delay there can be.
 _MOST_PICTURES: Final = 128
 _MOST_PICTURE_BYTES: Final = 256 * 1024 * 1024
+_BLOCK_US: Final = 20_000
 _MOST_SOUND_S: Final = 600  # kept for the comparison; a longer call is compared over its beginning
 
 
@@ -35,10 +36,10 @@ def open_sources(audio: Path | None, video: Path | None, *, height: int | None,
     if video is not None:
         pictures = open_media(video, audio=False, height=height, loop=loop)
     if audio is not None:
-        sound = open_media(audio, video=False, loop=loop)
+        sound = open_media(audio, video=False, loop=loop, block_ms=_BLOCK_US / 1000)
     elif video is not None:
         try:
-            sound = open_media(video, video=False, loop=loop)
+            sound = open_media(video, video=False, loop=loop, block_ms=_BLOCK_US / 1000)
         except MediaError:
             sound = None  # pictures only: that is what the file holds
     return sound, pictures
@@ -59,7 +60,9 @@ class Feed:
     async def run(self, source: MediaSource, sender: AudioSender | VideoSender,
                   stop: asyncio.Event, until_us: int | None) -> None:
         """Send ``source`` until its end, ``until_us`` or ``stop``."""
-        async for frame in source.realtime_media(start_us=self.start_us, clock_us=clock_us):
+        # A microphone hands out a block when its last sample is taken, a file at once: wait for it.
+        block_us = _BLOCK_US if source.has_audio else 0
+        async for frame in source.realtime_media(start_us=self.start_us + block_us, clock_us=clock_us):
             due_us = self.start_us + frame.pts_us
             if stop.is_set() or (until_us is not None and due_us >= until_us):
                 return

@@ -2,11 +2,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import resource
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -16,6 +14,7 @@ from arcrtc.call.feed import Feed, clock_us, open_sources
 from arcrtc.call.sampler import PERIOD_S, Sampler
 from arcrtc.call.settings import CallSettings
 from arcrtc.call.sink import Sink
+from arcrtc.call.stopping import ctrl_c_sets, until_set
 from arcrtc.engine import Engine, Peer, parse_address
 from arcrtc.errors import MediaError
 from arcrtc.media import MediaSource, sample_path
@@ -72,30 +71,6 @@ def _duration_s(settings: CallSettings, sources: list[MediaSource]) -> float | N
     return None if None in lengths else max(length for length in lengths if length is not None)
 
 
-@contextlib.contextmanager
-def _ctrl_c_sets(stop: asyncio.Event) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the call in an orderly way; a second one as usual."""
-    loop = asyncio.get_running_loop()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-
-    def on_signal() -> None:
-        stop.set()
-        for number in numbers:
-            loop.remove_signal_handler(number)
-
-    try:
-        for number in numbers:
-            loop.add_signal_handler(number, on_signal)
-    except (ValueError, RuntimeError):  # not the main thread: nobody presses keys there
-        yield
-        return
-    try:
-        yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
-
-
 class _Call:
     """One run; the steps in the order in which they happen."""
 
@@ -143,7 +118,7 @@ class _Call:
         cpu_before = _cpu_s()
         stop = asyncio.Event()
         settings = self.settings
-        with _ctrl_c_sets(stop):
+        with ctrl_c_sets(stop):
             async with Engine(threads=2, media_threads=2) as engine:
                 config = self._config()
                 a = await engine.connect(local="127.0.0.1:0", config=config)
@@ -195,7 +170,7 @@ class _Call:
                    for source, sender in zip(self.sources, self.senders, strict=True)]
         around = [asyncio.create_task(self._receive(b)), asyncio.create_task(self._watch(duration_s)),
                   asyncio.create_task(self._collect_sent())]
-        stopping = asyncio.create_task(_stopped(stop))
+        stopping = asyncio.create_task(until_set(stop))
         ended = asyncio.create_task(_all(feeding))
         try:
             await asyncio.wait({ended, stopping, *around}, return_when=asyncio.FIRST_COMPLETED)
@@ -228,10 +203,6 @@ class _Call:
 
 async def _all(tasks: list[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks)
-
-
-async def _stopped(stop: asyncio.Event) -> None:
-    await stop.wait()
 
 
 def _words(sender: dict[str, Any]) -> str:

@@ -165,11 +165,19 @@ def _on_media_time(result: CallResult, first_timestamp: int) -> list[NDArray[np.
     return [out[:length]]
 
 
+def _until_last_packet(arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
+    """Without what play-out made up after the sender had stopped."""
+    end = len(arrivals)
+    while end and arrivals[end - 1].concealment in _MADE_UP:
+        end -= 1
+    return arrivals[:end]
+
+
 def _audio(result: CallResult, rx: dict[str, Any], sent: Sequence[SentFrame]) -> report.AudioQuality:
     media = rx["media"]
     source = _mono(result.feed.sound, result.feed.sound_rate)
     heard = _mono(result.sink.sound, result.sink.sound_rate)
-    made_up = [a.concealment in _MADE_UP for a in result.sink.audio]
+    made_up = [a.concealment in _MADE_UP for a in _until_last_packet(result.sink.audio)]
     offset = correlation = None
     if len(source) > _ALIGN_HZ // 2 and len(heard) > _ALIGN_HZ // 2 and sent:
         step = max(1, result.feed.sound_rate // _ALIGN_HZ)

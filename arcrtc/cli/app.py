@@ -17,13 +17,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from arcrtc.cli.output import say, say_fault
+from arcrtc.cli.output import EXIT_FAULT, EXIT_INTERRUPTED, say, say_fault
 from arcrtc.errors import ArcError
 
-COMMANDS: Final = ("call", "doctor", "encoders", "bench")  #: in the order of the help page
-
-EXIT_FAULT: Final = 1
-EXIT_INTERRUPTED: Final = 130  #: 128 + SIGINT, as shells report it
+COMMANDS: Final = ("call", "send", "receive", "doctor", "encoders", "bench")  #: in the order of the help page
 
 
 def _print_version(wanted: bool) -> None:

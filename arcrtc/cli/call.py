@@ -3,22 +3,24 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from arcrtc.cli.output import Json, Verbose, console, print_json, say
+from arcrtc.cli.output import (
+    EXIT_INTERRUPTED,
+    Json,
+    Verbose,
+    console,
+    parse_profile,
+    progress_bar,
+    say,
+)
 
 if TYPE_CHECKING:
     from arcrtc.call import CallResult, CallSettings
-    from arcrtc.call.runner import Progress
     from arcrtc.report import CallReport
-    from arcrtc.srtp import SrtpProfile
-
-EXIT_INTERRUPTED = 130
 
 OptionalPath = Optional[Path]  # noqa: UP045 - typer evaluates it on Python 3.10 too
 OptionalFloat = Optional[float]  # noqa: UP045
@@ -77,21 +79,6 @@ def call(audio: Audio = None, video: Video = None, network: Network = "perfect",
         raise typer.Exit(EXIT_INTERRUPTED)
 
 
-def parse_profile(name: str) -> SrtpProfile | None:
-    """The SrtpProfile of this name; None for "none".
-
-    :raises ConfigError: no such profile.
-    """
-    from arcrtc.errors import ConfigError
-    from arcrtc.srtp import SrtpProfile as Profiles
-
-    if name.lower() == "none":
-        return None
-    if name.upper() not in Profiles.__members__:
-        raise ConfigError(f"profile {name!r} is not one of {', '.join(Profiles.__members__)}, none")
-    return Profiles[name.upper()]
-
-
 def make_folder(out: Path) -> None:
     """Make the folder for results.
 
@@ -107,26 +94,6 @@ def make_folder(out: Path) -> None:
         raise MediaError(f"--out {out}: {error.strerror or error}") from error
     if not os.access(out, os.W_OK | os.X_OK):
         raise MediaError(f"--out {out}: cannot be written to")
-
-
-@contextmanager
-def progress_bar(what: str, *, show: bool) -> Iterator[Progress | None]:
-    """A bar on standard error while something runs; nothing when that is no terminal."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    terminal = console(stderr=True)
-    if not (show and terminal.is_terminal):
-        yield None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
-               TimeElapsedColumn(), TextColumn("{task.fields[words]}"))
-    with Progress(*columns, console=terminal, transient=True) as bar:
-        task = bar.add_task(what, total=None, words="")
-
-        def advance(done_s: float, total_s: float | None, words: str) -> None:
-            bar.update(task, completed=done_s, total=total_s, words=words)
-
-        yield advance
 
 
 def _command() -> str:
@@ -155,6 +122,3 @@ def _show(report: CallReport, out: Path, settings: CallSettings) -> None:
     for name, what in (("received.mkv", "what was heard and seen"), ("report.html", "for people"),
                        ("report.json", "for programs")):
         terminal.print(f"{out / name}  {what}", markup=False)
-
-
-__all__ = ["call", "make_folder", "parse_profile", "print_json", "progress_bar"]

@@ -8,12 +8,20 @@ import json
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from arcrtc.call.runner import Progress
+    from arcrtc.srtp import SrtpProfile
+
+EXIT_FAULT: Final = 1
+EXIT_INTERRUPTED: Final = 130  #: 128 + SIGINT, as shells report it
 
 
 def _set_log_level(verbose: bool) -> bool:
@@ -59,3 +67,41 @@ def say_fault(error: BaseException) -> None:
     """Write one clear line about ``error`` to standard error."""
     text = " ".join(str(error).split()) or type(error).__name__
     say(f"arcrtc: {text}")
+
+
+def parse_profile(name: str) -> SrtpProfile | None:
+    """The SrtpProfile of this name, or of this suite of SDP (RFC 4568); None for "none".
+
+    :raises ConfigError: no such profile.
+    """
+    from arcrtc.call.description import SUITES
+    from arcrtc.errors import ConfigError
+    from arcrtc.srtp import SrtpProfile as Profiles
+
+    if name.lower() == "none":
+        return None
+    if name.upper() in SUITES:
+        return SUITES[name.upper()]
+    if name.upper() not in Profiles.__members__:
+        raise ConfigError(f"profile {name!r} is not one of {', '.join(Profiles.__members__)}, none")
+    return Profiles[name.upper()]
+
+
+@contextmanager
+def progress_bar(what: str, *, show: bool) -> Iterator[Progress | None]:
+    """A bar on standard error while something runs; nothing when that is no terminal."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    terminal = console(stderr=True)
+    if not (show and terminal.is_terminal):
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
+               TimeElapsedColumn(), TextColumn("{task.fields[words]}"))
+    with Progress(*columns, console=terminal, transient=True) as bar:
+        task = bar.add_task(what, total=None, words="")
+
+        def advance(done_s: float, total_s: float | None, words: str) -> None:
+            bar.update(task, completed=done_s, total=total_s, words=words)
+
+        yield advance

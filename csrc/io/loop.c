@@ -3,11 +3,8 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -16,11 +13,13 @@
 #include "base/units.h"
 #include "io/clock.h"
 #include "io/loop.h"
+#include "io/thread.h"
 #include "io/worker.h"
 
 enum {
     MAX_READY       = 64,
     READ_BATCHES    = 4,   /* of one socket before the others have their turn */
+    MIN_SLEEP_US    = 200, /* between two turns that no socket asks for       */
     SEND_A_TURN     = 256, /* datagrams of one session, likewise              */
     WAKE            = -1,  /* epoll tags that are not sessions                */
     TIMER           = -2,
@@ -30,7 +29,7 @@ struct slot {
     struct arc_session *session; /* NULL: free */
     struct arc_udp     *udp;
     struct arc_worker  *audio, *video;
-    uint32_t            events; /* told of so far, or read since */
+    uint32_t            events; /* told of so far */
 };
 
 struct arc_loop {
@@ -39,9 +38,7 @@ struct arc_loop {
     pthread_t             thread;
     bool                  running;
     int32_t               stop;  /* atomic flag */
-    int32_t               waiting; /* atomic: others that want the turn */
-    pthread_mutex_t       turn;
-    pthread_cond_t        passed;
+    struct arc_turn       turn;
     struct arc_loop_stats stats;
     int32_t               n_slots; /* slots ever used */
     struct slot           slots[ARC_LOOP_MAX_SESSIONS];
@@ -49,25 +46,35 @@ struct arc_loop {
 
 /* --- a turn -------------------------------------------------------------------------- */
 
-static void read_socket(struct slot *slot, int64_t now_us)
+static bool read_batches(struct slot *slot, bool rtcp, int64_t now_us)
 {
     struct arc_pkt *pkts[ARC_UDP_BATCH];
-    bool media = false;
+    bool good = false;
 
     for (int b = 0; b < READ_BATCHES; b++) {
-        int32_t n = arc_udp_receive(slot->udp, arc_session_pool(slot->session),
-                                    pkts, now_us);
+        int32_t n = arc_udp_receive(slot->udp, rtcp,
+                                    arc_session_pool(slot->session), pkts,
+                                    now_us);
 
         for (int32_t i = 0; i < n; i++) {
             if (arc_session_receive_pkt(slot->session, pkts[i], now_us)) {
-                arc_udp_learn(slot->udp, i);
-                media = true;
+                arc_udp_learn(slot->udp, rtcp, i);
+                good = true;
             }
             arc_pkt_unref(pkts[i]);
         }
         if (n < ARC_UDP_BATCH)
             break;
     }
+    return good;
+}
+
+static void read_socket(struct slot *slot, int64_t now_us)
+{
+    bool media = read_batches(slot, false, now_us);
+
+    if (arc_udp_rtcp_fd(slot->udp) >= 0)
+        media |= read_batches(slot, true, now_us);
     if (media && slot->audio)
         arc_worker_wake(slot->audio);
     if (media && slot->video)
@@ -94,10 +101,9 @@ static void send_due(struct slot *slot, int64_t now_us)
 static void tell_events(struct arc_loop *l, struct slot *slot)
 {
     uint32_t events = arc_session_events(slot->session);
-    uint64_t one = 1;
 
-    if (events > slot->events && write(l->notify, &one, sizeof(one)) < 0)
-        return; /* full: it is readable already */
+    if (events != slot->events)
+        arc_eventfd_signal(l->notify);
     slot->events = events;
 }
 
@@ -116,29 +122,21 @@ static int64_t serve_all(struct arc_loop *l, int64_t now_us)
         tell_events(l, slot);
         next = arc_min_i64(next, arc_session_next_us(slot->session));
     }
-    return next;
+    /* What is still due had its turn: a breath for the sockets, and for a
+     * deadline that nothing answers. */
+    return arc_max_i64(next, now_us + MIN_SLEEP_US);
 }
 
-static void set_timer(struct arc_loop *l, int64_t next_us, int64_t now_us)
+static void set_timer(struct arc_loop *l, int64_t next_us)
 {
     struct itimerspec t;
 
     memset(&t, 0, sizeof(t));
     if (next_us != ARC_NEVER_US) {
-        /* Zero would disarm it. */
-        next_us = arc_max_i64(next_us, now_us + 1);
         t.it_value.tv_sec  = next_us / ARC_US_PER_S;
         t.it_value.tv_nsec = next_us % ARC_US_PER_S * 1000;
     }
     timerfd_settime(l->timer, TFD_TIMER_ABSTIME, &t, NULL);
-}
-
-static void drain(int fd)
-{
-    uint64_t count;
-
-    while (read(fd, &count, sizeof(count)) > 0)
-        ;
 }
 
 static void take_turn(struct arc_loop *l, const struct epoll_event *ready,
@@ -150,13 +148,13 @@ static void take_turn(struct arc_loop *l, const struct epoll_event *ready,
         int32_t tag = (int32_t)ready[i].data.u64;
 
         if (tag == WAKE)
-            drain(l->wake);
+            arc_eventfd_clear(l->wake);
         else if (tag == TIMER)
-            drain(l->timer);
+            arc_eventfd_clear(l->timer);
         else if (l->slots[tag].session)
             read_socket(&l->slots[tag], now_us);
     }
-    set_timer(l, serve_all(l, now_us), now_us);
+    set_timer(l, serve_all(l, now_us));
 
     spent = arc_clock_us() - now_us;
     l->stats.turns++;
@@ -174,12 +172,9 @@ static void *run(void *arg)
 
         if (n < 0 && errno != EINTR)
             break;
-        pthread_mutex_lock(&l->turn);
-        /* A mutex is not fair: let those in who asked before us. */
-        while (arc_atomic_load_acquire(&l->waiting) > 0)
-            pthread_cond_wait(&l->passed, &l->turn);
+        arc_turn_begin(&l->turn);
         take_turn(l, ready, n > 0 ? n : 0);
-        pthread_mutex_unlock(&l->turn);
+        arc_turn_end(&l->turn);
     }
     return NULL;
 }
@@ -196,19 +191,6 @@ static bool watch(struct arc_loop *l, int fd, int32_t tag)
     return epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &e) == 0;
 }
 
-/** A thread that no signal is delivered to: Ctrl-C is for Python's. */
-static bool start_thread(struct arc_loop *l)
-{
-    sigset_t all, before;
-    bool ok;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    ok = pthread_create(&l->thread, NULL, run, l) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return ok;
-}
-
 enum arc_status arc_loop_new(struct arc_loop **out)
 {
     struct arc_loop *l;
@@ -218,15 +200,14 @@ enum arc_status arc_loop_new(struct arc_loop **out)
     l = arc_mem_zalloc(1, sizeof(*l));
     if (!l)
         return ARC_ERR_NOMEM;
-    pthread_mutex_init(&l->turn, NULL);
-    pthread_cond_init(&l->passed, NULL);
+    arc_turn_init(&l->turn);
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
-    l->wake  = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    l->wake  = arc_eventfd_new();
     l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    l->notify = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    l->notify = arc_eventfd_new();
     if (l->epoll >= 0 && l->notify >= 0 && l->wake >= 0 && l->timer >= 0 &&
         watch(l, l->wake, WAKE) && watch(l, l->timer, TIMER))
-        l->running = start_thread(l);
+        l->running = arc_thread_start(&l->thread, "arc-net", run, l);
     if (!l->running) {
         arc_loop_free(l);
         return ARC_ERR_IO;
@@ -244,25 +225,17 @@ void arc_loop_free(struct arc_loop *l)
         arc_loop_wake(l);
         pthread_join(l->thread, NULL);
     }
-    if (l->epoll >= 0)
-        close(l->epoll);
-    if (l->wake >= 0)
-        close(l->wake);
-    if (l->timer >= 0)
-        close(l->timer);
-    if (l->notify >= 0)
-        close(l->notify);
-    pthread_cond_destroy(&l->passed);
-    pthread_mutex_destroy(&l->turn);
+    arc_fd_close(l->epoll);
+    arc_fd_close(l->wake);
+    arc_fd_close(l->timer);
+    arc_fd_close(l->notify);
+    arc_turn_close(&l->turn);
     arc_mem_free(l);
 }
 
 void arc_loop_wake(struct arc_loop *l)
 {
-    uint64_t one = 1;
-
-    if (write(l->wake, &one, sizeof(one)) < 0)
-        return; /* full: it is awake already */
+    arc_eventfd_signal(l->wake);
 }
 
 int32_t arc_loop_fd(const struct arc_loop *l)
@@ -272,23 +245,10 @@ int32_t arc_loop_fd(const struct arc_loop *l)
 
 void arc_loop_clear(struct arc_loop *l)
 {
-    drain(l->notify);
+    arc_eventfd_clear(l->notify);
 }
 
 /* --- sessions ------------------------------------------------------------------------- */
-
-static void enter(struct arc_loop *l)
-{
-    arc_atomic_add_relaxed(&l->waiting, 1);
-    pthread_mutex_lock(&l->turn);
-}
-
-static void leave(struct arc_loop *l)
-{
-    arc_atomic_add_relaxed(&l->waiting, -1);
-    pthread_cond_signal(&l->passed);
-    pthread_mutex_unlock(&l->turn);
-}
 
 static int32_t slot_of(const struct arc_loop *l, const struct arc_session *s)
 {
@@ -296,6 +256,24 @@ static int32_t slot_of(const struct arc_loop *l, const struct arc_session *s)
         if (l->slots[i].session == s)
             return i;
     return -1;
+}
+
+static void unwatch(struct arc_loop *l, const struct arc_udp *udp)
+{
+    epoll_ctl(l->epoll, EPOLL_CTL_DEL, arc_udp_fd(udp), NULL);
+    if (arc_udp_rtcp_fd(udp) >= 0)
+        epoll_ctl(l->epoll, EPOLL_CTL_DEL, arc_udp_rtcp_fd(udp), NULL);
+}
+
+static bool watch_both(struct arc_loop *l, const struct arc_udp *udp,
+                       int32_t tag)
+{
+    if (!watch(l, arc_udp_fd(udp), tag))
+        return false;
+    if (arc_udp_rtcp_fd(udp) < 0 || watch(l, arc_udp_rtcp_fd(udp), tag))
+        return true;
+    unwatch(l, udp);
+    return false;
 }
 
 static enum arc_status attach(struct arc_loop *l, struct arc_session *s,
@@ -312,13 +290,13 @@ static enum arc_status attach(struct arc_loop *l, struct arc_session *s,
             return ARC_ERR_LIMIT;
         i = l->n_slots++;
     }
-    if (!watch(l, arc_udp_fd(udp), i))
+    if (!watch_both(l, udp, i))
         return ARC_ERR_IO;
     l->slots[i].session = s;
     l->slots[i].udp     = udp;
     l->slots[i].audio   = audio;
     l->slots[i].video   = video;
-    l->slots[i].events  = 0;
+    l->slots[i].events  = arc_session_events(s);
     l->stats.sessions++;
     return ARC_OK;
 }
@@ -332,9 +310,9 @@ enum arc_status arc_loop_attach(struct arc_loop *l, struct arc_session *s,
 
     if (!s || !udp)
         return ARC_ERR_ARG;
-    enter(l);
+    arc_turn_enter(&l->turn);
     status = attach(l, s, udp, audio, video);
-    leave(l);
+    arc_turn_leave(&l->turn);
     arc_loop_wake(l);
     return status;
 }
@@ -345,14 +323,14 @@ enum arc_status arc_loop_detach(struct arc_loop *l, struct arc_session *s)
 
     if (!s)
         return ARC_ERR_ARG;
-    enter(l);
+    arc_turn_enter(&l->turn);
     i = slot_of(l, s);
     if (i >= 0) {
-        epoll_ctl(l->epoll, EPOLL_CTL_DEL, arc_udp_fd(l->slots[i].udp), NULL);
+        unwatch(l, l->slots[i].udp);
         memset(&l->slots[i], 0, sizeof(l->slots[i]));
         l->stats.sessions--;
     }
-    leave(l);
+    arc_turn_leave(&l->turn);
     return i >= 0 ? ARC_OK : ARC_ERR_ARG;
 }
 
@@ -362,13 +340,13 @@ enum arc_status arc_loop_bye(struct arc_loop *l, struct arc_session *s)
 
     if (!s)
         return ARC_ERR_ARG;
-    enter(l);
+    arc_turn_enter(&l->turn);
     i = slot_of(l, s);
     if (i >= 0) {
         arc_session_bye(s);
         send_due(&l->slots[i], arc_clock_us());
     }
-    leave(l);
+    arc_turn_leave(&l->turn);
     return i >= 0 ? ARC_OK : ARC_ERR_ARG;
 }
 
@@ -379,7 +357,7 @@ enum arc_status arc_loop_snapshot(struct arc_loop *l, struct arc_session *s,
 
     if (!s || !out)
         return ARC_ERR_ARG;
-    enter(l);
+    arc_turn_enter(&l->turn);
     i = slot_of(l, s);
     if (i >= 0) {
         arc_session_get_stats(s, &out->session);
@@ -389,13 +367,13 @@ enum arc_status arc_loop_snapshot(struct arc_loop *l, struct arc_session *s,
         }
         arc_udp_get_stats(l->slots[i].udp, &out->udp);
     }
-    leave(l);
+    arc_turn_leave(&l->turn);
     return i >= 0 ? ARC_OK : ARC_ERR_ARG;
 }
 
 void arc_loop_get_stats(struct arc_loop *l, struct arc_loop_stats *out)
 {
-    enter(l);
+    arc_turn_enter(&l->turn);
     *out = l->stats;
-    leave(l);
+    arc_turn_leave(&l->turn);
 }

@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "io/udp.h"
+#include "wire/demux.h"
 
 enum {
     BUFFER_BYTES = 4 << 20, /* a key frame at 8K must fit while we sleep */
@@ -25,9 +26,13 @@ struct address {
     socklen_t               len; /* 0: none */
 };
 
+struct channel {
+    int            fd;     /* -1: RTCP shares the socket of RTP */
+    struct address remote;
+};
+
 struct arc_udp {
-    int                  fd;
-    struct address       remote;
+    struct channel       rtp, rtcp;
     struct address       sources[ARC_UDP_BATCH]; /* of the last batch */
     struct arc_udp_stats stats;
 };
@@ -98,12 +103,13 @@ enum arc_status arc_udp_open(const char *host, int32_t port,
         freeaddrinfo(list);
         return ARC_ERR_NOMEM;
     }
-    u->fd = bound_socket(list);
-    if (u->fd < 0)
+    u->rtcp.fd = -1;
+    u->rtp.fd  = bound_socket(list);
+    if (u->rtp.fd < 0)
         explain(why, why_cap, "cannot bind UDP %s port %d: %s",
                 host && host[0] ? host : "*", (int)port, strerror(errno));
     freeaddrinfo(list);
-    if (u->fd < 0) {
+    if (u->rtp.fd < 0) {
         arc_mem_free(u);
         return ARC_ERR_IO;
     }
@@ -111,12 +117,59 @@ enum arc_status arc_udp_open(const char *host, int32_t port,
     return ARC_OK;
 }
 
+static socklen_t local_address(const struct arc_udp *u,
+                               struct sockaddr_storage *sa)
+{
+    socklen_t len = sizeof(*sa);
+
+    return getsockname(u->rtp.fd, (struct sockaddr *)sa, &len) == 0 ? len : 0;
+}
+
 void arc_udp_close(struct arc_udp *u)
 {
     if (!u)
         return;
-    close(u->fd);
+    close(u->rtp.fd);
+    if (u->rtcp.fd >= 0)
+        close(u->rtcp.fd);
     arc_mem_free(u);
+}
+
+static void set_port(struct sockaddr_storage *sa, int32_t port)
+{
+    if (sa->ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)sa)->sin6_port = htons((uint16_t)port);
+    else
+        ((struct sockaddr_in *)sa)->sin_port = htons((uint16_t)port);
+}
+
+enum arc_status arc_udp_split_rtcp(struct arc_udp *u, int32_t local_port,
+                                   int32_t remote_port, char *why,
+                                   int32_t why_cap)
+{
+    struct sockaddr_storage sa;
+    struct addrinfo local;
+
+    if (u->rtcp.fd >= 0 || local_port < 0 || local_port > 65535 ||
+        remote_port < 0 || remote_port > 65535 ||
+        (remote_port > 0 && u->rtp.remote.len == 0))
+        return ARC_ERR_ARG;
+    memset(&local, 0, sizeof(local));
+    local.ai_addrlen = local_address(u, &sa);
+    local.ai_addr    = (struct sockaddr *)&sa;
+    local.ai_family  = sa.ss_family;
+    set_port(&sa, local_port);
+    u->rtcp.fd = bound_socket(&local);
+    if (u->rtcp.fd < 0) {
+        explain(why, why_cap, "cannot bind UDP port %d for RTCP: %s",
+                (int)local_port, strerror(errno));
+        return ARC_ERR_IO;
+    }
+    if (remote_port > 0) {
+        u->rtcp.remote = u->rtp.remote;
+        set_port(&u->rtcp.remote.sa, remote_port);
+    }
+    return ARC_OK;
 }
 
 enum arc_status arc_udp_set_remote(struct arc_udp *u, const char *host,
@@ -131,18 +184,10 @@ enum arc_status arc_udp_set_remote(struct arc_udp *u, const char *host,
     list = resolve(host, port, 0, why, why_cap);
     if (!list)
         return ARC_ERR_IO;
-    memcpy(&u->remote.sa, list->ai_addr, list->ai_addrlen);
-    u->remote.len = list->ai_addrlen;
+    memcpy(&u->rtp.remote.sa, list->ai_addr, list->ai_addrlen);
+    u->rtp.remote.len = list->ai_addrlen;
     freeaddrinfo(list);
     return ARC_OK;
-}
-
-static socklen_t local_address(const struct arc_udp *u,
-                               struct sockaddr_storage *sa)
-{
-    socklen_t len = sizeof(*sa);
-
-    return getsockname(u->fd, (struct sockaddr *)sa, &len) == 0 ? len : 0;
 }
 
 int32_t arc_udp_port(const struct arc_udp *u)
@@ -159,8 +204,8 @@ int32_t arc_udp_port(const struct arc_udp *u)
 enum arc_status arc_udp_address(const struct arc_udp *u, bool remote,
                                 char *out, int32_t cap)
 {
-    struct sockaddr_storage sa = u->remote.sa;
-    socklen_t len = u->remote.len;
+    struct sockaddr_storage sa = u->rtp.remote.sa;
+    socklen_t len = u->rtp.remote.len;
     char host[NI_MAXHOST], service[NI_MAXSERV];
 
     if (!out || cap < 1)
@@ -185,13 +230,18 @@ void arc_udp_get_stats(const struct arc_udp *u, struct arc_udp_stats *out)
 
 int arc_udp_fd(const struct arc_udp *u)
 {
-    return u->fd;
+    return u->rtp.fd;
+}
+
+int arc_udp_rtcp_fd(const struct arc_udp *u)
+{
+    return u->rtcp.fd;
 }
 
 /* --- in ------------------------------------------------------------------------------- */
 
-static int32_t take_packets(struct arc_udp *u, struct arc_pkt_pool *pool,
-                            struct arc_pkt **pkts)
+static int32_t take_packets(struct arc_udp *u, int fd,
+                            struct arc_pkt_pool *pool, struct arc_pkt **pkts)
 {
     int32_t n = 0;
 
@@ -202,18 +252,20 @@ static int32_t take_packets(struct arc_udp *u, struct arc_pkt_pool *pool,
 
         /* Somebody holds all packets: read on, or the socket stays ready and
          * what comes out of it gets older and older. */
-        if (recv(u->fd, waste, sizeof(waste), MSG_DONTWAIT | MSG_TRUNC) >= 0)
+        if (recv(fd, waste, sizeof(waste), MSG_DONTWAIT | MSG_TRUNC) >= 0)
             u->stats.no_packet++;
     }
     return n;
 }
 
-int32_t arc_udp_receive(struct arc_udp *u, struct arc_pkt_pool *pool,
-                        struct arc_pkt **pkts, int64_t now_us)
+int32_t arc_udp_receive(struct arc_udp *u, bool rtcp,
+                        struct arc_pkt_pool *pool, struct arc_pkt **pkts,
+                        int64_t now_us)
 {
+    const int fd = rtcp ? u->rtcp.fd : u->rtp.fd;
     struct mmsghdr messages[ARC_UDP_BATCH];
     struct iovec parts[ARC_UDP_BATCH];
-    int32_t n = take_packets(u, pool, pkts);
+    int32_t n = take_packets(u, fd, pool, pkts);
     int got, tries = 0;
 
     memset(messages, 0, sizeof(messages));
@@ -226,7 +278,7 @@ int32_t arc_udp_receive(struct arc_udp *u, struct arc_pkt_pool *pool,
         messages[i].msg_hdr.msg_iovlen  = 1;
     }
     do { /* an ICMP error waits on the socket and is told by one call */
-        got = n ? recvmmsg(u->fd, messages, (unsigned)n, MSG_DONTWAIT, NULL) : 0;
+        got = n ? recvmmsg(fd, messages, (unsigned)n, MSG_DONTWAIT, NULL) : 0;
         if (got < 0 && errno == ECONNREFUSED)
             u->stats.refused++;
     } while (got < 0 && (errno == ECONNREFUSED || errno == EINTR) &&
@@ -249,10 +301,12 @@ int32_t arc_udp_receive(struct arc_udp *u, struct arc_pkt_pool *pool,
     return got;
 }
 
-void arc_udp_learn(struct arc_udp *u, int32_t i)
+void arc_udp_learn(struct arc_udp *u, bool rtcp, int32_t i)
 {
-    if (u->remote.len == 0)
-        u->remote = u->sources[i];
+    struct channel *c = rtcp ? &u->rtcp : &u->rtp;
+
+    if (c->remote.len == 0)
+        c->remote = u->sources[i];
 }
 
 /* --- out ------------------------------------------------------------------------------ */
@@ -267,8 +321,10 @@ static void count_error(struct arc_udp *u)
         u->stats.other_errors++;
 }
 
-void arc_udp_send(struct arc_udp *u, struct arc_pkt **pkts, int32_t n)
+static void send_all(struct arc_udp *u, const struct channel *c,
+                     struct arc_pkt **pkts, int32_t n)
 {
+    struct address remote = c->remote;
     struct mmsghdr messages[ARC_UDP_BATCH];
     struct iovec parts[ARC_UDP_BATCH];
     int32_t done = 0;
@@ -277,17 +333,17 @@ void arc_udp_send(struct arc_udp *u, struct arc_pkt **pkts, int32_t n)
     for (int32_t i = 0; i < n; i++) {
         parts[i].iov_base = pkts[i]->data;
         parts[i].iov_len  = (size_t)pkts[i]->len;
-        messages[i].msg_hdr.msg_name    = &u->remote.sa;
-        messages[i].msg_hdr.msg_namelen = u->remote.len;
+        messages[i].msg_hdr.msg_name    = &remote.sa;
+        messages[i].msg_hdr.msg_namelen = remote.len;
         messages[i].msg_hdr.msg_iov     = &parts[i];
         messages[i].msg_hdr.msg_iovlen  = 1;
     }
-    if (u->remote.len == 0) {
+    if (remote.len == 0) {
         u->stats.no_remote += n;
         done = n;
     }
     while (done < n) {
-        int sent = sendmmsg(u->fd, messages + done, (unsigned)(n - done), 0);
+        int sent = sendmmsg(c->fd, messages + done, (unsigned)(n - done), 0);
 
         if (sent > 0) {
             u->stats.sent_pkts += sent;
@@ -299,4 +355,20 @@ void arc_udp_send(struct arc_udp *u, struct arc_pkt **pkts, int32_t n)
     }
     for (int32_t i = 0; i < n; i++)
         arc_pkt_unref(pkts[i]);
+}
+
+void arc_udp_send(struct arc_udp *u, struct arc_pkt **pkts, int32_t n)
+{
+    int32_t n_rtp = 0;
+
+    for (int32_t i = 0; i < n; i++) {
+        if (u->rtcp.fd >= 0 &&
+            arc_demux_classify(pkts[i]->data, (size_t)pkts[i]->len) ==
+            ARC_DEMUX_RTCP)
+            send_all(u, &u->rtcp, &pkts[i], 1);
+        else
+            pkts[n_rtp++] = pkts[i];
+    }
+    if (n_rtp > 0)
+        send_all(u, &u->rtp, pkts, n_rtp);
 }

@@ -4,16 +4,14 @@
 #define _GNU_SOURCE
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "base/atomic.h"
 #include "base/mem.h"
 #include "base/units.h"
 #include "io/clock.h"
 #include "io/loop.h"
+#include "io/thread.h"
 #include "io/worker.h"
 
 enum {
@@ -58,9 +56,7 @@ struct arc_worker {
     pthread_t           thread;
     bool                running;
     int32_t             stop;        /* atomic flag */
-    int32_t             waiting;     /* atomic: others that want the turn */
-    pthread_mutex_t     turn;
-    pthread_cond_t      passed;
+    struct arc_turn     turn;
     pthread_mutex_t     queues;
     int32_t             n_send, n_recv; /* slots ever used */
     struct sender       send[ARC_WORKER_MAX_STREAMS];
@@ -68,22 +64,6 @@ struct arc_worker {
     struct arc_received out;         /* the worker's own */
     int16_t             pcm[POST_SAMPLES];
 };
-
-static void signal_fd(int fd)
-{
-    uint64_t one = 1;
-
-    if (write(fd, &one, sizeof(one)) < 0)
-        return; /* full: it is readable already */
-}
-
-static void drain(int fd)
-{
-    uint64_t count;
-
-    while (read(fd, &count, sizeof(count)) > 0)
-        ;
-}
 
 /* --- queues: call with w->queues held ------------------------------------------------ */
 
@@ -185,7 +165,7 @@ static void put_received(struct arc_worker *w, struct receiver *r)
     memcpy(r->items[i].samples, w->out.samples, sizeof(*w->out.samples) *
            (size_t)(w->out.n_samples * w->out.channels));
     pthread_mutex_unlock(&w->queues);
-    signal_fd(w->ready);
+    arc_eventfd_signal(w->ready);
 }
 
 /** Everything that is due from one stream. */
@@ -234,7 +214,7 @@ static void wait_until(struct arc_worker *w, int64_t next_us)
     t.tv_sec  = left / ARC_US_PER_S;
     t.tv_nsec = left % ARC_US_PER_S * 1000;
     if (ppoll(&fd, 1, next_us == ARC_NEVER_US ? NULL : &t, NULL) > 0)
-        drain(w->wake);
+        arc_eventfd_clear(w->wake);
 }
 
 static void *run(void *arg)
@@ -244,11 +224,9 @@ static void *run(void *arg)
     bool busy;
 
     while (!arc_atomic_load_acquire(&w->stop)) {
-        pthread_mutex_lock(&w->turn);
-        while (arc_atomic_load_acquire(&w->waiting) > 0)
-            pthread_cond_wait(&w->passed, &w->turn);
+        arc_turn_begin(&w->turn);
         busy = take_turn(w, &next_us);
-        pthread_mutex_unlock(&w->turn);
+        arc_turn_end(&w->turn);
         if (!busy)
             wait_until(w, next_us);
     }
@@ -257,22 +235,10 @@ static void *run(void *arg)
 
 void arc_worker_wake(struct arc_worker *w)
 {
-    signal_fd(w->wake);
+    arc_eventfd_signal(w->wake);
 }
 
 /* --- its life ---------------------------------------------------------------------------- */
-
-static bool start_thread(struct arc_worker *w)
-{
-    sigset_t all, before;
-    bool ok;
-
-    sigfillset(&all); /* Ctrl-C is for Python's thread */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    ok = pthread_create(&w->thread, NULL, run, w) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return ok;
-}
 
 enum arc_status arc_worker_new(struct arc_worker **out)
 {
@@ -283,13 +249,12 @@ enum arc_status arc_worker_new(struct arc_worker **out)
     w = arc_mem_zalloc(1, sizeof(*w));
     if (!w)
         return ARC_ERR_NOMEM;
-    pthread_mutex_init(&w->turn, NULL);
+    arc_turn_init(&w->turn);
     pthread_mutex_init(&w->queues, NULL);
-    pthread_cond_init(&w->passed, NULL);
-    w->wake  = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    w->ready = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    w->wake  = arc_eventfd_new();
+    w->ready = arc_eventfd_new();
     if (w->wake >= 0 && w->ready >= 0)
-        w->running = start_thread(w);
+        w->running = arc_thread_start(&w->thread, "arc-media", run, w);
     if (!w->running) {
         arc_worker_free(w);
         return ARC_ERR_IO;
@@ -328,13 +293,10 @@ void arc_worker_free(struct arc_worker *w)
         free_sender(&w->send[i]);
     for (int32_t i = 0; i < w->n_recv; i++)
         free_receiver(&w->recv[i]);
-    if (w->wake >= 0)
-        close(w->wake);
-    if (w->ready >= 0)
-        close(w->ready);
-    pthread_cond_destroy(&w->passed);
+    arc_fd_close(w->wake);
+    arc_fd_close(w->ready);
     pthread_mutex_destroy(&w->queues);
-    pthread_mutex_destroy(&w->turn);
+    arc_turn_close(&w->turn);
     arc_mem_free(w);
 }
 
@@ -342,17 +304,14 @@ void arc_worker_free(struct arc_worker *w)
 
 static void enter(struct arc_worker *w)
 {
-    arc_atomic_add_relaxed(&w->waiting, 1);
-    pthread_mutex_lock(&w->turn);
+    arc_turn_enter(&w->turn);
     pthread_mutex_lock(&w->queues);
 }
 
 static void leave(struct arc_worker *w)
 {
     pthread_mutex_unlock(&w->queues);
-    arc_atomic_add_relaxed(&w->waiting, -1);
-    pthread_cond_signal(&w->passed);
-    pthread_mutex_unlock(&w->turn);
+    arc_turn_leave(&w->turn);
 }
 
 static struct sender *find_sender(struct arc_worker *w,
@@ -566,7 +525,7 @@ int32_t arc_worker_fd(const struct arc_worker *w)
 
 void arc_worker_clear(struct arc_worker *w)
 {
-    drain(w->ready);
+    arc_eventfd_clear(w->ready);
 }
 
 enum arc_status arc_worker_send_stats(struct arc_worker *w,

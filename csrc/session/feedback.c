@@ -10,7 +10,9 @@
 #include "base/atomic.h"
 #include "base/bytes.h"
 #include "base/units.h"
+#include "rx/ticks.h"
 #include "session/peer.h"
+#include "srtp/srtcp.h"
 #include "wire/rtcp.h"
 #include "wire/rtcpfb.h"
 
@@ -21,6 +23,14 @@ enum {
     PLI_RETRY_US   = 100000,  /* at least; a round trip if that is longer     */
     MIN_KEY_US     = 200000,  /* key frames on request are this far apart     */
     SPEAK_DELAY_US = 20000,   /* first report after the first packet          */
+    NACKS_AT_ONCE  = 64,      /* numbers of one stream in one packet          */
+    /* Bytes on the wire, RFC 3550 §6.4 and §6.5, RFC 4585 §6.1 */
+    RR_BYTES       = 8,
+    SR_BYTES       = 28,
+    BLOCK_BYTES    = 24,
+    BYE_BYTES      = 4,       /* and four a source                            */
+    FEEDBACK_BYTES = 12,      /* PLI; NACK before its entries                 */
+    NACK_BYTES     = 4,
 };
 
 /* --- time -------------------------------------------------------------------------- */
@@ -144,14 +154,19 @@ static void on_sender_report(struct arc_session *s, uint32_t ssrc,
 {
     struct arc_recvstream *st = received_as(s, ssrc);
     struct arc_unwrap ts;
+    int64_t ntp_us;
 
     if (!st || !st->ts.started)
         return;
     st->sr_ntp64      = (int64_t)info->ntp64;
     st->sr_arrival_us = now_us;
     ts = st->ts; /* a copy: an SR must not move the packets' timeline */
-    arc_atomic_store_relaxed(&st->sync_ts, arc_unwrap_ts32(&ts, info->rtp_ts));
-    arc_atomic_store_release(&st->sync_ntp_us, ntp_to_us(info->ntp64));
+    ntp_us = ntp_to_us(info->ntp64) -
+             arc_ticks_to_us(arc_unwrap_ts32(&ts, info->rtp_ts) +
+                             arc_atomic_load_relaxed(&st->ts_shift),
+                             st->clock_hz);
+    /* One number, so that the media side never sees half of a report. */
+    arc_atomic_store_relaxed(&st->sync_zero_us, ntp_us);
 }
 
 static void on_nack(struct arc_session *s, const struct arc_rtcp_packet *p,
@@ -175,15 +190,16 @@ static void on_nack(struct arc_session *s, const struct arc_rtcp_packet *p,
 
 /** A key frame, but not more often than MIN_KEY_US: requests cost the peer
  *  little and us much. */
-static void give_key(struct arc_session *s, struct arc_sendstream *st,
+static bool give_key(struct arc_session *s, struct arc_sendstream *st,
                      int64_t now_us)
 {
     if (!st || st->cfg.kind != ARC_MEDIA_VIDEO ||
         now_us - st->last_key_us < MIN_KEY_US)
-        return;
+        return false;
     st->last_key_us = now_us;
     arc_send_request_key(st);
     arc_peer_event(s, ARC_EVENT_KEY_FRAME_WANTED, st->index, 0, now_us);
+    return true;
 }
 
 static void on_fir(struct arc_session *s, const struct arc_rtcp_packet *p,
@@ -203,10 +219,11 @@ static void on_fir(struct arc_session *s, const struct arc_rtcp_packet *p,
 
         if (!st || (st->fir_seen && st->last_fir == seq_nrs[i]))
             continue; /* repeated command, RFC 5104 §4.3.1.1 */
+        if (!give_key(s, st, now_us))
+            continue; /* too soon: its repetition is honoured */
         st->fir_seen = true;
         st->last_fir = seq_nrs[i];
         s->stats.pli_received++;
-        give_key(s, st, now_us);
     }
 }
 
@@ -238,9 +255,10 @@ static void on_bye(struct arc_session *s, const struct arc_rtcp_packet *p,
     for (size_t i = 0; i < n; i++) {
         struct arc_recvstream *st = received_as(s, ssrcs[i]);
 
-        if (st)
-            arc_peer_event(s, ARC_EVENT_STREAM_ENDED, st->index, ssrcs[i],
-                           now_us);
+        if (!st)
+            continue;
+        st->ended = true;
+        arc_peer_event(s, ARC_EVENT_STREAM_ENDED, st->index, ssrcs[i], now_us);
     }
 }
 
@@ -278,7 +296,7 @@ static void on_packet(struct arc_session *s, const struct arc_rtcp_packet *p,
     }
 }
 
-void arc_peer_on_rtcp(struct arc_session *s, const uint8_t *data, size_t len,
+bool arc_peer_on_rtcp(struct arc_session *s, const uint8_t *data, size_t len,
                       int64_t now_us)
 {
     struct arc_rtcp_packet p;
@@ -286,11 +304,13 @@ void arc_peer_on_rtcp(struct arc_session *s, const uint8_t *data, size_t len,
 
     if (arc_rtcp_check_compound(data, len, true) != ARC_OK) {
         s->stats.drops.malformed++;
-        return;
+        return false;
     }
+    s->stats.rtcp_received++;
     arc_reader_init(&r, data, len);
     while (arc_rtcp_next(&r, &p) == ARC_OK)
         on_packet(s, &p, now_us);
+    return true;
 }
 
 /* --- out ------------------------------------------------------------------------------- */
@@ -300,18 +320,43 @@ static uint32_t own_ssrc(const struct arc_session *s)
     return s->n_send > 0 ? s->send[0]->cfg.ssrc : s->rtcp_ssrc;
 }
 
-/** Report blocks of all received streams; starts their next interval. */
+/* A datagram must not be longer than mtu_bytes, RTCP included: what does not
+ * fit comes first the next time. */
+
+static size_t left(const struct arc_writer *w)
+{
+    return w->fail ? 0 : w->cap - w->pos;
+}
+
+static size_t sdes_bytes(const struct arc_session *s)
+{
+    return 8 + ((2 + strlen(s->cfg.cname) + 1 + 3) & ~(size_t)3);
+}
+
+static size_t rtcp_room(const struct arc_session *s)
+{
+    size_t room = (size_t)s->cfg.mtu_bytes;
+
+    if (s->srtp_out)
+        room -= ARC_SRTP_TRAILER_MAX_BYTES;
+    return room < ARC_PEER_RTCP_BYTES ? room : ARC_PEER_RTCP_BYTES;
+}
+
+/** Report blocks of the received streams, at most `most`; starts their next
+ *  interval. */
 static size_t report_blocks(struct arc_session *s,
-                            struct arc_rtcp_report_block *blocks,
+                            struct arc_rtcp_report_block *blocks, size_t most,
                             int64_t now_us)
 {
+    const int32_t first = s->next_block;
     size_t n = 0;
 
-    for (int32_t i = 0; i < s->n_recv; i++) {
-        struct arc_recvstream *st = s->recv[i];
+    for (int32_t i = 0; i < s->n_recv && n < most; i++) {
+        struct arc_recvstream *st = s->recv[(first + i) % s->n_recv];
         struct arc_rxstats_report r;
         struct arc_rtcp_report_block *b;
 
+        s->next_block = (st->index + 1) % s->n_recv;
         if (st->ssrc == 0)
             continue;
         arc_rxstats_report(&st->stats, &r);
@@ -355,23 +400,46 @@ static void write_sr(const struct arc_session *s,
     arc_rtcp_write_sr(w, st->cfg.ssrc, &info, blocks, n);
 }
 
+/** CNAME of every source that we are (RFC 3550 §6.5.1), as far as there is room
+ *  before the last `keep` bytes: it ties the streams of one peer together, for
+ *  lip-sync. */
+static void write_names(const struct arc_session *s, struct arc_writer *w,
+                        size_t keep)
+{
+    arc_rtcp_write_sdes_cname(w, own_ssrc(s), s->cfg.cname);
+    for (int32_t i = 1; i < s->n_send; i++)
+        if (s->send[i]->sent_any && left(w) >= sdes_bytes(s) + keep)
+            arc_rtcp_write_sdes_cname(w, s->send[i]->cfg.ssrc, s->cfg.cname);
+}
+
 /** SR of each stream that sends (the blocks go with the first), or RR. */
 static void write_reports(struct arc_session *s, struct arc_writer *w,
                           int64_t now_us)
 {
     struct arc_rtcp_report_block blocks[ARC_SESSION_MAX_STREAMS];
-    size_t n = report_blocks(s, blocks, now_us);
+    const size_t bye = s->bye_queued ? BYE_BYTES + 4 * ARC_SESSION_MAX_STREAMS
+                                     : 0;
+    const size_t tail = sdes_bytes(s) + bye;
+    const size_t most = (left(w) - tail - SR_BYTES) / BLOCK_BYTES;
+    size_t n = report_blocks(s, blocks, most, now_us);
+    const int32_t first = s->next_report;
     bool written = false;
 
     for (int32_t i = 0; i < s->n_send; i++) {
-        if (!s->send[i]->sent_any)
+        const struct arc_sendstream *st = s->send[(first + i) % s->n_send];
+        size_t n_blocks = written ? 0 : n;
+
+        if (!st->sent_any)
             continue;
-        write_sr(s, s->send[i], w, blocks, written ? 0 : n, now_us);
+        if (left(w) < SR_BYTES + BLOCK_BYTES * n_blocks + tail)
+            break;
+        write_sr(s, st, w, blocks, n_blocks, now_us);
+        s->next_report = (st->index + 1) % s->n_send;
         written = true;
     }
     if (!written)
         arc_rtcp_write_rr(w, own_ssrc(s), blocks, n);
-    arc_rtcp_write_sdes_cname(w, own_ssrc(s), s->cfg.cname);
+    write_names(s, w, bye);
 }
 
 /** What a feedback packet must begin with (RFC 4585 §3.1), if anything. */
@@ -387,23 +455,39 @@ static void begin_feedback(struct arc_session *s, struct arc_writer *w,
     arc_rtcp_write_sdes_cname(w, own_ssrc(s), s->cfg.cname);
 }
 
+/** Bytes left for feedback, when what it begins with is in. */
+static size_t feedback_room(const struct arc_session *s,
+                            const struct arc_writer *w, bool begun)
+{
+    size_t used = begun || s->cfg.reduced_size ? 0 : RR_BYTES + sdes_bytes(s);
+
+    if (s->bye_queued)
+        used += BYE_BYTES + 4 * ARC_SESSION_MAX_STREAMS;
+    return left(w) > used ? left(w) - used : 0;
+}
+
 static void write_nacks(struct arc_session *s, struct arc_writer *w,
                         bool *begun, int64_t now_us)
 {
     for (int32_t i = 0; i < s->n_recv; i++) {
         struct arc_recvstream *st = s->recv[i];
-        uint64_t seqs[ARC_PEER_MAX_NACKS / 4];
-        uint16_t seqs16[ARC_PEER_MAX_NACKS / 4];
-        size_t n = 0;
+        uint64_t seqs[NACKS_AT_ONCE];
+        uint16_t seqs16[NACKS_AT_ONCE];
+        size_t n = 0, room = feedback_room(s, w, *begun);
 
         if (!st->nack || st->ssrc == 0 || arc_nackgen_next_us(st->nack) > now_us)
             continue;
+        if (room < FEEDBACK_BYTES + NACK_BYTES)
+            return; /* the rest goes with the next packet */
+        room = (room - FEEDBACK_BYTES) / NACK_BYTES;
         if (arc_nackgen_poll(st->nack,
                              arc_max_i64(arc_atomic_load_relaxed(&s->rtt_us), 0),
-                             now_us, seqs, ARC_PEER_MAX_NACKS / 4, &n) != ARC_OK)
+                             now_us, seqs,
+                             room < NACKS_AT_ONCE ? room : NACKS_AT_ONCE,
+                             &n) != ARC_OK)
             continue;
         for (size_t k = 0; k < n; k++)
-            seqs16[k] = (uint16_t)seqs[k];
+            seqs16[k] = (uint16_t)((int64_t)seqs[k] - st->seq_shift);
         if ((int64_t)seqs[n - 1] > st->asked_up_to) {
             st->asked_up_to = st->probe_seq = (int64_t)seqs[n - 1];
             st->probe_us    = now_us;
@@ -432,6 +516,8 @@ static void write_plis(struct arc_session *s, struct arc_writer *w,
 
         if (pli_due_us(s, st) > now_us)
             continue;
+        if (feedback_room(s, w, *begun) < FEEDBACK_BYTES)
+            return;
         /* The media side asks again for as long as it needs one. */
         arc_atomic_store_relaxed(&st->key_wanted, 0);
         st->last_pli_us = now_us;
@@ -474,7 +560,7 @@ struct arc_pkt *arc_peer_feedback(struct arc_session *s, int64_t now_us)
 
     if (s->bye_sent || now_us < arc_peer_feedback_next_us(s))
         return NULL;
-    arc_writer_init(&w, data, sizeof(data));
+    arc_writer_init(&w, data, rtcp_room(s));
     if (s->rtcp_due_us == 0 && has_spoken(s))
         s->rtcp_due_us = now_us + SPEAK_DELAY_US;
 

@@ -52,13 +52,32 @@ static struct arc_txpkt attached(const struct arc_pkt *pkt)
 typedef char record_fits_into_headroom[
     sizeof(struct arc_txpkt) <= ARC_PKT_HEADROOM_BYTES ? 1 : -1];
 
+static enum arc_pacer_class class_of(const struct arc_sendstream *st)
+{
+    return st->cfg.kind == ARC_MEDIA_AUDIO ? ARC_PACER_AUDIO : ARC_PACER_VIDEO;
+}
+
+/** Something waits that the pacer has room for. */
+bool arc_peer_may_leave(const struct arc_session *s)
+{
+    for (int32_t i = 0; i < s->n_send; i++)
+        if (arc_ring_count(s->send[i]->to_net) > 0 &&
+            arc_pacer_has_room(s->pacer, class_of(s->send[i])))
+            return true;
+    return false;
+}
+
+/** When the pacer is full, packets stay in the ring, and when that is full
+ *  send.c drops whole frames: a hole inside one would be seen by nobody, since
+ *  packets get their numbers behind the pacer. */
 static void fill_pacer(struct arc_session *s, int64_t now_us)
 {
     for (int32_t i = 0; i < s->n_send; i++) {
         struct arc_sendstream *st = s->send[i];
         struct arc_txpkt p;
 
-        while (arc_ring_pop(st->to_net, &p) == ARC_OK) {
+        while (arc_pacer_has_room(s->pacer, class_of(st)) &&
+               arc_ring_pop(st->to_net, &p) == ARC_OK) {
             struct arc_pacer_item item = {0};
 
             attach(&p);
@@ -66,14 +85,7 @@ static void fill_pacer(struct arc_session *s, int64_t now_us)
             item.stream    = i;
             item.kind      = KIND_MEDIA;
             item.queued_us = now_us;
-            if (arc_pacer_push(s->pacer, &item,
-                               st->cfg.kind == ARC_MEDIA_AUDIO
-                               ? ARC_PACER_AUDIO : ARC_PACER_VIDEO,
-                               now_us) != ARC_OK) {
-                s->stats.drops.pacer_full++;
-                arc_pkt_unref(p.pkt);
-                arc_send_request_key(st);
-            }
+            arc_pacer_push(s->pacer, &item, class_of(st), now_us);
         }
     }
 }
@@ -82,13 +94,15 @@ static void fill_pacer(struct arc_session *s, int64_t now_us)
 void arc_peer_resend(struct arc_session *s, struct arc_sendstream *st,
                      uint16_t seq16, int64_t now_us)
 {
-    int64_t rtt_us = arc_max_i64(s->rtt_us, 0);
+    /* Half of it: the peer asks again after a round trip as it measures it,
+     * and jitter moves that request either way. */
+    int64_t wait_us = arc_max_i64(s->rtt_us, 0) / 2;
     struct arc_pacer_item item = {0};
     struct arc_pkt *kept, *pkt;
     size_t len = 0;
 
     st->nacked++;
-    kept = st->history ? arc_history_get(st->history, seq16, rtt_us, now_us)
+    kept = st->history ? arc_history_get(st->history, seq16, wait_us, now_us)
                        : NULL;
     if (!kept) {
         st->nack_misses++;

@@ -35,7 +35,8 @@ enum {
     ARC_PEER_HISTORY_PKTS  = 1024,
     ARC_PEER_PICTURES      = 8,    /* decoded, waiting for play-out             */
     ARC_PEER_RTCP_BYTES    = 1200,
-    ARC_PEER_MAX_NACKS     = 256,  /* sequence numbers in one feedback          */
+    ARC_PEER_MAX_NACKS     = 8432, /* numbers in one NACK: 17 in each entry of
+                                      the longest datagram                      */
 };
 
 /** A packet on its way from the media side to the pacer. */
@@ -124,7 +125,6 @@ struct arc_recvstream {
 
     /* network side */
     uint32_t               ssrc;         /* 0: not learned yet              */
-    uint32_t               rtx_ssrc;
     struct arc_unwrap      seq;
     struct arc_unwrap      ts;
     struct arc_rxstats     stats;
@@ -135,13 +135,19 @@ struct arc_recvstream {
     int64_t                asked_up_to;  /* highest number ever asked for   */
     int64_t                probe_seq;    /* asked for once, at probe_us     */
     int64_t                probe_us;
-    int64_t                last_pkt_us;
+    bool                   splice;       /* the next packet is a new source's */
+    int64_t                seq_shift;    /* number and time in the stream are */
+    int64_t                last_seq_in;  /* .. those of the source and a      */
+    int64_t                last_ts_in;   /* .. shift: a new source goes on    */
+    int64_t                last_pkt_us;  /* .. where the old one ended        */
+    bool                   ended;        /* its source said BYE             */
 
     /* between the sides */
     struct arc_ring       *to_media;     /* struct arc_rxpkt                */
     int32_t                key_wanted;   /* atomic flag: media asks network */
-    int64_t                sync_ntp_us;  /* atomic pair: NTP at sync_ts ...  */
-    int64_t                sync_ts;      /* ... unwrapped; 0: no SR yet     */
+    int64_t                ts_shift;     /* atomic                          */
+    int64_t                sync_zero_us; /* atomic: NTP time, us, of timestamp 0;
+                                            0: no SR yet                    */
     int32_t                loss_permille;/* atomic, for the jitter buffer   */
     int64_t                jitter_us;    /* atomic                          */
 
@@ -162,6 +168,7 @@ struct arc_recvstream {
     int64_t                clock_us;     /* audio: next block of the device */
     int32_t                block_samples;/* audio: samples of the last block */
     int32_t                starved;      /* audio: blocks since a packet    */
+    bool                   uses_dtx;     /* audio: it has paused before      */
     int64_t                unsettled;    /* audio: samples of those: lost, or
                                             never sent? the next one tells  */
     int64_t                adapt_us;     /* next time the buffer is told    */
@@ -185,13 +192,17 @@ struct arc_session {
     struct arc_pacer      *pacer;
     struct arc_rng         rng;
     struct arc_ring       *events;
+    uint32_t               n_events;      /* put into it so far               */
     struct arc_ring       *sent_frames;
     uint32_t               rtcp_ssrc;     /* of a peer that only receives    */
     int64_t                rtcp_due_us;
+    int32_t                next_block;    /* stream that a report begins with */
+    int32_t                next_report;
     bool                   rtt_by_reports; /* else by repairs                */
     bool                   bye_queued;
     bool                   bye_sent;
     int32_t                pace_bps;      /* told to the pacer last          */
+    int64_t                collision_us;  /* the last one was told           */
     int64_t                turn_us;       /* time of the last call           */
     struct arc_session_stats stats;
 
@@ -202,13 +213,14 @@ struct arc_session {
 /* leave.c */
 enum arc_status arc_peer_leave(struct arc_session *s, int64_t now_us,
                                struct arc_pkt **out);
+bool arc_peer_may_leave(const struct arc_session *s);
 void arc_peer_resend(struct arc_session *s, struct arc_sendstream *st,
                      uint16_t seq16, int64_t now_us);
 struct arc_pkt *arc_peer_seal_rtcp(struct arc_session *s, const uint8_t *data,
                                    size_t len, int64_t now_us);
 
 /* feedback.c */
-void arc_peer_on_rtcp(struct arc_session *s, const uint8_t *data, size_t len,
+bool arc_peer_on_rtcp(struct arc_session *s, const uint8_t *data, size_t len,
                       int64_t now_us);
 void arc_peer_on_repair(struct arc_session *s, struct arc_recvstream *st,
                         int64_t seq, int64_t now_us);

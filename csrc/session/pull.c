@@ -11,20 +11,26 @@
 
 #include "base/atomic.h"
 #include "base/units.h"
+#include "rx/ticks.h"
 #include "session/peer.h"
 #include "wire/pl_h264.h"
 
 enum {
     OPUS_CLOCK_HZ    = 48000,
+    TS_JUMP          = 10 * OPUS_CLOCK_HZ, /* another time line              */
     ADAPT_PERIOD_US  = 500000,
     MAX_STARVED_US   = 1000000, /* then play-out stops until a packet comes  */
     UNIT_US          = 2500,    /* libopus conceals multiples of it          */
+    DTX_SHORTEST_US  = 100000,  /* a shorter pause may be a late packet       */
+    DTX_REFRESH_US   = 500000,
     INSERT_US        = 2500,    /* played so much too early: packets are late */
     QUIET_LEVEL      = 328,     /* rms of 1/100 full scale, -40 dBFS         */
     SYNC_STEP_US     = 2000,    /* lip-sync moves a picture by so much       */
     SYNC_JUMP_US     = 40000,   /* and sound all at once, or not at all      */
     SYNC_MAX_US      = 150000,  /* a talk suffers more from delay than a lip */
     JITTER_JUMP_PKTS = 10000,   /* more missing than that is a new beginning */
+    NOTICE_US        = 30000,   /* to notice a loss: the wait for reordering,
+                                   and at the end of a frame for the next one */
     LATE_US          = 10000,   /* shown so long after it was due: late        */
     SYNC_DEAD_US     = 30000,   /* ITU-R BT.1359: not noticed                */
     ANNEXB_BYTES     = 4 << 20,
@@ -65,7 +71,8 @@ static void tell_buffer(struct arc_recvstream *st, int64_t now_us)
     repair_us = st->cfg.kind == ARC_MEDIA_AUDIO ? us_of(st, st->block_samples)
                                                 : 0;
     if (st->nack)
-        repair_us += arc_max_i64(arc_atomic_load_relaxed(&s->rtt_us), 0);
+        repair_us += arc_max_i64(arc_atomic_load_relaxed(&s->rtt_us), 0) +
+                     NOTICE_US;
     arc_jitter_adapt(st->jitter,
                      arc_atomic_load_relaxed(&st->loss_permille) / 1000.0,
                      (double)arc_atomic_load_relaxed(&st->jitter_us) / 1000.0,
@@ -77,12 +84,9 @@ static void tell_buffer(struct arc_recvstream *st, int64_t now_us)
 /** The sender's NTP clock when media time `ts` was captured, us; -1: unknown. */
 static int64_t capture_ntp_us(const struct arc_recvstream *st, int64_t ts)
 {
-    int64_t base = arc_atomic_load_acquire(&st->sync_ntp_us);
+    int64_t zero_us = arc_atomic_load_relaxed(&st->sync_zero_us);
 
-    if (base == 0)
-        return -1;
-    return base + (ts - arc_atomic_load_relaxed(&st->sync_ts)) * ARC_US_PER_S /
-                  st->clock_hz;
+    return zero_us ? zero_us + arc_ticks_to_us(ts, st->clock_hz) : -1;
 }
 
 /** What this stream alone would need from capture to play-out. */
@@ -130,6 +134,12 @@ static int64_t playout_us(const struct arc_recvstream *st, int64_t ts)
     return arc_jitter_playout_us(st->jitter, ts) + st->hold_us;
 }
 
+/** The timestamp that its packet bore. */
+static uint32_t wire_ts(const struct arc_recvstream *st, int64_t ts)
+{
+    return (uint32_t)(ts - arc_atomic_load_relaxed(&st->ts_shift));
+}
+
 /* --- audio ------------------------------------------------------------------------------ */
 
 static int64_t ticks_of(const struct arc_recvstream *st, int32_t samples)
@@ -154,6 +164,8 @@ static void settle(struct arc_recvstream *st, int64_t seq)
     int64_t missing = arc_clamp_i64(seq - st->last_seq - 1, 0, JITTER_JUMP_PKTS);
     int64_t lost = arc_min_i64(st->unsettled, missing * st->block_samples);
 
+    if (missing == 0 && us_of(st, (int32_t)st->unsettled) >= DTX_SHORTEST_US)
+        st->uses_dtx = true;
     st->media.concealed_samples += lost;
     st->media.silent_samples    += st->unsettled - lost;
     st->unsettled = 0;
@@ -187,36 +199,56 @@ static void decode_head(struct arc_recvstream *st, struct arc_received *out)
     arc_pkt_unref(p.pkt);
 }
 
-/** In place of a packet that is not there; `next` is the first one after the
- *  hole, or NULL. */
+/** Whether the sender is likely to have fallen silent on purpose: it has done so
+ *  before, and a refresh (every 400 ms by libopus) is not overdue. */
+static bool is_paused(const struct arc_recvstream *st)
+{
+    return st->uses_dtx &&
+           us_of(st, st->block_samples) * st->starved <= DTX_REFRESH_US;
+}
+
+/** In place of what is missing before `next`: from its in-band FEC, as a pause
+ *  when no number is missing, or made up. */
 static void fill_hole(struct arc_recvstream *st, const struct arc_rxpkt *next,
                       struct arc_received *out)
 {
-    int64_t hole = next ? next->ts - st->next_ts : ticks_of(st, st->block_samples);
+    const int64_t hole = next->ts - st->next_ts;
+    const int32_t unit = st->cfg.sample_rate_hz / 400; /* libopus' grain */
     int32_t n = (int32_t)arc_min_i64(
         hole * st->cfg.sample_rate_hz / OPUS_CLOCK_HZ, st->block_samples);
-    const int32_t unit = st->cfg.sample_rate_hz / 400; /* 2.5 ms, libopus' grain */
 
     n = n / unit * unit;
-    out->n_samples = n > 0 ? n : st->block_samples;
-    out->block     = ARC_BLOCK_CONCEALED;
-    if (next && next->seq == st->last_seq + 1) {
-        out->block = ARC_BLOCK_SILENT; /* nothing was sent: DTX */
-        arc_opus_dec_comfort(st->opus, out->samples, out->n_samples);
-        return;
-    }
-    if (next && hole <= ticks_of(st, st->block_samples) && n > 0 &&
+    out->n_samples = n;
+    if (next->seq == st->last_seq + 1) {
+        out->block = ARC_BLOCK_SILENT;
+        arc_opus_dec_comfort(st->opus, out->samples, n);
+    } else if (hole <= ticks_of(st, st->block_samples) &&
                arc_opus_dec_decode_fec(st->opus,
                                        next->pkt->data + next->payload_off,
                                        next->payload_len, out->samples, n) ==
                ARC_OK) {
         out->block = ARC_BLOCK_FEC;
         return;
+    } else {
+        out->block = ARC_BLOCK_CONCEALED;
+        arc_opus_dec_conceal(st->opus, out->samples, n);
     }
-    arc_opus_dec_conceal(st->opus, out->samples, out->n_samples);
-    if (!next) {
-        st->starved++;
-        st->unsettled += out->n_samples;
+    if (st->starved)
+        st->unsettled += n;
+}
+
+/** There is no packet at all: a loss, or a pause? settle() will know. */
+static void run_dry(struct arc_recvstream *st, struct arc_received *out)
+{
+    out->n_samples = st->block_samples;
+    st->unsettled += st->block_samples;
+    st->starved++;
+    if (is_paused(st)) {
+        out->block = ARC_BLOCK_SILENT;
+        arc_opus_dec_comfort(st->opus, out->samples, out->n_samples);
+    } else {
+        out->block = ARC_BLOCK_CONCEALED;
+        arc_opus_dec_conceal(st->opus, out->samples, out->n_samples);
     }
 }
 
@@ -236,7 +268,8 @@ static void count_block(struct arc_recvstream *st,
             m->concealed_samples += out->n_samples;
         break;
     case ARC_BLOCK_SILENT:
-        m->silent_samples += out->n_samples;
+        if (!st->starved)
+            m->silent_samples += out->n_samples;
         break;
     case ARC_BLOCK_INSERTED:
         m->inserted_samples += out->n_samples;
@@ -271,7 +304,7 @@ static const struct arc_rxpkt *current_head(struct arc_recvstream *st)
     struct arc_rxpkt old;
 
     while ((head = arc_jitter_peek(st->jitter)) != NULL &&
-           head->ts < st->next_ts) {
+           head->ts < st->next_ts && st->next_ts - head->ts < TS_JUMP) {
         if (arc_jitter_take(st->jitter, &old) != ARC_OK)
             return NULL;
         st->media.late_pkts++;
@@ -283,12 +316,18 @@ static const struct arc_rxpkt *current_head(struct arc_recvstream *st)
 static void next_block(struct arc_recvstream *st, struct arc_received *out)
 {
     const struct arc_rxpkt *head = current_head(st);
-    const int64_t jump = 10 * (int64_t)OPUS_CLOCK_HZ;
 
-    if (head && head->ts - st->next_ts > jump)
-        st->next_ts = head->ts; /* the sender's clock was set anew */
+    if (head && (head->ts < st->next_ts || head->ts - st->next_ts > TS_JUMP)) {
+        st->next_ts   = head->ts; /* the sender's clock was set anew */
+        st->unsettled = 0;
+        st->last_seq  = head->seq - 1;
+    }
+    if (head && head->ts - st->next_ts < OPUS_CLOCK_HZ / 400)
+        st->next_ts = head->ts; /* less than can be filled */
     out->ts = st->next_ts;
-    if (head && head->ts == st->next_ts)
+    if (!head)
+        run_dry(st, out);
+    else if (head->ts == st->next_ts)
         decode_head(st, out);
     else
         fill_hole(st, head, out);
@@ -342,7 +381,7 @@ static enum arc_status pull_audio(struct arc_recvstream *st, int64_t now_us,
     }
     st->clock_us   += us_of(st, out->n_samples);
     out->decoded_us = now_us;
-    out->rtp_ts     = (uint32_t)out->ts;
+    out->rtp_ts     = wire_ts(st, out->ts);
     out->ntp_us     = capture_ntp_us(st, out->ts);
     out->channels   = st->cfg.channels;
     out->sample_rate_hz = st->cfg.sample_rate_hz;
@@ -399,16 +438,8 @@ static void note_delay(struct arc_recvstream *st, const struct arc_assembled *a)
 static void keep_picture(struct arc_recvstream *st, struct arc_vframe *frame,
                          const struct arc_assembled *a, int32_t bytes)
 {
-    struct arc_picture *p;
+    struct arc_picture *p = &st->pictures[st->n_pictures++];
 
-    if (st->n_pictures == ARC_PEER_PICTURES) {
-        arc_vframe_unref(st->pictures[0].frame);
-        memmove(&st->pictures[0], &st->pictures[1],
-                sizeof(*p) * (ARC_PEER_PICTURES - 1));
-        st->n_pictures--;
-        st->media.frames_overflow++;
-    }
-    p = &st->pictures[st->n_pictures++];
     p->frame      = frame;
     p->info       = *a;
     p->bytes      = bytes;
@@ -472,7 +503,7 @@ static void hand_out(struct arc_recvstream *st, int64_t due_us,
     st->n_pictures--;
 
     out->ts          = p.info.ts;
-    out->rtp_ts      = (uint32_t)p.info.ts;
+    out->rtp_ts      = wire_ts(st, p.info.ts);
     out->arrival_us  = p.info.first_arrival_us;
     out->complete_us = p.info.complete_us;
     out->decoded_us  = p.decoded_us;
@@ -502,7 +533,9 @@ static enum arc_status pull_video(struct arc_recvstream *st, int64_t now_us,
             return ARC_OK;
         }
     }
-    decode_next(st, now_us);
+    /* Decoded pictures are large: beyond these few, frames wait as packets. */
+    if (st->n_pictures < ARC_PEER_PICTURES)
+        decode_next(st, now_us);
     return ARC_AGAIN;
 }
 
@@ -538,7 +571,8 @@ int64_t arc_recv_next_us(const struct arc_recvstream *st)
         head = arc_jitter_peek(st->jitter);
         return head ? playout_us(st, head->ts) : ARC_NEVER_US;
     }
-    next = arc_assemble_next_us(st->assemble);
+    next = st->n_pictures < ARC_PEER_PICTURES
+         ? arc_assemble_next_us(st->assemble) : ARC_NEVER_US;
     if (st->n_pictures > 0) {
         if (st->pictures[0].decoded_us == ARC_NEVER_US)
             return 0;

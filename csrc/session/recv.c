@@ -18,6 +18,13 @@
 #include "wire/rtp.h"
 #include "wire/rtx.h"
 
+enum {
+    VIDEO_RESERVE = 8,        /* parts of the pool                            */
+    AUDIO_RESERVE = 16,
+    COLLISION_US  = 1000000,  /* a loop brings back each packet: told so often */
+    SOURCE_TIMEOUT_US = 2000000,
+};
+
 /* --- SRTP ------------------------------------------------------------------------ */
 
 static bool count_srtp_fault(struct arc_session *s, enum arc_status status)
@@ -77,27 +84,45 @@ static bool takes(const struct arc_recvstream *st, const struct arc_rtp *h,
     return *is_rtx || h->payload_type == st->cfg.payload_type;
 }
 
-/** The stream of an authentic packet. A stream without an SSRC learns it from
- *  the first packet with its payload type. */
+static void learn_source(struct arc_session *s, struct arc_recvstream *st,
+                         uint32_t ssrc, int64_t now_us)
+{
+    st->splice = st->ssrc != 0;
+    st->ssrc   = ssrc;
+    st->ended  = false;
+    st->sr_arrival_us = 0;
+    arc_unwrap_init(&st->seq);
+    arc_unwrap_init(&st->ts);
+    arc_rxstats_init(&st->stats, st->clock_hz);
+    arc_peer_event(s, ARC_EVENT_STREAM_ADDED, st->index, ssrc, now_us);
+}
+
+/** Whether another source may take the stream over: the peer was started again,
+ *  or had to change its SSRC after a collision (RFC 3550 §8.2). */
+static bool is_vacant(const struct arc_recvstream *st, int64_t now_us)
+{
+    return st->ssrc == 0 || st->ended ||
+           now_us - st->last_pkt_us > SOURCE_TIMEOUT_US;
+}
+
+/** The stream of an authentic packet. It learns its SSRC from the first packet
+ *  with its payload type. */
 static struct arc_recvstream *find_stream(struct arc_session *s,
                                           const struct arc_rtp *h,
                                           bool *is_rtx, int64_t now_us)
 {
     for (int32_t i = 0; i < s->n_recv; i++) {
         struct arc_recvstream *st = s->recv[i];
-        uint32_t *ssrc;
 
         if (!takes(st, h, is_rtx))
             continue;
-        ssrc = *is_rtx ? &st->rtx_ssrc : &st->ssrc;
-        if (*ssrc == h->ssrc)
-            return st;
-        if (*ssrc == 0) {
-            *ssrc = h->ssrc;
-            if (!*is_rtx)
-                arc_peer_event(s, ARC_EVENT_STREAM_ADDED, i, h->ssrc, now_us);
-            return st;
-        }
+        if (*is_rtx)
+            return st; /* the payload type says which stream it repairs */
+        if (st->ssrc != h->ssrc && !is_vacant(st, now_us))
+            return NULL;
+        if (st->ssrc != h->ssrc)
+            learn_source(s, st, h->ssrc, now_us);
+        return st;
     }
     return NULL;
 }
@@ -126,31 +151,82 @@ static bool describe(const struct arc_recvstream *st, struct arc_rxpkt *p)
     }
 }
 
+/** Number and time on the stream's own axes, which go on when the source
+ *  changes: one number is left out, so that pictures wait for a key frame, and
+ *  the time between is that of our clock. */
+static void place(struct arc_recvstream *st, struct arc_rxpkt *p,
+                  const struct arc_rtp *h, int64_t now_us)
+{
+    int64_t seq = arc_unwrap_seq16(&st->seq, h->seq16);
+    int64_t ts  = arc_unwrap_ts32(&st->ts, h->rtp_ts);
+
+    if (st->splice) {
+        int64_t gap = (now_us - st->last_pkt_us) * st->clock_hz / ARC_US_PER_S;
+
+        st->seq_shift = st->last_seq_in + 2 - seq;
+        arc_atomic_store_relaxed(&st->ts_shift, st->last_ts_in + gap - ts);
+        st->splice = false;
+    }
+    p->seq = seq + st->seq_shift;
+    p->ts  = ts + arc_atomic_load_relaxed(&st->ts_shift);
+    if (p->seq > st->last_seq_in) {
+        st->last_seq_in = p->seq;
+        st->last_ts_in  = p->ts;
+    }
+    st->last_pkt_us = now_us;
+}
+
 static void count_arrival(struct arc_recvstream *st, const struct arc_rxpkt *p,
                           uint32_t rtp_ts, int64_t now_us)
 {
+    int64_t seq = p->seq - st->seq_shift; /* reports are about the source */
+
     if (p->repaired) {
-        arc_rxstats_on_repaired(&st->stats, p->seq);
+        arc_rxstats_on_repaired(&st->stats, seq);
         arc_peer_on_repair(st->session, st, p->seq, now_us);
     } else {
-        arc_rxstats_on_packet(&st->stats, p->seq, rtp_ts, p->payload_len,
+        arc_rxstats_on_packet(&st->stats, seq, rtp_ts, p->payload_len,
                               now_us);
     }
     if (st->nack)
         arc_nackgen_on_packet(st->nack, p->seq, now_us);
 }
 
+/** A media side that stands still must leave packets for what goes on: for
+ *  reports always, for sound when it is pictures that nobody takes. */
+static bool may_be_kept(const struct arc_session *s,
+                        const struct arc_recvstream *st)
+{
+    int32_t reserve = s->cfg.pool_pkts /
+                      (st->cfg.kind == ARC_MEDIA_VIDEO ? VIDEO_RESERVE
+                                                       : AUDIO_RESERVE);
+
+    return arc_pkt_pool_used(s->pool) <= s->cfg.pool_pkts - reserve;
+}
+
 /** Give it to the media side, with a reference of its own. */
 static void hand_over(struct arc_session *s, struct arc_recvstream *st,
                       struct arc_rxpkt *p)
 {
-    arc_pkt_ref(p->pkt);
-    if (arc_ring_push(st->to_media, p) == ARC_OK)
-        return;
-    arc_pkt_unref(p->pkt);
+    if (may_be_kept(s, st)) {
+        arc_pkt_ref(p->pkt);
+        if (arc_ring_push(st->to_media, p) == ARC_OK)
+            return;
+        arc_pkt_unref(p->pkt);
+    }
     s->stats.drops.media_full++;
     if (st->cfg.kind == ARC_MEDIA_VIDEO)
         arc_atomic_store_relaxed(&st->key_wanted, 1);
+}
+
+/** One of our own SSRCs came in: a loop, or somebody else drew it. */
+static void note_own(struct arc_session *s, uint32_t ssrc, int64_t now_us)
+{
+    s->stats.drops.own_ssrc++;
+    if (now_us - s->collision_us < COLLISION_US)
+        return;
+    s->collision_us = now_us;
+    arc_peer_event(s, ARC_EVENT_SSRC_COLLISION, -1, ssrc, now_us);
 }
 
 /* --- the way in -------------------------------------------------------------------- */
@@ -170,8 +246,7 @@ static bool on_rtp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
         return false;
     }
     if (arc_peer_owns_ssrc(s, h.ssrc)) {
-        drops->own_ssrc++;
-        arc_peer_event(s, ARC_EVENT_SSRC_COLLISION, -1, h.ssrc, now_us);
+        note_own(s, h.ssrc, now_us);
         return false;
     }
     st = find_stream(s, &h, &is_rtx, now_us);
@@ -209,9 +284,7 @@ static bool on_rtp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
         drops->malformed++;
         return true;
     }
-    p.seq = arc_unwrap_seq16(&st->seq, h.seq16);
-    p.ts  = arc_unwrap_ts32(&st->ts, h.rtp_ts);
-    st->last_pkt_us = now_us;
+    place(st, &p, &h, now_us);
     count_arrival(st, &p, h.rtp_ts, now_us);
     hand_over(s, st, &p);
     return true;
@@ -221,9 +294,7 @@ static bool on_rtcp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
 {
     if (!open_rtcp(s, pkt))
         return false;
-    s->stats.rtcp_received++;
-    arc_peer_on_rtcp(s, pkt->data, (size_t)pkt->len, now_us);
-    return true;
+    return arc_peer_on_rtcp(s, pkt->data, (size_t)pkt->len, now_us);
 }
 
 bool arc_session_receive_pkt(struct arc_session *s, struct arc_pkt *pkt,
@@ -254,6 +325,7 @@ void arc_session_receive(struct arc_session *s, const uint8_t *data,
     }
     pkt = arc_pkt_get(s->pool);
     if (!pkt) {
+        s->stats.received_pkts++;
         s->stats.drops.no_packet++;
         return;
     }

@@ -39,44 +39,63 @@ static bool payload_type_ok(int32_t pt)
     return pt >= 0 && pt <= 127 && !(pt >= 64 && pt <= 95);
 }
 
+/** A stream and its resends: two types, or one when rtx is negative. */
+static bool payload_types_ok(int32_t pt, int32_t rtx)
+{
+    return payload_type_ok(pt) &&
+           (rtx < 0 || (payload_type_ok(rtx) && rtx != pt));
+}
+
+/** Some packet could belong to either. */
+static bool share_a_type(int32_t pt, int32_t rtx, int32_t other_pt,
+                         int32_t other_rtx)
+{
+    return pt == other_pt || pt == other_rtx ||
+           (rtx >= 0 && (rtx == other_pt || rtx == other_rtx));
+}
+
+/** RFC 6716 §2.1.4, and what libopus joins to longer packets. */
+static bool opus_frame_ok(int32_t us)
+{
+    return us == 2500 || us == 5000 || us == 10000 ||
+           (us >= 20000 && us <= 120000 && us % 20000 == 0);
+}
+
 static bool send_config_ok(const struct arc_session *s,
                            const struct arc_send_config *c)
 {
     bool rtx = c->rtx_payload_type >= 0;
 
-    if (!payload_type_ok(c->payload_type) || c->ssrc == 0 ||
-        arc_peer_owns_ssrc(s, c->ssrc))
+    if (!payload_types_ok(c->payload_type, c->rtx_payload_type) ||
+        c->ssrc == 0 || arc_peer_owns_ssrc(s, c->ssrc))
         return false;
-    if (rtx && (!payload_type_ok(c->rtx_payload_type) ||
-                c->rtx_payload_type == c->payload_type || c->rtx_ssrc == 0 ||
-                c->rtx_ssrc == c->ssrc || arc_peer_owns_ssrc(s, c->rtx_ssrc)))
+    if (rtx && (c->rtx_ssrc == 0 || c->rtx_ssrc == c->ssrc ||
+                arc_peer_owns_ssrc(s, c->rtx_ssrc)))
         return false;
     for (int32_t i = 0; i < s->n_send; i++) {
         const struct arc_send_config *o = &s->send[i]->cfg;
 
-        if (o->payload_type == c->payload_type ||
-            o->rtx_payload_type == c->payload_type ||
-            (rtx && (o->payload_type == c->rtx_payload_type ||
-                     o->rtx_payload_type == c->rtx_payload_type)))
+        if (share_a_type(c->payload_type, c->rtx_payload_type, o->payload_type,
+                         o->rtx_payload_type))
             return false;
     }
     if (c->kind == ARC_MEDIA_AUDIO)
-        return c->frame_us >= 2500 && c->frame_us <= 120000 &&
-               c->frame_us % 2500 == 0;
+        return opus_frame_ok(c->frame_us);
     return c->kind == ARC_MEDIA_VIDEO;
 }
 
 static bool recv_config_ok(const struct arc_session *s,
                            const struct arc_recv_config *c)
 {
-    if (!payload_type_ok(c->payload_type) ||
-        (c->rtx_payload_type >= 0 &&
-         (!payload_type_ok(c->rtx_payload_type) ||
-          c->rtx_payload_type == c->payload_type)))
+    if (!payload_types_ok(c->payload_type, c->rtx_payload_type))
         return false;
-    for (int32_t i = 0; i < s->n_recv; i++)
-        if (s->recv[i]->cfg.payload_type == c->payload_type)
+    for (int32_t i = 0; i < s->n_recv; i++) {
+        const struct arc_recv_config *o = &s->recv[i]->cfg;
+
+        if (share_a_type(c->payload_type, c->rtx_payload_type, o->payload_type,
+                         o->rtx_payload_type))
             return false;
+    }
     if (c->kind == ARC_MEDIA_AUDIO)
         return c->channels == 1 || c->channels == 2;
     return c->kind == ARC_MEDIA_VIDEO;
@@ -106,7 +125,8 @@ void arc_peer_event(struct arc_session *s, int32_t type, int32_t stream,
 {
     struct arc_event e = {type, stream, now_us, value};
 
-    arc_ring_push(s->events, &e); /* nobody reads: the newest is lost */
+    if (arc_ring_push(s->events, &e) == ARC_OK) /* else nobody reads: it is lost */
+        s->n_events++;
 }
 
 static enum arc_status open_session(struct arc_session *s, int64_t now_us)
@@ -136,6 +156,7 @@ static enum arc_status open_session(struct arc_session *s, int64_t now_us)
     arc_rng_init(&s->rng, c->seed);
     s->rtcp_ssrc = (uint32_t)(arc_rng_u64(&s->rng) | 1);
     s->rtt_us    = -1;
+    s->collision_us = INT64_MIN / 2;
     (void)now_us;
     return ARC_OK;
 }
@@ -203,24 +224,34 @@ static enum arc_status open_encoder(struct arc_sendstream *st, char *why,
     return arc_venc_new(&c->video, &st->venc, why, why_cap);
 }
 
+/** Packets kept for retransmission: at most half of what the stream has, or
+ *  the encoder would wait for those that only another packet can push out. */
+static int32_t history_pkts(int32_t pool_pkts)
+{
+    int32_t n = ARC_PEER_HISTORY_PKTS;
+
+    while (n > pool_pkts / 2)
+        n /= 2;
+    return n;
+}
+
 static enum arc_status open_send(struct arc_session *s,
                                  struct arc_sendstream *st, char *why,
                                  int32_t why_cap)
 {
     bool audio = st->cfg.kind == ARC_MEDIA_AUDIO;
     bool resend = s->cfg.nack && st->cfg.rtx_payload_type >= 0;
+    int32_t pool_pkts = audio ? ARC_PEER_HISTORY_PKTS * 2 : s->cfg.pool_pkts;
     enum arc_status status = open_encoder(st, why, why_cap);
 
     if (status != ARC_OK)
         return status;
-    if ((status = arc_pkt_pool_new(audio ? ARC_PEER_HISTORY_PKTS * 2
-                                         : s->cfg.pool_pkts,
-                                   &st->pool)) != ARC_OK ||
+    if ((status = arc_pkt_pool_new(pool_pkts, &st->pool)) != ARC_OK ||
         (status = arc_ring_new(ARC_PEER_TX_RING_PKTS, sizeof(struct arc_txpkt),
                                &st->to_net)) != ARC_OK)
         return status;
     if (resend &&
-        (status = arc_history_new(ARC_PEER_HISTORY_PKTS, HISTORY_AGE_US,
+        (status = arc_history_new(history_pkts(pool_pkts), HISTORY_AGE_US,
                                   &st->history)) != ARC_OK)
         return status;
     arc_txstats_init(&st->stats);
@@ -455,19 +486,22 @@ enum arc_status arc_session_transmit(struct arc_session *s, int64_t now_us,
     status = arc_session_transmit_pkt(s, now_us, &pkt);
     if (status != ARC_OK)
         return status;
-    memcpy(out, pkt->data, (size_t)pkt->len);
-    *len_out = (size_t)pkt->len;
+    if ((size_t)pkt->len <= cap) {
+        memcpy(out, pkt->data, (size_t)pkt->len);
+        *len_out = (size_t)pkt->len;
+    } else {
+        status = ARC_ERR_SPACE; /* a packet above the MTU: never made */
+    }
     arc_pkt_unref(pkt);
-    return ARC_OK;
+    return status;
 }
 
 int64_t arc_session_next_us(struct arc_session *s)
 {
     if (s->bye_sent)
         return ARC_NEVER_US;
-    for (int32_t i = 0; i < s->n_send; i++)
-        if (arc_ring_count(s->send[i]->to_net) > 0)
-            return 0;
+    if (arc_peer_may_leave(s))
+        return 0;
     return arc_min_i64(arc_pacer_next_us(s->pacer, s->turn_us),
                        arc_peer_feedback_next_us(s));
 }
@@ -479,7 +513,7 @@ void arc_session_bye(struct arc_session *s)
 
 uint32_t arc_session_events(const struct arc_session *s)
 {
-    return arc_ring_count(s->events);
+    return s->n_events;
 }
 
 enum arc_status arc_session_poll_event(struct arc_session *s,

@@ -69,7 +69,8 @@ struct arc_send_config {
     uint32_t rtx_ssrc;         /* used when rtx_payload_type >= 0                */
     int32_t  payload_type;     /* 0..127                                         */
     int32_t  rtx_payload_type; /* -1: no retransmission stream                   */
-    int32_t  frame_us;         /* audio: length of a packet; 2500..120000        */
+    int32_t  frame_us;         /* audio: length of a packet: 2500, 5000, 10000,
+                                  20000, 40000, 60000 .. 120000                 */
     struct arc_opus_enc_config opus;   /* audio                                  */
     struct arc_venc_config     video;  /* video                                  */
 };
@@ -99,7 +100,7 @@ struct arc_session_drops {
     int64_t unknown_stream;  /* authentic, but no stream takes it                */
     int64_t no_packet;       /* the packet pool was empty                        */
     int64_t media_full;      /* the media side does not fetch                    */
-    int64_t pacer_full;
+    int64_t pacer_full;      /* a resend; media wait in their ring                */
     int64_t too_long;        /* datagram above the packet size                   */
 };
 
@@ -156,7 +157,6 @@ struct arc_recv_media_stats {
     int64_t skipped_samples;  /* play-out delay shrank                           */
     int64_t late_pkts, overflow_pkts;
     int64_t frames_complete, frames_given_up, frames_undecodable, frames_late;
-    int64_t frames_overflow;  /* decoded, but nobody fetched                     */
     int64_t codec_errors, key_requests;
     int64_t decode_us_total;
     double  target_ms;        /* play-out delay aimed at                         */
@@ -362,7 +362,7 @@ bool arc_session_receive_pkt(struct arc_session *s, struct arc_pkt *pkt,
 enum arc_status arc_session_transmit_pkt(struct arc_session *s, int64_t now_us,
                                          struct arc_pkt **out);
 
-/** Events that wait to be read. */
+/** Events that were put up so far, read or not; wraps. */
 uint32_t arc_session_events(const struct arc_session *s);
 
 /** Pool of the network side, for datagrams that the caller reads. */

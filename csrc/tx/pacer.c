@@ -188,7 +188,7 @@ enum arc_status arc_pacer_set_rate(struct arc_pacer *p, int64_t rate_bps)
 
 /* ---- queues ---- */
 
-static bool has_room(const struct arc_pacer *p, enum arc_pacer_class cls)
+bool arc_pacer_has_room(const struct arc_pacer *p, enum arc_pacer_class cls)
 {
     int32_t room = p->cfg.capacity_pkts;
 
@@ -207,7 +207,7 @@ enum arc_status arc_pacer_push(struct arc_pacer *p,
 
     if (!item || cls < ARC_PACER_AUDIO || cls >= ARC_PACER_CLASSES)
         return ARC_ERR_ARG;
-    if (!has_room(p, cls)) {
+    if (!arc_pacer_has_room(p, cls)) {
         p->stats.dropped[cls]++;
         return ARC_ERR_SPACE;
     }

@@ -24,6 +24,7 @@
 #ifndef ARC_TX_PACER_H
 #define ARC_TX_PACER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/pkt.h"
@@ -80,6 +81,9 @@ void            arc_pacer_free(struct arc_pacer *p);
 enum arc_status arc_pacer_push(struct arc_pacer *p,
                                const struct arc_pacer_item *item,
                                enum arc_pacer_class cls, int64_t now_us);
+
+/** True if arc_pacer_push() would take a packet of this class. */
+bool arc_pacer_has_room(const struct arc_pacer *p, enum arc_pacer_class cls);
 
 /**
  * Take the next packet that may leave now.

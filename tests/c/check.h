@@ -12,7 +12,7 @@ static __thread int checks_made; /* of this thread */
 
 #define CHECK(condition)                                                       \
     do {                                                                       \
-        checks_made++;                                                         \
+        __atomic_fetch_add(&checks_made, 1, __ATOMIC_RELAXED);                 \
         if (!(condition)) {                                                    \
             fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__,         \
                     #condition);                                               \

@@ -296,3 +296,84 @@ def test_sim_a_minute_of_lossy_speech_leaks_nothing() -> None:
     del call
     gc.collect()
     assert lib.arc_mem_live_blocks() == before
+
+
+def test_sim_peer_that_comes_back_with_another_ssrc_is_heard() -> None:
+    """RFC 3550 section 8.2: after a BYE, or two silent seconds, another source may take the stream."""
+    b = Session(SessionConfig(srtp=KEY, seed=9), now_us=0)
+    b.receive_audio()
+    sound = AudioFrame(samples=speechlike(0.02), sample_rate=RATE)
+    decoded = []
+    for first, bye in ((0, True), (1_000_000, False), (1_500_000, False), (5_000_000, False)):
+        a = Session(SessionConfig(srtp=KEY, seed=first + 1), now_us=first)
+        sender, heard = a.send_audio(), 0
+        for i in range(20):
+            now = first + i * 20 * MS
+            sender.send(sound, capture_us=now, now_us=now)
+            while (datagram := a.poll_transmit(now)) is not None:
+                b.receive(datagram, now)
+            heard += sum(r.concealment is Concealment.DECODED for r in b.frames(now))
+        if bye:
+            a.close()
+            while (datagram := a.poll_transmit(first + 400 * MS)) is not None:
+                b.receive(datagram, first + 400 * MS)
+        decoded.append(heard)
+    assert decoded[0] > 15
+    assert decoded[1] > 10  # after a BYE, at once
+    assert decoded[2] <= 3  # an intruder while the source is alive; the rest of its own sound
+    assert decoded[3] > 10  # after a silence
+    assert b.stats().session["drops"]["unknown_stream"] == 20
+
+
+def test_sim_small_mtu_holds_for_media_and_feedback() -> None:
+    a, b = (Session(SessionConfig(srtp=KEY, seed=s, mtu_bytes=300), now_us=0) for s in (1, 2))
+    a.send_audio(payload_type=111)
+    camera = a.send_video(resolution=(320, 180), frame_rate=25, bitrate=400_000, encoder="libx264")
+    b.receive_audio()
+    b.receive_video()
+    for _ in range(6):
+        b.send_audio(payload_type=100 + len(b.senders))
+    sizes = []
+    for i in range(50):
+        now = i * 40 * MS
+        camera.send(picture(i), capture_us=now, now_us=now)
+        for sender in b.senders:
+            sender.send(AudioFrame(samples=speechlike(0.02), sample_rate=RATE), capture_us=now, now_us=now)
+        for one, other in ((a, b), (b, a)):
+            for step in range(0, 40, 5):
+                while (datagram := one.poll_transmit(now + step * MS)) is not None:
+                    sizes.append(len(datagram))
+                    if len(sizes) % 7:
+                        other.receive(datagram, now + step * MS)
+        list(b.frames(now))
+    assert max(sizes) <= 300
+    assert b.stats().session["nack_sent"] > 0
+
+
+def test_sim_dtx_pauses_are_silence_not_loss() -> None:
+    a, b = (Session(SessionConfig(srtp=KEY, seed=s), now_us=0) for s in (1, 2))
+    world = World(seed=1)
+    world.connect(a, b, NetworkPlan.symmetric(delay_ms=30, jitter_ms=3))
+    sender = a.send_audio(dtx=True, complexity=5)
+    b.receive_audio()
+    blocks: list[ReceivedFrame] = []
+    world.on_turn(b, lambda now_us: blocks.extend(b.frames(now_us)))
+    sound = speechlike(8)
+    sound[2 * RATE:6 * RATE] = 0
+    frames = iter(range(400))
+
+    def say(now_us: int) -> None:
+        if (i := next(frames, None)) is not None:
+            frame = AudioFrame(samples=sound[960 * i:960 * (i + 1)], sample_rate=RATE)
+            sender.send(frame, capture_us=now_us, now_us=now_us)
+
+    world.every(20 * MS, say)
+    world.run(8_000 * MS)
+    media = b.stats().receive[0]["media"]
+    assert a.stats().send[0]["media"]["frames_silent"] > 150
+    assert media["concealed_samples"] == 0
+    assert media["silent_samples"] > 3 * RATE
+    # The first pause is taken for a loss until it is over; the others are known for what they are.
+    later = [x for x in blocks if 3_000 * MS < x.playout_us < 7_900 * MS]
+    assert not [x for x in later if x.concealment is Concealment.CONCEALED]
+    assert sum(x.concealment is Concealment.SILENT for x in later) > 100

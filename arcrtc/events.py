@@ -1,0 +1,165 @@
+"""What a session tells: received and sent frames, events, counters."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+from typing import Any
+
+import numpy as np
+
+from arcrtc._native import ffi, lib
+from arcrtc.audio.frame import AudioFrame
+from arcrtc.video.frame import VideoFrame
+
+
+class Concealment(IntEnum):
+    """Where the samples of a received block come from."""
+
+    DECODED = lib.ARC_BLOCK_DECODED  #: from its own packet
+    FEC = lib.ARC_BLOCK_FEC  #: from the redundancy in the next packet
+    CONCEALED = lib.ARC_BLOCK_CONCEALED  #: made up: nothing arrived
+    SILENT = lib.ARC_BLOCK_SILENT  #: the sender sent nothing (DTX)
+    INSERTED = lib.ARC_BLOCK_INSERTED  #: made up: the play-out delay grew
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedFrame:
+    """Media whose play-out time has come, and its way here.
+
+    Times are microseconds of the monotonic clock that the session was driven by.
+
+    :ivar frame: the samples or the picture.
+    :ivar stream: index of the received stream.
+    :ivar rtp_timestamp: of the first sample or the picture, 0..2**32-1.
+    :ivar arrival_us: its first packet came; -1: none did (concealed).
+    :ivar complete_us: its last packet came.
+    :ivar decoded_us: it was decoded.
+    :ivar playout_us: it is to be heard or seen.
+    :ivar late: a picture decoded more than 10 ms after it was due.
+    :ivar capture_ntp_us: the sender's wall clock at capture, microseconds since
+        1900; None before the first RTCP sender report.
+    """
+
+    frame: AudioFrame | VideoFrame
+    stream: int
+    rtp_timestamp: int
+    arrival_us: int
+    complete_us: int
+    decoded_us: int
+    playout_us: int
+    capture_ntp_us: int | None
+    concealment: Concealment = Concealment.DECODED
+    is_keyframe: bool = False
+    damaged: bool = False
+    late: bool = False
+    bytes: int = 0
+    packets: int = 0
+
+    @property
+    def is_audio(self) -> bool:
+        """True for samples, False for a picture."""
+        return isinstance(self.frame, AudioFrame)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentFrame:
+    """A frame all of whose packets have left; for latency budgets. Times in microseconds."""
+
+    stream: int
+    rtp_timestamp: int
+    is_keyframe: bool
+    packets: int
+    bytes: int
+    capture_us: int
+    encoded_us: int
+    first_us: int
+    last_us: int
+
+
+class EventType(Enum):
+    """What an event tells."""
+
+    STREAM_ADDED = lib.ARC_EVENT_STREAM_ADDED
+    STREAM_ENDED = lib.ARC_EVENT_STREAM_ENDED
+    KEYFRAME_WANTED = lib.ARC_EVENT_KEY_FRAME_WANTED
+    RTT = lib.ARC_EVENT_RTT
+    SSRC_COLLISION = lib.ARC_EVENT_SSRC_COLLISION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened to a session.
+
+    :ivar stream: index of the stream it is about; None: the session.
+    :ivar value: the SSRC, or for RTT the smoothed round-trip time in microseconds.
+    """
+
+    type: EventType
+    stream: int | None
+    now_us: int
+    value: int
+
+
+def received_frame(out: Any, stream: int) -> ReceivedFrame:
+    """Take over what arc_recv_pull() or arc_worker_fetch() wrote."""
+    frame: AudioFrame | VideoFrame
+    if out.kind == lib.ARC_MEDIA_AUDIO:
+        n = out.n_samples * out.channels
+        samples = np.frombuffer(ffi.buffer(out.samples, n * 2), dtype=np.int16).copy()
+        frame = AudioFrame(samples=samples.reshape(-1, out.channels) if out.channels > 1 else samples,
+                           sample_rate=out.sample_rate_hz, channels=out.channels, timestamp=out.rtp_ts,
+                           concealed=out.block in (lib.ARC_BLOCK_CONCEALED, lib.ARC_BLOCK_INSERTED))
+    else:
+        handle = out.frame
+        handle.ts = out.rtp_ts
+        frame = VideoFrame.from_native(ffi.gc(handle, lib.arc_vframe_unref, handle.stride[0] * handle.height * 3 // 2))
+    return ReceivedFrame(
+        frame=frame, stream=stream, rtp_timestamp=out.rtp_ts, arrival_us=out.arrival_us,
+        complete_us=out.complete_us, decoded_us=out.decoded_us, playout_us=out.playout_us,
+        capture_ntp_us=out.ntp_us if out.ntp_us >= 0 else None, concealment=Concealment(out.block),
+        is_keyframe=out.is_key, damaged=out.damaged, late=out.late, bytes=out.bytes, packets=out.pkts)
+
+
+@dataclass(slots=True)
+class SessionStats:
+    """Counters of a session and its streams; plain dictionaries, units in the names.
+
+    :ivar session: datagrams, RTCP, round-trip time, pacer, and ``drops`` with a
+        counter for each reason.
+    :ivar send: one dictionary a sent stream: ``media``, ``network``, ``queue``.
+    :ivar receive: one a received stream, likewise.
+    """
+
+    session: dict[str, Any]
+    send: list[dict[str, Any]] = field(default_factory=list)
+    receive: list[dict[str, Any]] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, ready for JSON."""
+        return {"session": self.session, "send": self.send, "receive": self.receive}
+
+    def to_table(self) -> str:
+        """A few lines for people."""
+        lines = [f"{'stream':<14}{'packets':>9}{'kB':>9}{'lost':>7}{'repaired':>10}{'late':>6}{'concealed':>11}"]
+        for i, s in enumerate(self.send):
+            n = s["network"]
+            lines.append(f"{'send ' + s['kind'] + f' {i}':<14}{n['pkts']:>9}{n['bytes'] / 1000:>9.1f}"
+                         f"{n['remote_lost_pkts']:>7}{n['rtx_pkts']:>10}{'-':>6}{'-':>11}")
+        for i, r in enumerate(self.receive):
+            n, m = r["network"], r["media"]
+            hidden = (f"{100 * m['concealed_samples'] / max(m['samples_out'], 1):.1f} %" if r["kind"] == "audio"
+                      else f"{m['frames_given_up'] + m['frames_undecodable']} fr")
+            lines.append(f"{'recv ' + r['kind'] + f' {i}':<14}{n['pkts']:>9}{n['bytes'] / 1000:>9.1f}"
+                         f"{n['lost_pkts']:>7}{n['recovered_pkts']:>10}{m['late_pkts']:>6}{hidden:>11}")
+        rtt = self.session["rtt_us"]
+        lines.append("round-trip time " + (f"{rtt / 1000:.1f} ms" if rtt >= 0 else "not known yet"))
+        return "\n".join(lines)
+
+
+def to_dict(struct: Any) -> dict[str, Any]:
+    """A C struct of numbers (and such structs) as a dictionary."""
+    out: dict[str, Any] = {}
+    for name, part in ffi.typeof(struct).fields:
+        value = getattr(struct, name)
+        out[name] = to_dict(value) if part.type.kind == "struct" else value
+    return out

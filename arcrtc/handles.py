@@ -1,0 +1,124 @@
+"""Handles of a session's streams: what a program sends through and asks for counters."""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from arcrtc._native import ffi, lib
+from arcrtc.audio.frame import AudioFrame
+from arcrtc.errors import ArgumentError
+from arcrtc.video.frame import VideoFrame
+
+
+class _Sender:
+    """What audio and video senders share. Made by Session and Peer, not by callers."""
+
+    def __init__(self, owner: Any, handle: Any, kind: str, ssrc: int, payload_type: int) -> None:
+        self._owner = owner
+        self._handle = handle
+        self.kind = kind
+        self.ssrc = ssrc
+        self.payload_type = payload_type
+        self.index = int(lib.arc_send_index(handle))
+
+    @property
+    def encoder(self) -> str:
+        """Name of the encoder in use, such as "opus" or "libx264"."""
+        return str(ffi.string(lib.arc_send_encoder(self._handle)).decode())
+
+    def set_bitrate(self, bps: int) -> None:
+        """Change the target in place, from the next frame on, without a key frame.
+
+        :param bps: bits per second; 6000..510000 for audio, 10_000..10**9 for video.
+        :raises ArgumentError: outside of that.
+        """
+        if lib.arc_send_set_bitrate(self._handle, bps) != lib.ARC_OK:
+            low, high = (6000, 510_000) if self.kind == "audio" else (10_000, 10**9)
+            raise ArgumentError(f"bitrate {bps} is outside {low}..{high}")
+
+    def mute(self, muted: bool = True) -> None:
+        """Send silence, or no pictures, until called with False."""
+        lib.arc_send_set_muted(self._handle, muted)
+
+    def flush(self) -> int:
+        """Throw away what waits for the encoder; returns how many frames that were."""
+        return int(self._owner._flush(self))
+
+    def stats(self) -> dict[str, Any]:
+        """Counters of this stream: ``media`` (encoder), ``network`` and ``queue``."""
+        return dict(self._owner._sender_stats(self))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(ssrc={self.ssrc:#010x}, payload_type={self.payload_type}, {self.encoder})"
+
+
+class AudioSender(_Sender):
+    """Handle of a sent audio stream."""
+
+    def __init__(self, owner: Any, handle: Any, ssrc: int, payload_type: int, sample_rate: int,
+                 channels: int) -> None:
+        super().__init__(owner, handle, "audio", ssrc, payload_type)
+        self.sample_rate = sample_rate
+        self.channels = channels
+
+    def send(self, frame: AudioFrame, *, capture_us: int | None = None, now_us: int | None = None) -> None:
+        """Encode and queue samples; any length up to 120 ms, gathered to whole packets.
+
+        :param frame: int16 or float32, of this stream's rate and channels.
+        :param capture_us: when the first sample was taken; None: now.
+        :param now_us: None: the monotonic clock.
+        :raises ArgumentError: another rate or channel count, or more than 120 ms.
+        """
+        if frame.sample_rate != self.sample_rate or frame.channels != self.channels:
+            raise ArgumentError(
+                f"frame has {frame.sample_rate} Hz, {frame.channels} channel(s); this stream was opened with "
+                f"{self.sample_rate} Hz, {self.channels} channel(s)")
+        if not 1 <= frame.n_samples <= lib.ARC_SESSION_MAX_SAMPLES // 2:
+            raise ArgumentError(f"frame has {frame.n_samples} samples, must have "
+                                f"1..{lib.ARC_SESSION_MAX_SAMPLES // 2}")
+        pcm = np.ascontiguousarray(frame.to_int16())
+        self._owner._send_audio(self, pcm, frame.n_samples, capture_us, now_us)
+
+
+class VideoSender(_Sender):
+    """Handle of a sent video stream."""
+
+    def __init__(self, owner: Any, handle: Any, ssrc: int, payload_type: int, width: int, height: int,
+                 frame_rate: float, passed_over: list[tuple[str, str]]) -> None:
+        super().__init__(owner, handle, "video", ssrc, payload_type)
+        self.width = width
+        self.height = height
+        self.frame_rate = frame_rate
+        self.passed_over = passed_over  #: encoders that were not taken, and why
+
+    def send(self, frame: VideoFrame, *, capture_us: int | None = None, now_us: int | None = None) -> None:
+        """Encode and queue a picture; it is scaled when it has another size.
+
+        :param frame: any format and size.
+        :param capture_us: when it was taken; None: now.
+        :param now_us: None: the monotonic clock.
+        """
+        self._owner._send_video(self, frame.native(), capture_us, now_us)
+
+    def request_keyframe(self) -> None:
+        """Make the next picture a key frame."""
+        lib.arc_send_request_key(self._handle)
+
+
+class Receiver:
+    """Handle of a received stream."""
+
+    def __init__(self, owner: Any, handle: Any, kind: str, payload_type: int) -> None:
+        self._owner = owner
+        self._handle = handle
+        self.kind = kind
+        self.payload_type = payload_type
+        self.index = int(lib.arc_recv_index(handle))
+
+    def stats(self) -> dict[str, Any]:
+        """Counters of this stream: ``media`` (buffer, decoder, concealment), ``network`` and ``queue``."""
+        return dict(self._owner._receiver_stats(self))
+
+    def __repr__(self) -> str:
+        return f"Receiver({self.kind}, payload_type={self.payload_type})"

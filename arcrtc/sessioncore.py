@@ -1,0 +1,280 @@
+"""The native session and its streams: what Session and the engine's Peer have in common."""
+from __future__ import annotations
+
+import secrets
+from typing import Any, Final
+
+import numpy as np
+
+from arcrtc._native import check, error_for, ffi, lib
+from arcrtc.config import SessionConfig, check_range
+from arcrtc.errors import ConfigError, UnsupportedError
+from arcrtc.events import Event, EventType, SentFrame
+from arcrtc.handles import AudioSender, Receiver, VideoSender
+from arcrtc.srtp import native_config
+from arcrtc.video.config import VideoCodec, VideoResolution
+from arcrtc.video.encoders import choose
+
+_WHY_BYTES: Final = 256
+
+
+def random_ssrc(rng: np.random.Generator | None) -> int:
+    """An SSRC that is not zero (RFC 3550 section 8.1)."""
+    return int(rng.integers(1, 2**32)) if rng is not None else secrets.randbelow(2**32 - 1) + 1
+
+
+def _parse_resolution(resolution: Any) -> tuple[int, int]:
+    """Width and height of ``"720p"``, ``(1280, 720)`` or a VideoResolution."""
+    if isinstance(resolution, VideoResolution):
+        return resolution.width, resolution.height
+    if isinstance(resolution, str):
+        named = {f"{r.height}p": r for r in VideoResolution}
+        if resolution not in named:
+            raise ConfigError(f"resolution={resolution!r} is not one of {', '.join(named)}, "
+                              "nor a (width, height) pair")
+        return named[resolution].width, named[resolution].height
+    try:
+        width, height = resolution
+        return int(width), int(height)
+    except (TypeError, ValueError):
+        raise ConfigError(f"resolution={resolution!r} is not a name such as '720p' nor (width, height)") from None
+
+
+def _parse_codec(codec: Any) -> VideoCodec:
+    if isinstance(codec, VideoCodec):
+        return codec
+    try:
+        return VideoCodec(str(codec).lower().replace(".", ""))
+    except ValueError:
+        raise ConfigError(f"codec={codec!r} is not one of {', '.join(c.value for c in VideoCodec)}") from None
+
+
+def _explained(status: int, what: str, why: Any) -> Exception:
+    """The fitting error, with the core's own words if it has any."""
+    error = error_for(status, what)
+    text = ffi.string(why).decode(errors="replace")
+    if not text:
+        return error
+    cls = ConfigError if status == lib.ARC_ERR_ARG else type(error)
+    return cls(f"{what}: {text}")
+
+
+class SessionCore:
+    """The native session and its streams: what Session and Peer have in common."""
+
+    def __init__(self, config: SessionConfig, now_us: int, ntp_now: int) -> None:
+        self.config = config
+        self._rng = np.random.default_rng(config.seed) if config.seed is not None else None
+        self._handle = self._open(now_us, ntp_now)
+        self.senders: list[AudioSender | VideoSender] = []
+        self.receivers: list[Receiver] = []
+        self._ssrcs: set[int] = set()
+
+    def _open(self, now_us: int, ntp_now: int) -> Any:
+        config = self.config
+        cfg = ffi.new("struct arc_session_config *")
+        if config.srtp is not None:
+            cfg.srtp = True
+            native_config(config.srtp, ffi.addressof(cfg, "srtp_send"))
+            native_config(config.srtp_receive or config.srtp, ffi.addressof(cfg, "srtp_receive"))
+        cname = config.cname or (self._rng.bytes(12).hex() if self._rng is not None else secrets.token_hex(12))
+        cfg.cname = cname.encode()
+        cfg.seed = config.seed if config.seed is not None else secrets.randbits(64)
+        cfg.ntp_at_zero = (ntp_now - (now_us // 10**6 << 32) - (now_us % 10**6 << 32) // 10**6) % 2**64
+        cfg.pool_pkts = config.pool_pkts
+        cfg.mtu_bytes = config.mtu_bytes
+        cfg.pace_percent = config.pace_percent
+        cfg.nack = config.nack
+        cfg.nack_audio = config.nack_audio
+        cfg.reduced_size = config.reduced_size
+        out = ffi.new("struct arc_session **")
+        status = lib.arc_session_new(cfg, now_us, out)
+        ffi.memmove(cfg, bytes(ffi.sizeof("struct arc_session_config")), ffi.sizeof("struct arc_session_config"))
+        check(status, "Session")
+        return ffi.gc(out[0], lib.arc_session_free, config.pool_pkts * 2048)
+
+    # --- streams ---
+
+    def _draw_ssrc(self, wanted: int | None) -> int:
+        ssrc = wanted
+        while ssrc is None or (wanted is None and ssrc in self._ssrcs):
+            ssrc = random_ssrc(self._rng)
+        check_range("ssrc", ssrc, 1, 2**32 - 1)
+        self._ssrcs.add(ssrc)
+        return ssrc
+
+    def _add_send(self, cfg: Any, what: str) -> Any:
+        out = ffi.new("struct arc_sendstream **")
+        why = ffi.new("char[]", _WHY_BYTES)
+        status = lib.arc_session_add_send(self._handle, cfg, out, why, _WHY_BYTES)
+        if status != lib.ARC_OK:
+            raise _explained(status, what, why)
+        return out[0]
+
+    def _add_recv(self, cfg: Any, what: str) -> Any:
+        out = ffi.new("struct arc_recvstream **")
+        why = ffi.new("char[]", _WHY_BYTES)
+        status = lib.arc_session_add_recv(self._handle, cfg, out, why, _WHY_BYTES)
+        if status != lib.ARC_OK:
+            raise _explained(status, what, why)
+        return out[0]
+
+    def send_audio(self, *, codec: str = "opus", bitrate: int = 32_000, sample_rate: int = 48_000,
+                   channels: int = 1, frame_size_ms: float = 20, payload_type: int = 111,
+                   rtx_payload_type: int | None = None, ssrc: int | None = None, fec: bool = True,
+                   dtx: bool = False, expected_loss_pct: int = 5, complexity: int = 9,
+                   application: str = "voip") -> AudioSender:
+        """Open a sent audio stream.
+
+        :param codec: "opus".
+        :param bitrate: bits per second, 6000..510000.
+        :param sample_rate: of the frames to come: 8000, 12000, 16000, 24000 or 48000 Hz.
+        :param channels: 1 or 2.
+        :param frame_size_ms: audio in a packet: 2.5, 5, 10, 20, 40, 60 ... 120.
+        :param payload_type: 0..63 or 96..127.
+        :param rtx_payload_type: of the retransmission stream; None: none, unless
+            the session was made with nack_audio (then payload_type + 1).
+        :param ssrc: None: a random one.
+        :param fec: in-band FEC, as strong as the loss that the peer reports.
+        :param dtx: send next to nothing while nobody speaks.
+        :param expected_loss_pct: loss assumed until the peer reports, 0..100.
+        :param complexity: 0..10.
+        :param application: "voip", "audio" or "lowdelay".
+        :raises ConfigError: a value is not allowed.
+        """
+        if codec.lower() != "opus":
+            raise UnsupportedError(f"codec={codec!r}: audio is sent as opus")
+        applications = {"voip": lib.ARC_OPUS_APPLICATION_VOIP, "audio": lib.ARC_OPUS_APPLICATION_AUDIO,
+                        "lowdelay": lib.ARC_OPUS_APPLICATION_LOWDELAY}
+        if application not in applications:
+            raise ConfigError(f"application={application!r} is not one of {', '.join(applications)}")
+        if frame_size_ms not in (2.5, 5, 10, 20, 40, 60, 80, 100, 120):
+            raise ConfigError(f"frame_size_ms={frame_size_ms!r} is not one of 2.5, 5, 10, 20, 40, 60, 80, 100, 120")
+        if rtx_payload_type is None and self.config.nack and self.config.nack_audio:
+            rtx_payload_type = payload_type + 1
+        cfg = ffi.new("struct arc_send_config *")
+        cfg.kind = lib.ARC_MEDIA_AUDIO
+        cfg.ssrc = self._draw_ssrc(ssrc)
+        cfg.payload_type = payload_type
+        cfg.rtx_payload_type = -1 if rtx_payload_type is None else rtx_payload_type
+        cfg.rtx_ssrc = 0 if rtx_payload_type is None else self._draw_ssrc(None)
+        cfg.frame_us = int(frame_size_ms * 1000)
+        opus = cfg.opus
+        opus.sample_rate_hz = sample_rate
+        opus.channels = channels
+        opus.bitrate_bps = bitrate
+        opus.complexity = complexity
+        opus.application = applications[application]
+        opus.expected_loss_pct = expected_loss_pct
+        opus.dtx, opus.fec, opus.vbr = dtx, fec, True
+        sender = AudioSender(self, self._add_send(cfg, "send_audio"), cfg.ssrc, payload_type, sample_rate, channels)
+        self.senders.append(sender)
+        return sender
+
+    def send_video(self, *, codec: str | VideoCodec = "h264", encoder: str = "auto", bitrate: int = 1_500_000,
+                   resolution: str | tuple[int, int] | VideoResolution = "720p", frame_rate: float = 30,
+                   keyframe_interval: int = 0, payload_type: int = 97, rtx_payload_type: int | None = 98,
+                   ssrc: int | None = None, threads: int = 0, speed: int = -1) -> VideoSender:
+        """Open a sent video stream.
+
+        :param codec: "h264".
+        :param encoder: "auto", "software", "nvenc", "vaapi" ... or a library's name such as "libx264".
+        :param bitrate: bits per second, 10_000..10**9; changed in place with set_bitrate().
+        :param resolution: "360p" ... "4320p", (width, height) or a VideoResolution.
+        :param frame_rate: frames per second, what the rate control plans with.
+        :param keyframe_interval: frames between key frames; 0: only on request.
+        :param rtx_payload_type: of the retransmission stream (RFC 4588); None: none.
+        :param threads: slices coded in parallel, 1..16; 0: by size and cores.
+        :param speed: 0 best picture ... 8 quickest; -1: by size and cores.
+        :raises ConfigError: a value is not allowed.
+        :raises UnsupportedError: no such encoder works here; the message says why.
+        """
+        video_codec = _parse_codec(codec)
+        if video_codec is not VideoCodec.H264:
+            raise UnsupportedError(f"codec={video_codec.name}: this version sends H264 only")
+        width, height = _parse_resolution(resolution)
+        check_range("frame_rate", frame_rate, 1, 240)
+        name, passed_over = choose(video_codec, encoder)
+        cfg = ffi.new("struct arc_send_config *")
+        cfg.kind = lib.ARC_MEDIA_VIDEO
+        cfg.ssrc = self._draw_ssrc(ssrc)
+        cfg.payload_type = payload_type
+        cfg.rtx_payload_type = -1 if rtx_payload_type is None else rtx_payload_type
+        cfg.rtx_ssrc = 0 if rtx_payload_type is None else self._draw_ssrc(None)
+        video = cfg.video
+        video.name = name.encode()
+        video.codec = lib.ARC_VIDEO_H264
+        video.width, video.height = width, height
+        video.frame_rate_num, video.frame_rate_den = round(frame_rate * 1000), 1000
+        video.bitrate_bps = bitrate
+        video.keyframe_interval_frames = keyframe_interval
+        video.threads, video.speed = threads, speed
+        sender = VideoSender(self, self._add_send(cfg, "send_video"), cfg.ssrc, payload_type, width, height,
+                             frame_rate, list(passed_over))
+        self.senders.append(sender)
+        return sender
+
+    def _recv_config(self, kind: int, payload_type: int, rtx_payload_type: int | None) -> Any:
+        cfg = ffi.new("struct arc_recv_config *")
+        cfg.kind = kind
+        cfg.payload_type = payload_type
+        cfg.rtx_payload_type = -1 if rtx_payload_type is None else rtx_payload_type
+        cfg.min_latency_ms = self.config.min_latency_ms
+        cfg.max_latency_ms = self.config.max_latency_ms
+        cfg.initial_latency_ms = self.config.start_latency_ms
+        cfg.adaptive = self.config.adaptive
+        return cfg
+
+    def receive_audio(self, *, codec: str = "opus", payload_type: int = 111, rtx_payload_type: int | None = None,
+                      sample_rate: int = 48_000, channels: int = 1) -> Receiver:
+        """Be ready for an audio stream; its SSRC is learned from its first authentic packet.
+
+        :param sample_rate: of the blocks that come out: 8000, 12000, 16000, 24000 or 48000 Hz.
+        :param channels: of the blocks that come out, 1 or 2, whatever is sent.
+        :raises ConfigError: a value is not allowed.
+        """
+        if codec.lower() != "opus":
+            raise UnsupportedError(f"codec={codec!r}: audio is received as opus")
+        if rtx_payload_type is None and self.config.nack and self.config.nack_audio:
+            rtx_payload_type = payload_type + 1
+        cfg = self._recv_config(lib.ARC_MEDIA_AUDIO, payload_type, rtx_payload_type)
+        cfg.sample_rate_hz = sample_rate
+        cfg.channels = channels
+        receiver = Receiver(self, self._add_recv(cfg, "receive_audio"), "audio", payload_type)
+        self.receivers.append(receiver)
+        return receiver
+
+    def receive_video(self, *, codec: str | VideoCodec = "h264", payload_type: int = 97,
+                      rtx_payload_type: int | None = 98, threads: int = 1) -> Receiver:
+        """Be ready for a video stream; its SSRC is learned from its first authentic packet.
+
+        :param threads: of the decoder, 1..16.
+        :raises ConfigError: a value is not allowed.
+        """
+        if _parse_codec(codec) is not VideoCodec.H264:
+            raise UnsupportedError(f"codec={codec!r}: this version receives H264 only")
+        cfg = self._recv_config(lib.ARC_MEDIA_VIDEO, payload_type, rtx_payload_type)
+        cfg.codec = lib.ARC_VIDEO_H264
+        cfg.threads = threads
+        receiver = Receiver(self, self._add_recv(cfg, "receive_video"), "video", payload_type)
+        self.receivers.append(receiver)
+        return receiver
+
+    # --- what the native session tells ---
+
+    def poll_event(self) -> Event | None:
+        """Return the next event; None: nothing happened. Unread events are bounded; the newest are lost."""
+        out = ffi.new("struct arc_event *")
+        if lib.arc_session_poll_event(self._handle, out) != lib.ARC_OK:
+            return None
+        return Event(type=EventType(out.type), stream=out.stream if out.stream >= 0 else None,
+                     now_us=out.now_us, value=out.value)
+
+    def poll_sent(self) -> SentFrame | None:
+        """Return the next frame that has left altogether; None: none. Bounded like events."""
+        out = ffi.new("struct arc_sent_frame *")
+        if lib.arc_session_poll_sent(self._handle, out) != lib.ARC_OK:
+            return None
+        return SentFrame(stream=out.stream, rtp_timestamp=out.rtp_ts, is_keyframe=out.is_key, packets=out.pkts,
+                         bytes=out.bytes, capture_us=out.capture_us, encoded_us=out.encoded_us,
+                         first_us=out.first_us, last_us=out.last_us)

@@ -1,0 +1,90 @@
+/**
+ * @file io/thread.c  What the native threads of io/ have in common
+ */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "io/thread.h"
+
+void arc_turn_init(struct arc_turn *t)
+{
+    pthread_mutex_init(&t->lock, NULL);
+    pthread_cond_init(&t->passed, NULL);
+    t->waiting = 0;
+}
+
+void arc_turn_close(struct arc_turn *t)
+{
+    pthread_cond_destroy(&t->passed);
+    pthread_mutex_destroy(&t->lock);
+}
+
+void arc_turn_begin(struct arc_turn *t)
+{
+    pthread_mutex_lock(&t->lock);
+    while (arc_atomic_load_acquire(&t->waiting) > 0)
+        pthread_cond_wait(&t->passed, &t->lock);
+}
+
+void arc_turn_end(struct arc_turn *t)
+{
+    pthread_mutex_unlock(&t->lock);
+}
+
+void arc_turn_enter(struct arc_turn *t)
+{
+    arc_atomic_add_relaxed(&t->waiting, 1);
+    pthread_mutex_lock(&t->lock);
+}
+
+void arc_turn_leave(struct arc_turn *t)
+{
+    arc_atomic_add_relaxed(&t->waiting, -1);
+    pthread_cond_signal(&t->passed);
+    pthread_mutex_unlock(&t->lock);
+}
+
+bool arc_thread_start(pthread_t *thread, const char *name, void *(*run)(void *),
+                      void *arg)
+{
+    sigset_t all, before;
+    bool ok;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    ok = pthread_create(thread, NULL, run, arg) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (ok)
+        pthread_setname_np(*thread, name);
+    return ok;
+}
+
+int arc_eventfd_new(void)
+{
+    return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
+void arc_eventfd_signal(int fd)
+{
+    uint64_t one = 1;
+
+    if (write(fd, &one, sizeof(one)) < 0)
+        return; /* full: it is readable already */
+}
+
+void arc_eventfd_clear(int fd)
+{
+    uint64_t count;
+
+    while (read(fd, &count, sizeof(count)) > 0)
+        ;
+}
+
+void arc_fd_close(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
