@@ -19,15 +19,16 @@ if command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; then
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
     done <ci/packages.txt
     if [ -n "$missing" ]; then
-        echo "setup: installing$missing"
+        echo "setup: installing$missing (about a minute)"
         as_root=
         if [ "$(id -u)" != 0 ]; then
             command -v sudo >/dev/null || fail "run this as root, or install sudo; wanted:$missing"
             as_root=sudo
         fi
         # env behind sudo: sudo drops the variable otherwise. Nobody is there to answer questions.
-        $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q
-        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+        # One line for each of 300 packages helps nobody; faults come on standard error.
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
     fi
 fi
 

@@ -1,6 +1,14 @@
-"""Opus through AudioPipeline, one frame of 20 ms at a time; peer: the same libopus or FFmpeg by PyAV."""
+"""Opus through AudioPipeline, one frame of 20 ms at a time.
+
+Peer of the plain rows: the same libopus called directly by ctypes, so that the ratio is what our
+layers cost. Peer of the rows ``.pyav``: FFmpeg's wrapper in PyAV at the same settings; PyAV's
+wheels bring a libopus of their own, so that ratio compares two versions of the codec.
+"""
 from __future__ import annotations
 
+import ctypes
+import re
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -8,8 +16,14 @@ from numpy.typing import NDArray
 
 from arcrtc.audio import AudioConfig, AudioFrame, AudioPipeline
 from arcrtc.benchmarks.registry import Peer, Work, benchmark
+from arcrtc.libraries import libraries
 
 _FRAMES: Final = 50  # one second, then from the start again
+_COMPLEXITY: Final = 9
+_MOST_BYTES: Final = 1275  # of one frame, RFC 6716 section 3.4
+# opus_defines.h: what opus_encoder_ctl() is asked for.
+_APPLICATION_VOIP: Final = 2048
+_SET_BITRATE, _SET_VBR, _SET_COMPLEXITY, _SET_INBAND_FEC, _SET_DTX = 4002, 4006, 4010, 4012, 4016
 
 
 def speech_like(sample_rate: int, channels: int, n_frames: int = _FRAMES) -> NDArray[np.int16]:
@@ -38,17 +52,77 @@ def _frames(sample_rate: int, channels: int) -> list[AudioFrame]:
 def _pipeline(sample_rate: int, channels: int, bitrate: int) -> AudioPipeline:
     return AudioPipeline(AudioConfig(
         codec="opus", bitrate=bitrate, sample_rate=sample_rate, channels=channels, frame_size_ms=20,
-        dtx=False, fec=False, plc=True))
+        dtx=False, fec=False, plc=True, complexity=_COMPLEXITY, application="voip", expected_loss_pct=0,
+        vbr=True))
+
+
+def _libopus() -> tuple[str, Any] | None:
+    """Name and handle of the libopus that the core has loaded; None: it is linked statically."""
+    for library in libraries():
+        if library.name == "opus" and library.path:
+            handle = ctypes.CDLL(library.path)
+            handle.opus_encoder_create.restype = ctypes.c_void_p
+            handle.opus_decoder_create.restype = ctypes.c_void_p
+            return f"libopus {library.loaded} by ctypes", handle
+    return None
+
+
+def _direct_encoder(sample_rate: int, channels: int, bitrate: int) -> Peer | None:
+    """The same library at the same settings, without any of our code."""
+    if (found := _libopus()) is None:
+        return None
+    name, opus = found
+    state = ctypes.c_void_p(opus.opus_encoder_create(sample_rate, channels, _APPLICATION_VOIP, None))
+    for request, value in ((_SET_BITRATE, bitrate), (_SET_VBR, 1), (_SET_COMPLEXITY, _COMPLEXITY),
+                           (_SET_INBAND_FEC, 0), (_SET_DTX, 0)):
+        opus.opus_encoder_ctl(state, request, ctypes.c_int(value))
+    block, out = sample_rate // 50, ctypes.create_string_buffer(_MOST_BYTES)
+    samples = speech_like(sample_rate, channels)
+    frames = [np.ascontiguousarray(samples[i:i + block]) for i in range(0, len(samples), block)]
+    pointers = [ctypes.c_void_p(frame.ctypes.data) for frame in frames]
+
+    def run(n: int) -> None:
+        for i in range(n):
+            length = opus.opus_encode(state, pointers[i % len(frames)], block, out, _MOST_BYTES)
+            out.raw[:length]
+
+    return Peer(name, run)
+
+
+def _direct_decoder(sample_rate: int, channels: int, payloads: list[bytes]) -> Peer | None:
+    if (found := _libopus()) is None:
+        return None
+    name, opus = found
+    state = ctypes.c_void_p(opus.opus_decoder_create(sample_rate, channels, None))
+    block = sample_rate // 50
+
+    def run(n: int) -> None:
+        for i in range(n):
+            samples = np.empty((block, channels), np.int16)
+            data = payloads[i % len(payloads)]
+            opus.opus_decode(state, data, len(data), ctypes.c_void_p(samples.ctypes.data), block, 0)
+
+    return Peer(name, run)
+
+
+def _bundled_version(av: Any) -> str:
+    """Version of the libopus inside PyAV's wheel; empty: it uses the system's, or cannot be told."""
+    folder = Path(av.__file__).parent.parent / "av.libs"
+    for path in folder.glob("libopus*"):
+        if (found := re.search(rb"libopus ([0-9][0-9.]*)", path.read_bytes())) is not None:
+            return found.group(1).decode()
+    return ""
 
 
 def _av_encoder(sample_rate: int, channels: int, bitrate: int) -> Peer:
-    """FFmpeg's libopus wrapper by PyAV, at the settings nearest to ours."""
+    """FFmpeg's libopus wrapper by PyAV, at our settings."""
     import av
 
     codec: Any = av.CodecContext.create("libopus", "w")
     codec.sample_rate, codec.bit_rate, codec.format = sample_rate, bitrate, "s16"
     codec.layout = "mono" if channels == 1 else "stereo"
-    codec.options = {"application": "voip", "frame_duration": "20"}
+    codec.options = {"application": "voip", "frame_duration": "20", "vbr": "constrained",
+                     "compression_level": str(_COMPLEXITY), "packet_loss": "0", "fec": "0"}
     codec.open()
     block = sample_rate // 50
     samples = speech_like(sample_rate, channels)
@@ -63,19 +137,20 @@ def _av_encoder(sample_rate: int, channels: int, bitrate: int) -> Peer:
         for i in range(n):
             frame = frames[i % _FRAMES]
             frame.pts = None
-            codec.encode(frame)
+            for packet in codec.encode(frame):
+                bytes(packet)
 
-    return Peer(f"PyAV {av.__version__} libopus", run)
+    return Peer(f"PyAV {av.__version__}, libopus {_bundled_version(av)}".rstrip(), run)
 
 
-def _encode(sample_rate: int, channels: int, bitrate: int) -> Work:
+def _encode(sample_rate: int, channels: int, bitrate: int, peer: Peer | None) -> Work:
     pipeline, frames = _pipeline(sample_rate, channels, bitrate), _frames(sample_rate, channels)
 
     def run(n: int) -> None:
         for i in range(n):
             pipeline.encode(frames[i % _FRAMES])
 
-    return Work(run, peer=_av_encoder(sample_rate, channels, bitrate))
+    return Work(run, peer=peer)
 
 
 def _decode(sample_rate: int, channels: int, bitrate: int) -> Work:
@@ -88,28 +163,15 @@ def _decode(sample_rate: int, channels: int, bitrate: int) -> Work:
         for i in range(n):
             receiver.extract_audio_frame(packets[i % _FRAMES])
 
-    return Work(run)
+    return Work(run, peer=_direct_decoder(sample_rate, channels, [bytes(p.payload) for p in packets]))
 
 
-@benchmark("opus.encode.16k_mono_32k", unit="us/frame")
-def encode_voice() -> Work:
-    """Voice as AudioPipeline.voip_optimized() sends it."""
-    return _encode(16_000, 1, 32_000)
+def _register(name: str, sample_rate: int, channels: int, bitrate: int) -> None:
+    kind = (sample_rate, channels, bitrate)
+    benchmark(f"opus.encode.{name}", "us/frame")(lambda: _encode(*kind, _direct_encoder(*kind)))
+    benchmark(f"opus.encode.{name}.pyav", "us/frame")(lambda: _encode(*kind, _av_encoder(*kind)))
+    benchmark(f"opus.decode.{name}", "us/frame")(lambda: _decode(*kind))
 
 
-@benchmark("opus.encode.48k_stereo_64k", unit="us/frame")
-def encode_stereo() -> Work:
-    """Music in stereo."""
-    return _encode(48_000, 2, 64_000)
-
-
-@benchmark("opus.decode.16k_mono_32k", unit="us/frame")
-def decode_voice() -> Work:
-    """RTP packet to AudioFrame."""
-    return _decode(16_000, 1, 32_000)
-
-
-@benchmark("opus.decode.48k_stereo_64k", unit="us/frame")
-def decode_stereo() -> Work:
-    """RTP packet to AudioFrame, stereo."""
-    return _decode(48_000, 2, 64_000)
+_register("16k_mono_32k", 16_000, 1, 32_000)  # voice, as AudioPipeline.voip_optimized() sends it
+_register("48k_stereo_64k", 48_000, 2, 64_000)

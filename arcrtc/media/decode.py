@@ -33,6 +33,8 @@ _MATRIX: Final[dict[int, ColorMatrix]] = {1: "bt709", 5: "bt601", 6: "bt601", 9:
 _COVER_ART: Final = av.stream.Disposition.attached_pic
 _FULL_RANGE: Final = 2  # AVCOL_RANGE_JPEG
 _LIMITED_RANGE: Final = 1  # AVCOL_RANGE_MPEG
+# A title that is not UTF-8 is no reason to refuse a file. PyAV 19 takes it without being told.
+_OPEN_OPTIONS: Final[dict[str, Any]] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def opened(path: Path) -> Iterator[InputContainer]:
         if path.is_dir():
             raise MediaError(f"{path}: is a folder, not a media file")
         try:
-            container = av.open(str(path), mode="r", metadata_errors="replace")
+            container = av.open(str(path), mode="r", **_OPEN_OPTIONS)
         except av.error.InvalidDataError as error:
             raise MediaError(f"{path}: not a media file that FFmpeg knows") from error
         if container.format.name == "tty":  # FFmpeg would show any text as a film of a terminal

@@ -5,6 +5,7 @@ import asyncio
 import hashlib
 import itertools
 import os
+import struct
 import subprocess
 import sys
 import threading
@@ -253,6 +254,17 @@ def test_source_says_in_one_line_what_is_wrong(tmp_path: Path, name: str, conten
     assert isinstance(caught.value, OSError)
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_source_takes_a_title_that_is_not_utf8(tmp_path: Path) -> None:
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return name + struct.pack("<I", len(data)) + data
+
+    path = tmp_path / "latin1.wav"
+    path.write_bytes(chunk(b"RIFF", b"WAVE" + chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, 8000, 16000, 2, 16))
+                           + chunk(b"LIST", b"INFO" + chunk(b"INAM", "Olé!".encode("latin-1")))
+                           + chunk(b"data", bytes(3200))))
+    assert sum(frame.samples.shape[0] for frame in open_media(path, video=False, sample_rate=8000)) == 1600
 
 
 def test_source_refuses_a_folder_and_a_file_without_what_is_wanted(tmp_path: Path, clip: Path) -> None:

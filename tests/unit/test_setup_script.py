@@ -73,8 +73,8 @@ def test_setup_as_root_installs_exactly_what_is_missing(machine: Machine) -> Non
     done = machine.setup()
     assert done.returncode == 0, done.stderr
     update, install = machine.calls("apt-get")
-    assert update == "apt-get update -q"
-    assert install == "apt-get install -y -q --no-install-recommends libopus-dev ffmpeg"
+    assert update == "apt-get update -qq"
+    assert install == "apt-get install -y -qq --no-install-recommends libopus-dev ffmpeg"
 
 
 def test_setup_as_a_user_takes_sudo(machine: Machine) -> None:
@@ -84,7 +84,7 @@ def test_setup_as_a_user_takes_sudo(machine: Machine) -> None:
     done = machine.setup()
     assert done.returncode == 0, done.stderr
     assert all("DEBIAN_FRONTEND=noninteractive" in call for call in machine.calls("sudo"))
-    assert machine.calls("apt-get install") == ["apt-get install -y -q --no-install-recommends tshark"]
+    assert machine.calls("apt-get install") == ["apt-get install -y -qq --no-install-recommends tshark"]
 
 
 def test_setup_as_a_user_without_sudo_says_what_is_wanted(machine: Machine) -> None:
