@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from arcrtc._native import check, error_for, ffi, lib, new_handle
 from arcrtc.config import SessionConfig
-from arcrtc.errors import ArgumentError, TransportError
+from arcrtc.errors import ArgumentError
 from arcrtc.events import Event, ReceivedFrame, SessionStats, received_frame, to_dict
 from arcrtc.handles import AudioSender, Receiver, VideoSender
 from arcrtc.sessioncore import SessionCore
@@ -53,7 +53,8 @@ def parse_address(address: str) -> tuple[str, int]:
 
 def _explained(status: int, why: Any) -> Exception:
     text = ffi.string(why).decode(errors="replace")
-    return TransportError(text) if text else error_for(status, "Engine.connect")
+    error = error_for(status, "Engine.connect")
+    return type(error)(text) if text else error
 
 
 class Peer(SessionCore):

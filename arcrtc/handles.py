@@ -33,8 +33,8 @@ class _Sender:
         :param bps: bits per second; 6000..510000 for audio, 10_000..10**9 for video.
         :raises ArgumentError: outside of that.
         """
-        if lib.arc_send_set_bitrate(self._handle, bps) != lib.ARC_OK:
-            low, high = (6000, 510_000) if self.kind == "audio" else (10_000, 10**9)
+        low, high = (6000, 510_000) if self.kind == "audio" else (10_000, 10**9)
+        if not low <= bps <= high or lib.arc_send_set_bitrate(self._handle, bps) != lib.ARC_OK:
             raise ArgumentError(f"bitrate {bps} is outside {low}..{high}")
 
     def mute(self, muted: bool = True) -> None:
