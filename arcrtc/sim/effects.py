@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import math
+import sys
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -78,7 +79,8 @@ class GilbertElliott:
         if not 1 <= burst_length_pkts <= 1e6:
             raise ConfigError(f"burst_length_pkts={burst_length_pkts!r} is outside 1..1000000")
         r = 1.0 / burst_length_pkts
-        p = r * loss_rate / (1.0 - loss_rate)
+        # A rate too small for a product of doubles is still not 0, which would mean: never.
+        p = max(r * loss_rate / (1.0 - loss_rate), sys.float_info.min)
         if p > 1:
             raise ConfigError(
                 f"burst_length_pkts={burst_length_pkts!r} is too short for burst_loss_rate={loss_rate!r}: "

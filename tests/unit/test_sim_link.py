@@ -112,6 +112,10 @@ def test_link_gilbert_elliott_raw_has_the_rate_of_its_formula() -> None:
     assert_share(sum(a and b for a, b in pairwise(lost)), n - 1, both, spread=2.0)
 
 
+def test_gilbert_elliott_takes_the_smallest_rate_there_is() -> None:
+    assert GilbertElliott.from_mean(5e-324, 2).p > 0
+
+
 def test_gilbert_elliott_rejects_what_cannot_be() -> None:
     with pytest.raises(ConfigError, match=r"burst_length_pkts=1 is too short.*at least 4.00"):
         GilbertElliott.from_mean(0.8, 1)
