@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -22,9 +23,12 @@ from arcrtc.sim import Relay
 from arcrtc.sim.relay import RelayStats
 from arcrtc.srtp import SrtpConfig
 
-_TAIL_S: Final = 0.3  # after the last frame, besides the longest play-out delay
+_ENCODE_S: Final = 0.1  # the last frame may still be in the encoder
+_TAIL_S: Final = 1.0  # a network's longest delay, besides the longest play-out delay
 _PRIME_US: Final = 250_000  # the files are opened and read ahead meanwhile
 _POLL_SENT_S: Final = 0.05
+_POLL_TAIL_S: Final = 0.02
+_LAST_ARRIVALS: Final = 64  # among them the last frame that was sent, if it was played
 
 Progress = Callable[[float, float | None, str], None]  #: seconds done, seconds in all, a few words
 
@@ -140,10 +144,8 @@ class _Call:
                         await self._talk(b, stop)
                     finally:
                         duration_s = max(0, clock_us() - self.feed.start_us) / 1e6
-                        # What is still in flight belongs to the call.
-                        await asyncio.sleep(_TAIL_S)
+                        await self._finish(b)
                         self.sampler.take(clock_us())
-                        self._drain(b)
                         threads, relay_stats = engine.stats(), relay.stats()
                         cpu_s = _cpu_s() - cpu_before
                         self.sink.close()
@@ -155,6 +157,22 @@ class _Call:
             cpu_before_s=cpu_before,
             peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, threads=threads,
             interrupted=stop.is_set())
+
+    async def _finish(self, b: Peer) -> None:
+        """What is still in flight belongs to the call: until the last frames are played or cannot come any more."""
+        await asyncio.sleep(_ENCODE_S)
+        end = time.monotonic() + _TAIL_S + self.settings.max_latency_ms / 1000
+        while time.monotonic() < end:
+            self.sampler.take_sent()
+            self._drain(b)
+            if all(self._is_played(sender) for sender in self.senders):
+                return
+            await asyncio.sleep(_POLL_TAIL_S)
+
+    def _is_played(self, sender: AudioSender | VideoSender) -> bool:
+        arrivals = self.sink.audio if sender.kind == "audio" else self.sink.video
+        last = next((timestamp for index, timestamp in reversed(self.sampler.sent) if index == sender.index), None)
+        return last is None or any(a.rtp_timestamp == last for a in arrivals[-_LAST_ARRIVALS:])
 
     def _drain(self, b: Peer) -> None:
         while (received := b.poll_frame()) is not None:
