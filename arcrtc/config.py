@@ -38,6 +38,8 @@ class SessionConfig:
     :ivar mtu_bytes: largest datagram, UDP payload. 300..1500.
     :ivar pace_percent: packets leave at this multiple of the encoders' target
         rate, so that a key frame is spread out. 100..1000.
+    :ivar reduced_size: send feedback without a whole compound (RFC 5506); both
+        peers must have agreed on it.
     :ivar cname: canonical name in RTCP (RFC 7022); None: a random one.
     :ivar seed: of everything random but keys: SSRCs, sequence numbers, RTCP
         timing. None: unpredictable. A number makes a simulation repeat.

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import math
 import select
+import threading
+import warnings
 import weakref
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 from arcrtc._native import check, error_for, ffi, lib, new_handle
 from arcrtc.config import SessionConfig
-from arcrtc.errors import ArgumentError, TransportError
+from arcrtc.errors import ArgumentError
 from arcrtc.events import Event, ReceivedFrame, SessionStats, received_frame, to_dict
 from arcrtc.handles import AudioSender, Receiver, VideoSender
 from arcrtc.sessioncore import SessionCore
@@ -53,7 +56,8 @@ def parse_address(address: str) -> tuple[str, int]:
 
 def _explained(status: int, why: Any) -> Exception:
     text = ffi.string(why).decode(errors="replace")
-    return TransportError(text) if text else error_for(status, "Engine.connect")
+    error = error_for(status, "Engine.connect")
+    return type(error)(text) if text else error
 
 
 class Peer(SessionCore):
@@ -67,12 +71,16 @@ class Peer(SessionCore):
                  rtcp_ports: tuple[int, int] | None) -> None:
         self._engine = engine
         self._closed = False
-        self._loop, self._audio_worker, self._video_worker = engine._place()
+        self._last_addresses = ("", "")
         super().__init__(config, lib.arc_clock_us(), lib.arc_clock_ntp())
         self._udp = self._open_socket(local, remote)
         if rtcp_ports is not None:
             self._split_rtcp(*rtcp_ports)
         self._received = ffi.new("struct arc_received *")
+
+    def _start(self, loop: Any, audio_worker: Any, video_worker: Any) -> None:
+        """Hand it to these threads, for good."""
+        self._loop, self._audio_worker, self._video_worker = loop, audio_worker, video_worker
         self._attach()
 
     def _open_socket(self, local: str, remote: str | None) -> Any:
@@ -111,8 +119,7 @@ class Peer(SessionCore):
     # --- streams: the loop must let go of the session while it is changed ---
 
     def _while_detached(self, change: Callable[[], Any]) -> Any:
-        if self._closed:
-            raise ArgumentError("the peer is closed")
+        self._check_open()
         check(lib.arc_loop_detach(self._loop, self._handle), "Peer")
         try:
             return change()
@@ -137,13 +144,15 @@ class Peer(SessionCore):
     # --- addresses ---
 
     def _address(self, remote: bool) -> str:
+        if self._closed:
+            return self._last_addresses[remote]
         out = ffi.new("char[]", _ADDRESS_BYTES)
         check(lib.arc_udp_address(self._udp, remote, out, _ADDRESS_BYTES), "Peer.address")
         return str(ffi.string(out).decode())
 
     @property
     def local_address(self) -> str:
-        """Where it listens, "host:port"."""
+        """Where it listens, or listened before it was closed, "host:port"."""
         return self._address(False)
 
     def set_remote(self, remote: str) -> None:
@@ -197,7 +206,11 @@ class Peer(SessionCore):
                 yield event
 
     def stats(self) -> SessionStats:
-        """Counters of the session, its socket and all streams, read between two turns of its threads."""
+        """Counters of the session, its socket and all streams, read between two turns of its threads.
+
+        :raises ArgumentError: the peer is closed.
+        """
+        self._check_open()
         out = ffi.new("struct arc_loop_snapshot *")
         check(lib.arc_loop_snapshot(self._loop, self._handle, out), "Peer.stats")
         session = to_dict(out.session)
@@ -222,9 +235,10 @@ class Peer(SessionCore):
                 "queue": to_dict(queue[0])}
 
     def close(self) -> None:
-        """Say BYE and give the session back. A second call does nothing."""
+        """Say BYE, stop, and close the socket. A second call does nothing."""
         if self._closed:
             return
+        self._last_addresses = self._address(False), self._address(True)
         self._closed = True
         for s in self.senders:
             lib.arc_worker_remove_send(self._worker(s.kind), s._handle)
@@ -232,6 +246,7 @@ class Peer(SessionCore):
             lib.arc_worker_remove_recv(self._worker(r.kind), r._handle)
         lib.arc_loop_bye(self._loop, self._handle)
         lib.arc_loop_detach(self._loop, self._handle)
+        ffi.release(self._udp)
         self._engine._forget(self)
 
     # --- what the handles call ---
@@ -254,6 +269,7 @@ class Peer(SessionCore):
         check(lib.arc_worker_post_video(self._video_worker, sender._handle, frame, at_us), "VideoSender.send")
 
     def _flush(self, sender: AudioSender | VideoSender) -> int:
+        self._check_open()
         return int(lib.arc_worker_flush(self._worker(sender.kind), sender._handle))
 
     def _sender_stats(self, sender: AudioSender | VideoSender) -> dict[str, Any]:
@@ -282,31 +298,38 @@ class Engine:
     """
 
     def __init__(self, threads: int = 1, media_threads: int = 2) -> None:
+        self._closed = True  # until it is whole
         for name, value in (("threads", threads), ("media_threads", media_threads)):
             if not isinstance(value, int) or not 1 <= value <= 64:
                 raise ArgumentError(f"{name}={value!r} is outside 1..64")
+        self._lock = threading.Lock()  # of what open() and close() change: connect() opens on another thread
         self._peers: list[Peer] = []
         self._placed = 0
-        self._closed = False
         self._waiters: set[asyncio.Future[None]] = set()
         self._watching: asyncio.AbstractEventLoop | None = None
         self._loops = [new_handle(lib.arc_loop_new, lib.arc_loop_free, "struct arc_loop", what="Engine")
                        for _ in range(threads)]
         self._audio_workers = [self._new_worker() for _ in range(threads)]
         self._video_workers = [self._new_worker() for _ in range(media_threads)]
+        self._closed = False
         _live.add(self)
 
     @staticmethod
     def _new_worker() -> Any:
         return new_handle(lib.arc_worker_new, lib.arc_worker_free, "struct arc_worker", what="Engine")
 
-    def _place(self) -> tuple[Any, Any, Any]:
-        """Threads for the next peer, in turn."""
+    def _check_open(self) -> None:
         if self._closed:
             raise ArgumentError("the engine is closed")
-        i, self._placed = self._placed, self._placed + 1
-        return (self._loops[i % len(self._loops)], self._audio_workers[i % len(self._audio_workers)],
-                self._video_workers[i % len(self._video_workers)])
+
+    def _adopt(self, peer: Peer) -> None:
+        """Give it to threads, each peer to the next ones in turn."""
+        with self._lock:
+            self._check_open()
+            i, self._placed = self._placed, self._placed + 1
+            peer._start(self._loops[i % len(self._loops)], self._audio_workers[i % len(self._audio_workers)],
+                        self._video_workers[i % len(self._video_workers)])
+            self._peers.append(peer)
 
     def open(self, *, local: str = "0.0.0.0:0", remote: str | None = None, srtp: SrtpConfig | None = None,
              config: SessionConfig | None = None, rtcp_ports: tuple[int, int] | None = None) -> Peer:
@@ -325,8 +348,9 @@ class Engine:
             config = SessionConfig(srtp=srtp)
         elif srtp is not None:
             raise ArgumentError("srtp is given twice: beside config, and config has a field of this name")
+        self._check_open()
         peer = Peer(self, config, local, remote, rtcp_ports)
-        self._peers.append(peer)
+        self._adopt(peer)
         return peer
 
     async def connect(self, *, local: str = "0.0.0.0:0", remote: str | None = None,
@@ -370,15 +394,21 @@ class Engine:
     def wait(self, timeout_s: float | None = None) -> bool:
         """Block until there may be something to fetch; for programs without asyncio.
 
+        :param timeout_s: seconds; None: as long as it takes.
         :returns: False when the time was up first.
+        :raises ArgumentError: the engine is closed.
         """
-        ready, _, _ = select.select(self._descriptors(), [], [], timeout_s)
+        self._check_open()
+        poll = select.poll()  # select() knows no descriptor above 1023
+        for fd in self._descriptors():
+            poll.register(fd, select.POLLIN)
+        ready = poll.poll(None if timeout_s is None else math.ceil(max(timeout_s, 0) * 1000))
         self._clear()
         return bool(ready)
 
     def _wake(self) -> None:
         for waiter in self._waiters:
-            if not waiter.done():
+            if not waiter.done() and not waiter.get_loop().is_closed():
                 waiter.set_result(None)
         self._waiters.clear()
 
@@ -413,16 +443,23 @@ class Engine:
 
     def close(self) -> None:
         """Close all peers and end the threads. A second call does nothing."""
-        if self._closed:
-            return
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
         for peer in list(self._peers):
             peer.close()
         self._unwatch()
-        self._closed = True
         self._wake()
         for handle in self._loops + self._audio_workers + self._video_workers:
             ffi.release(handle)
         self._loops, self._audio_workers, self._video_workers = [], [], []
+
+    def __del__(self) -> None:
+        # The threads must be gone before the collector takes sessions and sockets, in an order of its own.
+        if not self._closed:
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
+            self.close()
 
     def __enter__(self) -> Engine:
         return self

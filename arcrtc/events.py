@@ -29,7 +29,7 @@ class ReceivedFrame:
     Times are microseconds of the monotonic clock that the session was driven by.
 
     :ivar frame: the samples or the picture.
-    :ivar stream: index of the received stream.
+    :ivar stream: index of the received stream, 0..7, in the order of receive_audio() and receive_video().
     :ivar rtp_timestamp: of the first sample or the picture, 0..2**32-1.
     :ivar arrival_us: its first packet came; -1: none did (concealed).
     :ivar complete_us: its last packet came.
@@ -38,6 +38,11 @@ class ReceivedFrame:
     :ivar late: a picture decoded more than 10 ms after it was due.
     :ivar capture_ntp_us: the sender's wall clock at capture, microseconds since
         1900; None before the first RTCP sender report.
+    :ivar concealment: where samples come from; DECODED for pictures.
+    :ivar is_keyframe: a picture that needs no other one.
+    :ivar damaged: a picture decoded with errors.
+    :ivar bytes: RTP payload that it came in; 0: none did.
+    :ivar packets: packets that it came in; 0: none did.
     """
 
     frame: AudioFrame | VideoFrame
@@ -63,7 +68,20 @@ class ReceivedFrame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentFrame:
-    """A frame all of whose packets have left; for latency budgets. Times in microseconds."""
+    """A frame all of whose packets have left; for latency budgets.
+
+    Times are microseconds of the monotonic clock that the session was driven by.
+
+    :ivar stream: index of the sent stream, 0..7, in the order of send_audio() and send_video().
+    :ivar rtp_timestamp: of its packets, 0..2**32-1.
+    :ivar is_keyframe: a picture that needs no other one; False for sound.
+    :ivar packets: how many they were, 1 or more.
+    :ivar bytes: RTP payload of them all.
+    :ivar capture_us: when its first sample, or the picture, was taken, as send() was told.
+    :ivar encoded_us: its encoding ended.
+    :ivar first_us: its first packet left.
+    :ivar last_us: its last packet left.
+    """
 
     stream: int
     rtp_timestamp: int
@@ -79,19 +97,21 @@ class SentFrame:
 class EventType(Enum):
     """What an event tells."""
 
-    STREAM_ADDED = lib.ARC_EVENT_STREAM_ADDED
-    STREAM_ENDED = lib.ARC_EVENT_STREAM_ENDED
-    KEYFRAME_WANTED = lib.ARC_EVENT_KEY_FRAME_WANTED
-    RTT = lib.ARC_EVENT_RTT
-    SSRC_COLLISION = lib.ARC_EVENT_SSRC_COLLISION
+    STREAM_ADDED = lib.ARC_EVENT_STREAM_ADDED  #: the SSRC of a received stream was learned
+    STREAM_ENDED = lib.ARC_EVENT_STREAM_ENDED  #: its sender said BYE
+    KEYFRAME_WANTED = lib.ARC_EVENT_KEY_FRAME_WANTED  #: the peer asked for one (PLI, FIR)
+    RTT = lib.ARC_EVENT_RTT  #: the round-trip time was measured
+    SSRC_COLLISION = lib.ARC_EVENT_SSRC_COLLISION  #: somebody else uses an SSRC of ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """Something that happened to a session.
 
-    :ivar stream: index of the stream it is about; None: the session.
-    :ivar value: the SSRC, or for RTT the smoothed round-trip time in microseconds.
+    :ivar type: what.
+    :ivar now_us: when, microseconds of the session's monotonic clock.
+    :ivar stream: index of the stream it is about, 0..7; None: the session.
+    :ivar value: the SSRC, 0..2**32-1, or for RTT the smoothed round-trip time in microseconds.
     """
 
     type: EventType

@@ -33,8 +33,8 @@ class _Sender:
         :param bps: bits per second; 6000..510000 for audio, 10_000..10**9 for video.
         :raises ArgumentError: outside of that.
         """
-        if lib.arc_send_set_bitrate(self._handle, bps) != lib.ARC_OK:
-            low, high = (6000, 510_000) if self.kind == "audio" else (10_000, 10**9)
+        low, high = (6000, 510_000) if self.kind == "audio" else (10_000, 10**9)
+        if not low <= bps <= high or lib.arc_send_set_bitrate(self._handle, bps) != lib.ARC_OK:
             raise ArgumentError(f"bitrate {bps} is outside {low}..{high}")
 
     def mute(self, muted: bool = True) -> None:
@@ -54,7 +54,13 @@ class _Sender:
 
 
 class AudioSender(_Sender):
-    """Handle of a sent audio stream."""
+    """Handle of a sent audio stream; made by send_audio().
+
+    :ivar sample_rate: of the frames to send, Hz. :ivar channels: 1 or 2.
+    :ivar ssrc: 1..2**32-1. :ivar payload_type: 0..127. :ivar index: among the sent streams, 0..7.
+
+    Lives as long as its session. Threads: those of the session or peer that made it.
+    """
 
     def __init__(self, owner: Any, handle: Any, ssrc: int, payload_type: int, sample_rate: int,
                  channels: int) -> None:
@@ -82,7 +88,15 @@ class AudioSender(_Sender):
 
 
 class VideoSender(_Sender):
-    """Handle of a sent video stream."""
+    """Handle of a sent video stream; made by send_video().
+
+    :ivar width: of the pictures sent, pixels. :ivar height: likewise.
+    :ivar frame_rate: pictures per second that the rate control plans with, 1..240.
+    :ivar passed_over: (encoder, why it was not taken), in the order of preference.
+    :ivar ssrc: 1..2**32-1. :ivar payload_type: 0..127. :ivar index: among the sent streams, 0..7.
+
+    Lives as long as its session. Threads: those of the session or peer that made it.
+    """
 
     def __init__(self, owner: Any, handle: Any, ssrc: int, payload_type: int, width: int, height: int,
                  frame_rate: float, passed_over: list[tuple[str, str]]) -> None:
@@ -90,7 +104,7 @@ class VideoSender(_Sender):
         self.width = width
         self.height = height
         self.frame_rate = frame_rate
-        self.passed_over = passed_over  #: encoders that were not taken, and why
+        self.passed_over = passed_over
 
     def send(self, frame: VideoFrame, *, capture_us: int | None = None, now_us: int | None = None) -> None:
         """Encode and queue a picture; it is scaled when it has another size.
@@ -107,7 +121,13 @@ class VideoSender(_Sender):
 
 
 class Receiver:
-    """Handle of a received stream."""
+    """Handle of a received stream; made by receive_audio() and receive_video().
+
+    :ivar kind: "audio" or "video".
+    :ivar payload_type: that it takes, 0..127. :ivar index: among the received streams, 0..7.
+
+    Lives as long as its session. Threads: those of the session or peer that made it.
+    """
 
     def __init__(self, owner: Any, handle: Any, kind: str, payload_type: int) -> None:
         self._owner = owner

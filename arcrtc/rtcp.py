@@ -69,6 +69,8 @@ def _encode(name: str, text: str) -> bytes:
 class RtcpPacket(ABC):
     """Base of every RTCP packet; reads and writes compounds.
 
+    An SSRC in any of them is 0..2**32-1.
+
     Source: RFC 3550 section 6.1 and appendix A.2, RFC 5506.
     """
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from arcrtc._native import check, error_for, ffi, lib
+from arcrtc._ranges import check_int
 from arcrtc.config import SessionConfig, check_range
 from arcrtc.errors import ConfigError, UnsupportedError
 from arcrtc.events import Event, EventType, SentFrame
@@ -57,6 +58,13 @@ def _explained(status: int, what: str, why: Any) -> Exception:
         return error
     cls = ConfigError if status == lib.ARC_ERR_ARG else type(error)
     return cls(f"{what}: {text}")
+
+
+def _check_types(payload_type: int, rtx_payload_type: int | None) -> None:
+    """Numbers that fit the field; the core knows which of them are taken or reserved."""
+    check_int("payload_type", payload_type, 0, 127)
+    if rtx_payload_type is not None:
+        check_int("rtx_payload_type", rtx_payload_type, 0, 127)
 
 
 class SessionCore:
@@ -150,6 +158,12 @@ class SessionCore:
             raise ConfigError(f"application={application!r} is not one of {', '.join(applications)}")
         if frame_size_ms not in (2.5, 5, 10, 20, 40, 60, 80, 100, 120):
             raise ConfigError(f"frame_size_ms={frame_size_ms!r} is not one of 2.5, 5, 10, 20, 40, 60, 80, 100, 120")
+        _check_types(payload_type, rtx_payload_type)
+        check_int("bitrate", bitrate, lib.ARC_OPUS_MIN_BITRATE_BPS, lib.ARC_OPUS_MAX_BITRATE_BPS, "bit/s")
+        check_int("sample_rate", sample_rate, 8000, 48_000, "Hz")
+        check_int("channels", channels, 1, 2)
+        check_int("expected_loss_pct", expected_loss_pct, 0, 100)
+        check_int("complexity", complexity, 0, 10)
         if rtx_payload_type is None and self.config.nack and self.config.nack_audio:
             rtx_payload_type = payload_type + 1
         cfg = ffi.new("struct arc_send_config *")
@@ -185,7 +199,7 @@ class SessionCore:
         :param keyframe_interval: frames between key frames; 0: only on request.
         :param rtx_payload_type: of the retransmission stream (RFC 4588); None: none.
         :param threads: slices coded in parallel, 1..16; 0: by size and cores.
-        :param speed: 0 best picture ... 8 quickest; -1: by size and cores.
+        :param speed: 0 best picture ... 7 quickest; -1: by size and cores.
         :raises ConfigError: a value is not allowed.
         :raises UnsupportedError: no such encoder works here; the message says why.
         """
@@ -193,7 +207,12 @@ class SessionCore:
         if video_codec is not VideoCodec.H264:
             raise UnsupportedError(f"codec={video_codec.name}: this version sends H264 only")
         width, height = _parse_resolution(resolution)
+        _check_types(payload_type, rtx_payload_type)
         check_range("frame_rate", frame_rate, 1, 240)
+        check_int("bitrate", bitrate, lib.ARC_VENC_MIN_BPS, lib.ARC_VENC_MAX_BPS, "bit/s")
+        check_int("keyframe_interval", keyframe_interval, 0, 2**31 - 1, "frames")
+        check_int("threads", threads, 0, 16)
+        check_int("speed", speed, -1, lib.ARC_VENC_MAX_SPEED)
         name, passed_over = choose(video_codec, encoder)
         cfg = ffi.new("struct arc_send_config *")
         cfg.kind = lib.ARC_MEDIA_VIDEO
@@ -215,6 +234,7 @@ class SessionCore:
         return sender
 
     def _recv_config(self, kind: int, payload_type: int, rtx_payload_type: int | None) -> Any:
+        _check_types(payload_type, rtx_payload_type)
         cfg = ffi.new("struct arc_recv_config *")
         cfg.kind = kind
         cfg.payload_type = payload_type
@@ -237,6 +257,8 @@ class SessionCore:
             raise UnsupportedError(f"codec={codec!r}: audio is received as opus")
         if rtx_payload_type is None and self.config.nack and self.config.nack_audio:
             rtx_payload_type = payload_type + 1
+        check_int("sample_rate", sample_rate, 8000, 48_000, "Hz")
+        check_int("channels", channels, 1, 2)
         cfg = self._recv_config(lib.ARC_MEDIA_AUDIO, payload_type, rtx_payload_type)
         cfg.sample_rate_hz = sample_rate
         cfg.channels = channels
@@ -253,6 +275,7 @@ class SessionCore:
         """
         if _parse_codec(codec) is not VideoCodec.H264:
             raise UnsupportedError(f"codec={codec!r}: this version receives H264 only")
+        check_int("threads", threads, 1, 16)
         cfg = self._recv_config(lib.ARC_MEDIA_VIDEO, payload_type, rtx_payload_type)
         cfg.codec = lib.ARC_VIDEO_H264
         cfg.threads = threads

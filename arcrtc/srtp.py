@@ -180,6 +180,14 @@ class SrtpStats:
 
     Every failure is in exactly one of ``malformed``, ``unauthenticated``,
     ``replayed``, ``too_old``, ``over_limit`` and ``other_failures``.
+
+    :ivar rtp_sent: RTP packets protected. :ivar rtcp_sent: RTCP compounds protected.
+    :ivar rtp_received: RTP packets accepted. :ivar rtcp_received: RTCP compounds accepted.
+    :ivar malformed: not RTP or RTCP. :ivar unauthenticated: the tag did not match.
+    :ivar replayed: accepted before. :ivar too_old: behind the replay window.
+    :ivar over_limit: the key or the table of streams is used up.
+    :ivar streams_evicted: received streams that made room for others.
+    :ivar send_streams: sources protected now. :ivar recv_streams: sources accepted now; both 0..max_streams.
     """
 
     rtp_sent: int

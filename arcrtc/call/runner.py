@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import asyncio
 import resource
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -24,6 +23,7 @@ from arcrtc.sim.relay import RelayStats
 from arcrtc.srtp import SrtpConfig
 
 _TAIL_S: Final = 0.3  # after the last frame, besides the longest play-out delay
+_PRIME_US: Final = 250_000  # the files are opened and read ahead meanwhile
 _POLL_SENT_S: Final = 0.05
 
 Progress = Callable[[float, float | None, str], None]  #: seconds done, seconds in all, a few words
@@ -130,17 +130,16 @@ class _Call:
                     self._open_streams(a, b)
                     size = self.pictures.video_size if self.pictures is not None else None
                     rate = self.pictures.frame_rate if self.pictures is not None else None
-                    self.feed.start_us = clock_us()
+                    self.feed.start_us = clock_us() + _PRIME_US
                     self.sampler = Sampler(a, b, self.feed.start_us)
                     self.sink = Sink(
                         self.out / "received.mkv", audio=self.sound is not None,
                         video=(*size, rate or 25.0) if size is not None else None, feed=self.feed,
                         capture_us_of=self._capture_us_of if size is not None else None)
-                    started = time.monotonic()
                     try:
                         await self._talk(b, stop)
                     finally:
-                        duration_s = time.monotonic() - started
+                        duration_s = max(0, clock_us() - self.feed.start_us) / 1e6
                         # What is still in flight belongs to the call.
                         await asyncio.sleep(_TAIL_S)
                         self.sampler.take(clock_us())
@@ -198,7 +197,7 @@ class _Call:
             now_us = clock_us()
             sample = self.sampler.take(now_us)
             if self.progress is not None:
-                self.progress((now_us - self.feed.start_us) / 1e6, duration_s, _words(sample.sender))
+                self.progress(max(0, now_us - self.feed.start_us) / 1e6, duration_s, _words(sample.sender))
 
 
 async def _all(tasks: list[asyncio.Task[None]]) -> None:

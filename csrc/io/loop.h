@@ -46,7 +46,8 @@ void            arc_loop_free(struct arc_loop *l);
 /**
  * Let the loop drive a session.
  *
- * @param audio, video Who are woken when media came; NULL: nobody
+ * @param audio, video Who are woken when media came; NULL: nobody. They must
+ *                     not be freed before the session is detached
  *
  * @return ARC_OK, ARC_ERR_ARG, ARC_ERR_LIMIT or ARC_ERR_IO
  */

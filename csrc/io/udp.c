@@ -48,22 +48,30 @@ static void explain(char *why, int32_t cap, const char *format, ...)
     va_end(args);
 }
 
-static struct addrinfo *resolve(const char *host, int32_t port, int flags,
-                                char *why, int32_t why_cap)
+static const char *hint(int error, int family)
+{
+    if (error != EAI_ADDRFAMILY && error != EAI_NODATA)
+        return "";
+    return family == AF_INET    ? " (the local address is IPv4)"
+           : family == AF_INET6 ? " (the local address is IPv6)" : "";
+}
+
+static struct addrinfo *resolve(const char *host, int32_t port, int family,
+                                int flags, char *why, int32_t why_cap)
 {
     struct addrinfo hints, *list = NULL;
     char service[8];
     int error;
 
     memset(&hints, 0, sizeof(hints));
-    hints.ai_family   = host && host[0] ? AF_UNSPEC : AF_INET;
+    hints.ai_family   = family;
     hints.ai_socktype = SOCK_DGRAM;
     hints.ai_flags    = flags | AI_NUMERICSERV;
     snprintf(service, sizeof(service), "%d", (int)port);
     error = getaddrinfo(host && host[0] ? host : NULL, service, &hints, &list);
     if (error) {
-        explain(why, why_cap, "%s: %s", host && host[0] ? host : "any address",
-                gai_strerror(error));
+        explain(why, why_cap, "%s: %s%s", host && host[0] ? host : "any address",
+                gai_strerror(error), hint(error, family));
         return NULL;
     }
     return list;
@@ -95,7 +103,8 @@ enum arc_status arc_udp_open(const char *host, int32_t port,
 
     if (!out || port < 0 || port > 65535)
         return ARC_ERR_ARG;
-    list = resolve(host, port, AI_PASSIVE, why, why_cap);
+    list = resolve(host, port, host && host[0] ? AF_UNSPEC : AF_INET, AI_PASSIVE,
+                   why, why_cap);
     if (!list)
         return ARC_ERR_IO;
     u = arc_mem_zalloc(1, sizeof(*u));
@@ -104,7 +113,10 @@ enum arc_status arc_udp_open(const char *host, int32_t port,
         return ARC_ERR_NOMEM;
     }
     u->rtcp.fd = -1;
-    u->rtp.fd  = bound_socket(list);
+    u->rtp.fd  = -1;
+    /* A name may stand for addresses that this machine does not have. */
+    for (const struct addrinfo *a = list; a && u->rtp.fd < 0; a = a->ai_next)
+        u->rtp.fd = bound_socket(a);
     if (u->rtp.fd < 0)
         explain(why, why_cap, "cannot bind UDP %s port %d: %s",
                 host && host[0] ? host : "*", (int)port, strerror(errno));
@@ -172,16 +184,27 @@ enum arc_status arc_udp_split_rtcp(struct arc_udp *u, int32_t local_port,
     return ARC_OK;
 }
 
+/** "::": such a socket speaks IPv4 as well. */
+static bool is_any6(const struct sockaddr_storage *sa)
+{
+    return sa->ss_family == AF_INET6 &&
+           IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)sa)->sin6_addr);
+}
+
 enum arc_status arc_udp_set_remote(struct arc_udp *u, const char *host,
                                    int32_t port, char *why, int32_t why_cap)
 {
+    struct sockaddr_storage local;
     struct addrinfo *list;
 
     if (!host || !host[0] || port < 1 || port > 65535) {
         explain(why, why_cap, "remote address needs a host and a port 1..65535");
         return ARC_ERR_ARG;
     }
-    list = resolve(host, port, 0, why, why_cap);
+    if (local_address(u, &local) == 0)
+        return ARC_ERR_IO;
+    list = resolve(host, port, local.ss_family,
+                   is_any6(&local) ? AI_V4MAPPED : 0, why, why_cap);
     if (!list)
         return ARC_ERR_IO;
     memcpy(&u->rtp.remote.sa, list->ai_addr, list->ai_addrlen);

@@ -364,7 +364,9 @@ enum arc_status arc_worker_add_send(struct arc_worker *w,
     s = find_sender(w, NULL);
     if (!s && w->n_send < ARC_WORKER_MAX_STREAMS)
         s = &w->send[w->n_send++];
-    if (s)
+    if (find_sender(w, st))
+        status = ARC_ERR_ARG;
+    else if (s)
         status = open_sender(s, st, loop, depth);
     leave(w);
     return status;
@@ -382,7 +384,9 @@ enum arc_status arc_worker_add_recv(struct arc_worker *w,
     r = find_receiver(w, NULL);
     if (!r && w->n_recv < ARC_WORKER_MAX_STREAMS)
         r = &w->recv[w->n_recv++];
-    if (r) {
+    if (find_receiver(w, st)) {
+        status = ARC_ERR_ARG;
+    } else if (r) {
         r->items = arc_mem_zalloc((size_t)depth, sizeof(*r->items));
         status = r->items ? ARC_OK : ARC_ERR_NOMEM;
     }

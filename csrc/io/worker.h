@@ -41,7 +41,8 @@ void            arc_worker_free(struct arc_worker *w);
  * @param loop  Woken when packets are ready; may be NULL
  * @param depth Frames that may wait for the encoder; 1..256
  *
- * @return ARC_OK, ARC_ERR_ARG, ARC_ERR_LIMIT or ARC_ERR_NOMEM
+ * @return ARC_OK, ARC_ERR_ARG (also: it is here already), ARC_ERR_LIMIT or
+ *         ARC_ERR_NOMEM
  */
 enum arc_status arc_worker_add_send(struct arc_worker *w,
                                     struct arc_sendstream *st,

@@ -385,15 +385,15 @@ static void write_sr(const struct arc_session *s,
                      const struct arc_rtcp_report_block *blocks, size_t n,
                      int64_t now_us)
 {
-    const int64_t hz = st->cfg.kind == ARC_MEDIA_AUDIO ? 48000 : 90000;
+    const int32_t hz = st->cfg.kind == ARC_MEDIA_AUDIO ? 48000 : 90000;
     struct arc_rtcp_sender_info info;
     struct arc_txstats_sr counts;
 
     memset(&info, 0, sizeof(info));
     /* The RTP timestamp of now, continued from the last packet's capture. */
     info.ntp64   = arc_peer_ntp(s, now_us);
-    info.rtp_ts  = st->last_rtp_ts + (uint32_t)((now_us - st->last_capture_us) *
-                                                hz / ARC_US_PER_S);
+    info.rtp_ts  = st->last_rtp_ts +
+                   (uint32_t)arc_ticks_from_us(now_us - st->last_capture_us, hz);
     arc_txstats_sr(&st->stats, &counts);
     info.packets = counts.packet_count;
     info.bytes   = counts.octet_count;

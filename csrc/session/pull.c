@@ -18,6 +18,7 @@
 enum {
     OPUS_CLOCK_HZ    = 48000,
     TS_JUMP          = 10 * OPUS_CLOCK_HZ, /* another time line              */
+    NEW_LINE_US      = 10000000,
     ADAPT_PERIOD_US  = 500000,
     MAX_STARVED_US   = 1000000, /* then play-out stops until a packet comes  */
     UNIT_US          = 2500,    /* libopus conceals multiples of it          */
@@ -367,6 +368,10 @@ static enum arc_status pull_audio(struct arc_recvstream *st, int64_t now_us,
 
     block_us  = us_of(st, st->block_samples);
     behind_us = st->clock_us - playout_us(st, st->next_ts);
+    /* The buffer is on another time line already, next_ts is not yet: what is
+     * left of the old one is played as it comes. */
+    if (behind_us > NEW_LINE_US || behind_us < -NEW_LINE_US)
+        behind_us = 0;
     out->playout_us = st->clock_us;
     if (behind_us < -INSERT_US) {
         insert_block(st, -behind_us, out);

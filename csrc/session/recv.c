@@ -134,6 +134,8 @@ static bool describe(const struct arc_recvstream *st, struct arc_rxpkt *p)
 {
     const uint8_t *payload = p->pkt->data + p->payload_off;
 
+    if (p->payload_len == 0)
+        return true; /* keep-alive or padding (RFC 6263) */
     if (st->cfg.kind == ARC_MEDIA_AUDIO) {
         struct arc_pl_opus opus;
 
@@ -269,9 +271,6 @@ static bool on_rtp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
             return true;
         }
     }
-    if (h.payload_len == 0)
-        return true; /* keep-alive or padding (RFC 6263) */
-
     memset(&p, 0, sizeof(p));
     p.pkt          = pkt;
     p.arrival_us   = now_us;
@@ -286,7 +285,9 @@ static bool on_rtp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
     }
     place(st, &p, &h, now_us);
     count_arrival(st, &p, h.rtp_ts, now_us);
-    hand_over(s, st, &p);
+    /* Frames are put together by number: those without media count as well. */
+    if (p.payload_len > 0 || st->cfg.kind == ARC_MEDIA_VIDEO)
+        hand_over(s, st, &p);
     return true;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/atomic.h"
 #include "base/units.h"
+#include "rx/ticks.h"
 #include "session/peer.h"
 #include "wire/pl_h264.h"
 #include "wire/rtp.h"
@@ -19,6 +20,12 @@ enum {
     RESYNC_US           = 60000, /* a capture gap that moves the timestamps   */
     OPUS_MAX_BYTES      = 1275,
 };
+
+/** What a clock may show: beyond it sums of times could overflow. */
+static bool time_ok(int64_t us)
+{
+    return us > -ARC_RXPKT_MAX_US && us < ARC_RXPKT_MAX_US;
+}
 
 /* --- packets -------------------------------------------------------------- */
 
@@ -153,7 +160,7 @@ static void place_on_clock(struct arc_sendstream *st, int64_t capture_us)
         expected_us - capture_us < RESYNC_US)
         return;
     if (capture_us > expected_us)
-        g->ts += (capture_us - expected_us) * OPUS_CLOCK_HZ / ARC_US_PER_S;
+        g->ts += arc_ticks_from_us(capture_us - expected_us, OPUS_CLOCK_HZ);
     g->capture_us += capture_us - expected_us;
 }
 
@@ -168,7 +175,7 @@ enum arc_status arc_send_audio(struct arc_sendstream *st, const int16_t *pcm,
     enum arc_status result = ARC_OK;
 
     if (st->cfg.kind != ARC_MEDIA_AUDIO || !pcm || n_samples < 1 ||
-        n_samples > ARC_SESSION_MAX_SAMPLES / 2)
+        n_samples > ARC_SESSION_MAX_SAMPLES / 2 || !time_ok(capture_us))
         return ARC_ERR_ARG;
 
     place_on_clock(st, capture_us);
@@ -215,7 +222,7 @@ enum arc_status arc_send_video(struct arc_sendstream *st,
     enum arc_status status;
     bool key;
 
-    if (st->cfg.kind != ARC_MEDIA_VIDEO || !frame)
+    if (st->cfg.kind != ARC_MEDIA_VIDEO || !frame || !time_ok(capture_us))
         return ARC_ERR_ARG;
     if (st->has_pending)
         arc_send_flush(st, now_us);
@@ -287,8 +294,8 @@ enum arc_status arc_send_flush(struct arc_sendstream *st, int64_t now_us)
     st->has_pending = false;
     st->media.encode_us_total += now_us - st->pending_start_us;
 
-    rtp_ts = st->ts_offset + (uint32_t)(st->pending_capture_us *
-                                        VIDEO_CLOCK_HZ / ARC_US_PER_S);
+    rtp_ts = st->ts_offset +
+             (uint32_t)arc_ticks_from_us(st->pending_capture_us, VIDEO_CLOCK_HZ);
     n = packetize(st, rtp_ts, now_us, pkts);
     if (n == 0 ||
         arc_ring_count(st->to_net) + (uint32_t)n > ARC_PEER_TX_RING_PKTS) {

@@ -289,7 +289,8 @@ void arc_session_bye(struct arc_session *s);
  *
  * @param pcm        Interleaved, n_samples * channels
  * @param n_samples  Per channel; 1..5760
- * @param capture_us When the first sample was taken, caller's clock
+ * @param capture_us When the first sample was taken, caller's clock; its
+ *                   origin is free, within +-2^52 us
  * @param now_us     Now; after capture_us
  *
  * @return ARC_OK; ARC_AGAIN: the network side does not fetch, dropped and

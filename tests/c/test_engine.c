@@ -376,6 +376,60 @@ static void test_each_event_wakes(void)
     close(fd);
 }
 
+static void test_a_stream_has_one_worker(void)
+{
+    static struct engine_call c;
+
+    open_threads();
+    open_call(&c);
+    CHECK(arc_worker_add_send(audio, c.speech, loop, 8) == ARC_ERR_ARG);
+    CHECK(arc_worker_add_recv(audio, c.heard, 8) == ARC_ERR_ARG);
+    CHECK(arc_worker_remove_send(audio, c.speech) == ARC_OK);
+    CHECK(arc_worker_remove_send(audio, c.speech) == ARC_ERR_ARG);
+    CHECK(arc_worker_add_send(audio, c.speech, loop, 8) == ARC_OK);
+    CHECK(arc_worker_remove_send(audio, c.speech) == ARC_OK);
+    CHECK(arc_worker_add_send(audio, c.speech, loop, 0) == ARC_ERR_ARG);
+    CHECK(arc_worker_add_send(audio, c.speech, loop, 257) == ARC_ERR_ARG);
+    arc_worker_remove_send(video, c.camera);
+    arc_worker_remove_recv(audio, c.heard);
+    arc_worker_remove_recv(video, c.seen);
+    close_end(&c.a);
+    close_end(&c.b);
+    close_threads();
+}
+
+static void test_addresses_of_both_kinds(void)
+{
+    struct arc_udp *four, *six, *any;
+    char why[200], text[64];
+
+    CHECK(arc_udp_open("127.0.0.1", 0, &four, why, sizeof(why)) == ARC_OK);
+    CHECK(arc_udp_open("::1", 0, &six, why, sizeof(why)) == ARC_OK);
+    CHECK(arc_udp_open("::", 0, &any, why, sizeof(why)) == ARC_OK);
+
+    /* Nothing would ever arrive. */
+    CHECK(arc_udp_set_remote(four, "::1", 5004, why, sizeof(why)) == ARC_ERR_IO);
+    CHECK(strstr(why, "::1") && strstr(why, "IPv4"));
+    CHECK(arc_udp_set_remote(six, "127.0.0.1", 5004, why, sizeof(why)) ==
+          ARC_ERR_IO);
+    CHECK(strstr(why, "127.0.0.1") && strstr(why, "IPv6"));
+    CHECK(arc_udp_address(four, true, text, sizeof(text)) == ARC_OK && !text[0]);
+
+    CHECK(arc_udp_set_remote(four, "127.0.0.1", 5004, why, sizeof(why)) == ARC_OK);
+    CHECK(arc_udp_set_remote(four, "localhost", 5004, why, sizeof(why)) == ARC_OK);
+    CHECK(arc_udp_set_remote(six, "::1", 5004, why, sizeof(why)) == ARC_OK);
+    CHECK(arc_udp_address(six, true, text, sizeof(text)) == ARC_OK);
+    CHECK(strcmp(text, "[::1]:5004") == 0);
+    CHECK(arc_udp_set_remote(any, "::1", 5004, why, sizeof(why)) == ARC_OK);
+    CHECK(arc_udp_set_remote(any, "127.0.0.1", 5004, why, sizeof(why)) == ARC_OK);
+    CHECK(arc_udp_set_remote(four, "", 5004, why, sizeof(why)) == ARC_ERR_ARG);
+    CHECK(arc_udp_set_remote(four, "127.0.0.1", 0, why, sizeof(why)) ==
+          ARC_ERR_ARG);
+    arc_udp_close(four);
+    arc_udp_close(six);
+    arc_udp_close(any);
+}
+
 int main(void)
 {
     int64_t live = arc_mem_live_blocks();
@@ -384,6 +438,8 @@ int main(void)
     test_freed_in_every_order();
     test_remote_is_learned_from_the_first_good_packet();
     test_each_event_wakes();
+    test_a_stream_has_one_worker();
+    test_addresses_of_both_kinds();
     CHECK(arc_mem_live_blocks() == live);
     return check_done("test_engine");
 }

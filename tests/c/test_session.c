@@ -571,6 +571,103 @@ static void test_long_play_out_delay_keeps_every_picture(void)
     end_call(c);
 }
 
+/** Packets of padding only keep a path open, and they have numbers as others. */
+static void test_padding_alone_is_no_loss(void)
+{
+    static const uint8_t slice[4] = {0x41, 0x9a, 1, 2}, padding[4] = {0, 0, 0, 4};
+    struct arc_session_config cfg = session_config(1, false);
+    struct arc_recv_config rx = recv_config(ARC_MEDIA_VIDEO);
+    struct arc_session *s = new_session(&cfg);
+    struct arc_recvstream *st = add_recv(s, &rx);
+    struct arc_recv_media_stats media;
+    struct arc_recv_net_stats net;
+    uint8_t data[MTU];
+    size_t len;
+
+    for (int i = 0; i < 12; i++) {
+        bool only_padding = i % 4 == 3;
+
+        len = make_rtp(data, VIDEO_PT, (uint16_t)i, (uint32_t)i * 3600, 5,
+                       !only_padding, only_padding ? padding : slice, 4);
+        data[0] |= only_padding ? 0x20 : 0;
+        arc_session_receive(s, data, len, i * 40 * MS);
+        while (arc_session_transmit(s, i * 40 * MS, data, sizeof(data), &len) ==
+               ARC_OK)
+            ;
+        arc_recv_pull(st, i * 40 * MS, &out);
+        arc_recv_pull(st, i * 40 * MS, &out);
+    }
+    arc_recv_get_stats(st, &media);
+    arc_session_get_recv_stats(s, 0, &net);
+    CHECK(net.pkts == 12 && net.lost_pkts == 0);
+    CHECK(stats_of(s).nack_sent == 0);
+    CHECK(media.frames_complete == 9 && media.frames_given_up == 0);
+    arc_session_free(s);
+}
+
+/** The origin of the clock is the caller's; what no clock shows is refused. */
+static void test_any_clock_is_good(void)
+{
+    const int64_t year_us = INT64_C(31557600) * ARC_US_PER_S;
+    struct arc_session_config cfg = session_config(1, false);
+    struct arc_send_config speak = audio_config(), show = video_config(true);
+    struct arc_session *s = new_session(&cfg);
+    struct arc_sendstream *speech = add_send(s, &speak);
+    struct arc_sendstream *camera = add_send(s, &show);
+    uint32_t ts[2] = {0, 0};
+    uint8_t data[MTU];
+    size_t len;
+
+    for (int i = 0; i < 2; i++) {
+        int64_t now_us = 100 * year_us + i * 1000 * MS;
+
+        CHECK(send_sound(speech, now_us) == ARC_OK);
+        CHECK(send_picture(camera, i, now_us) == ARC_OK);
+        for (int64_t end_us = now_us + 900 * MS; now_us < end_us;
+             now_us += 5 * MS)
+            while (arc_session_transmit(s, now_us, data, sizeof(data), &len) ==
+                   ARC_OK)
+                if ((data[1] & 0x7f) == VIDEO_PT)
+                    ts[i] = (uint32_t)data[4] << 24 | (uint32_t)data[5] << 16 |
+                            (uint32_t)data[6] << 8 | data[7];
+    }
+    CHECK(ts[1] - ts[0] == 90000);
+    CHECK(send_sound(speech, INT64_MAX) == ARC_ERR_ARG);
+    CHECK(send_sound(speech, INT64_MIN) == ARC_ERR_ARG);
+    CHECK(send_picture(camera, 1, INT64_MAX) == ARC_ERR_ARG);
+    CHECK(send_sound(speech, 0) == ARC_OK); /* back by a century: a new source */
+    arc_session_free(s);
+}
+
+/** An hour back or on: numbers go on, timestamps do not. */
+static void test_sender_that_sets_its_clock_back_is_heard(void)
+{
+    for (int direction = -1; direction < 2; direction += 2) {
+        struct arc_session_config cfg = session_config(1, false);
+        struct arc_recv_config rx = recv_config(ARC_MEDIA_AUDIO);
+        struct arc_session *s = new_session(&cfg);
+        struct arc_recvstream *st = add_recv(s, &rx);
+        int32_t decoded = 0, blocks = 0;
+        uint32_t ts = 1000000;
+        uint8_t data[100];
+
+        for (int i = 0; i < 200; i++, ts += 960) {
+            int64_t now_us = i * 20 * MS;
+
+            if (i == 100)
+                ts += (uint32_t)(direction * 3600 * 48000);
+            arc_session_receive(s, data, make_opus(data, (uint16_t)i, ts, 5),
+                                now_us);
+            while (arc_recv_pull(st, now_us, &out) == ARC_OK) {
+                blocks++;
+                decoded += i >= 100 && out.block == ARC_BLOCK_DECODED;
+            }
+        }
+        CHECK(decoded >= 90 && blocks <= 205);
+        arc_session_free(s);
+    }
+}
+
 /* --- few packets -------------------------------------------------------------------- */
 
 static void test_small_pool_does_not_stop_pictures(void)
@@ -882,6 +979,9 @@ int main(void)
     test_every_datagram_is_counted();
     test_broken_rtcp_is_not_to_be_trusted();
     test_long_play_out_delay_keeps_every_picture();
+    test_padding_alone_is_no_loss();
+    test_any_clock_is_good();
+    test_sender_that_sets_its_clock_back_is_heard();
     CHECK(arc_mem_live_blocks() == live);
     return check_done("test_session");
 }

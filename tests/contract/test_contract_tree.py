@@ -6,6 +6,7 @@ them finds what it is there to find.
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib.util
 import inspect
 import re
@@ -182,6 +183,20 @@ def test_contract_public_names_are_documented() -> None:
     assert undocumented == []
 
 
+def undescribed_fields(cls: type) -> list[str]:
+    """Fields of a dataclass that its docstring does not explain."""
+    text = cls.__doc__ or ""
+    return [f"{cls.__name__}.{field.name}" for field in dataclasses.fields(cls)
+            if not re.search(rf":ivar {field.name}:|``{field.name}``|^\s+{field.name}\b", text, re.M)]
+
+
+def test_contract_public_fields_are_described() -> None:
+    """Each by ``:ivar name:``; units and ranges stand there."""
+    public = [getattr(arcrtc, name) for name in arcrtc.__all__]
+    assert [field for thing in public if dataclasses.is_dataclass(thing)
+            for field in undescribed_fields(thing)] == []
+
+
 def test_contract_public_names_are_in_dir() -> None:
     """dir() and __all__ agree, and a wrong name is an AttributeError."""
     assert set(arcrtc.__all__) <= set(dir(arcrtc))
@@ -230,6 +245,21 @@ def test_check_finds_marks_and_paths() -> None:
     assert BUILD_MACHINE.search("see /wo" + "rk/shared/x")
     assert BUILD_MACHINE.search("'/ro" + "ot'")
     assert not BUILD_MACHINE.search("this/wo" + "rk, ~/wo" + "rk, /wo" + "rker, /ro" + "ot-ca")
+
+
+def test_check_finds_fields_without_a_word() -> None:
+    @dataclasses.dataclass
+    class Config:
+        """Made of ``one``.
+
+        :ivar two: second.
+        """
+
+        one: int
+        two: int
+        three: int
+
+    assert undescribed_fields(Config) == ["Config.three"]
 
 
 def test_check_finds_print() -> None:
