@@ -7,7 +7,9 @@ queue is full.
 """
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import queue
 import threading
 from collections.abc import Callable
@@ -27,6 +29,7 @@ from arcrtc.video.quality import psnr, ssim
 _QUEUE_FRAMES: Final = 128
 _COMPARE_BELOW: Final = 32  # more waiting than this: no time to compare
 _SSIM_EVERY: Final = 8  # SSIM costs ten times what PSNR costs
+_NICENESS: Final = 10
 _MOST_PSNR_DB: Final = 100.0  # equal pictures would be infinite
 _MOST_SOUND_S: Final = 600
 
@@ -129,6 +132,9 @@ class Sink:
     # --- its thread ---
 
     def _run(self) -> None:
+        with contextlib.suppress(OSError):
+            # Linux: of this thread alone. Recording must not delay the call that it records.
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
         try:
             while (received := self._queue.get()) is not None:
                 self._take(received)

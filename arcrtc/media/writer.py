@@ -105,7 +105,8 @@ class MediaWriter:
     when the process is killed. Pictures keep their own times (variable frame rate). Gaps in the
     sound become silence, overlaps are cut. A picture whose time does not rise is left out and counted.
 
-    Encoding takes time: give a live call's writer a thread of its own. One thread at a time.
+    Encoding takes time: give a live call's writer a thread of its own, which is all that it uses. One
+    thread at a time.
 
     :param path: file to write; replaced if it exists.
     :param audio: its sound; None: none.
@@ -228,7 +229,7 @@ class MediaWriter:
         if self._video is not None and self._video.codec == "h264":
             rate = Fraction(self._video.frame_rate).limit_denominator(1001)
             stream: Any = self._container.add_stream(
-                "libx264", rate=rate, options={"crf": str(self._video.crf), "preset": "veryfast"})
+                "libx264", rate=rate, options={"crf": str(self._video.crf), "preset": "veryfast", "threads": "1"})
             stream.width, stream.height, stream.pix_fmt = self._video.width, self._video.height, "yuv420p"
             stream.codec_context.colorspace = _MATRIX[self._video.matrix]
             stream.codec_context.color_range = _LIMITED_RANGE

@@ -19,6 +19,7 @@ enum {
     PACER_OVERHEAD_BYTES = 28 + 16, /* IPv4, UDP and the GCM tag              */
     PACER_MAX_QUEUE_US = 2000000, /* as libwebrtc: then it drains faster      */
     HISTORY_AGE_US   = 2000000,
+    REORDER_WAIT_US  = 60000,   /* for a packet that nobody sends again       */
     NACK_REORDER_US  = 10000,
     NACK_TRIES       = 8,
 };
@@ -345,6 +346,8 @@ static enum arc_status open_decoder(struct arc_recvstream *st, char *why,
     a.max_pkts    = ARC_PEER_RX_RING_PKTS;
     a.max_frames  = 64;
     a.wait_us     = c->max_latency_ms * ARC_US_PER_MS;
+    if (!st->session->cfg.nack || c->rtx_payload_type < 0)
+        a.wait_us = arc_min_i64(a.wait_us, REORDER_WAIT_US);
     status = arc_assemble_new(&a, &st->assemble);
     if (status != ARC_OK)
         return status;

@@ -63,13 +63,16 @@ def hold_call(capture: Path) -> tuple[Session, Session]:
 
 
 def dissect(path: Path) -> list[Row]:
-    """The fields of every packet; several values of one field joined by commas."""
+    """The fields of every packet; several values of one field joined by commas, truth as 1 or 0."""
     command = ["tshark", "-r", str(path), "-n", "-d", "udp.port==5004,rtp", "-T", "fields", "-E", "separator=/t",
                "-E", "occurrence=a", "-E", "aggregator=,"]
     for field in (*FIELDS, *COMPLAINTS):
         command += ["-e", field]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    return [dict(zip((*FIELDS, *COMPLAINTS), line.split("\t"), strict=True)) for line in done.stdout.splitlines()]
+    truth = {"True": "1", "False": "0"}  # so from tshark 4.2 on
+    rows = [[",".join(truth.get(value, value) for value in cell.split(",")) for cell in line.split("\t")]
+            for line in done.stdout.splitlines()]
+    return [dict(zip((*FIELDS, *COMPLAINTS), row, strict=True)) for row in rows]
 
 
 @pytest.fixture(scope="module")

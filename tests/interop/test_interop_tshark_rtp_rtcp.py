@@ -48,14 +48,16 @@ def _pcap(path: Path, payloads: list[bytes], port: int) -> None:
 
 
 def _dissect(path: Path, fields: list[str]) -> list[dict[str, str]]:
-    """The fields of every packet; all values of one field joined by commas."""
+    """The fields of every packet; all values of one field joined by commas, truth as 1 or 0."""
     command = ["tshark", "-r", str(path), "-n", "-d", f"udp.port=={RTP_PORT},rtp",
                "-d", f"udp.port=={RTCP_PORT},rtcp", "-T", "fields", "-E", "separator=/t",
                "-E", "occurrence=a", "-E", "aggregator=,"]
     for field in (*fields, *COMPLAINTS):
         command += ["-e", field]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    truth = {"True": "1", "False": "0"}  # so from tshark 4.2 on
+    rows = [[",".join(truth.get(value, value) for value in cell.split(",")) for cell in line.split("\t")]
+            for line in done.stdout.splitlines()]
     return [dict(zip((*fields, *COMPLAINTS), row, strict=True)) for row in rows]
 
 
