@@ -22,6 +22,9 @@ from arcrtc.sim.link import LinkStats
 _ALIGN_HZ: Final = 16_000  # speech is compared at this rate: a third of the work, and all of the speech
 _RTP_HEADER_BYTES: Final = 12
 _REPAIR_SAMPLES: Final = 3
+_FREEZE_WINDOW: Final = 30  # intervals that are averaged
+_FREEZE_FEWEST: Final = 5
+_FREEZE_US: Final = 150_000
 _MADE_UP: Final = (Concealment.CONCEALED, Concealment.INSERTED)
 _EVENT_WORDS: Final = {
     EventType.STREAM_ADDED: "a stream began, SSRC {value:#010x}",
@@ -193,14 +196,21 @@ def _audio(result: CallResult, rx: dict[str, Any], sent: Sequence[SentFrame]) ->
 
 
 def _freezes(arrivals: Sequence[Arrival]) -> tuple[int, float]:
-    """How often the picture stood still, and the longest time, ms (webrtc-stats: freezeCount)."""
-    gaps = np.diff([a.playout_us for a in arrivals]) / 1000 if len(arrivals) > 1 else np.zeros(0)
-    if not len(gaps):
+    """How often the picture stood still, and the longest time, ms.
+
+    webrtc-stats, freezeCount: an interval of at least max(3 * average, average + 150 ms), where the
+    average is that of the last 30 intervals before it; the first few have none, as in libwebrtc.
+    """
+    gaps_us = np.diff(np.array([a.playout_us for a in arrivals], np.int64))
+    first = np.arange(_FREEZE_FEWEST, len(gaps_us))
+    if not len(first):
         return 0, 0.0
-    usual = float(np.mean(gaps[-30:]))
-    limit = max(3 * usual, usual + 150)
-    frozen = gaps[gaps > limit]
-    return len(frozen), round(float(frozen.max()), 1) if len(frozen) else 0.0
+    total = np.concatenate([[0], np.cumsum(gaps_us)])
+    n = np.minimum(first, _FREEZE_WINDOW)
+    last = total[first] - total[first - n]
+    gaps = gaps_us[first]
+    frozen = gaps[gaps * n >= np.maximum(3 * last, last + _FREEZE_US * n)]  # whole numbers: exact
+    return len(frozen), round(float(frozen.max()) / 1000, 1) if len(frozen) else 0.0
 
 
 def _video(result: CallResult, tx: dict[str, Any], rx: dict[str, Any], sent: Sequence[SentFrame],

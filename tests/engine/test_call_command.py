@@ -96,7 +96,8 @@ def test_call_sound_alone(tmp_path: Path) -> None:
 def test_call_pictures_alone_through_a_plan(tmp_path: Path, silent_clip: Path) -> None:
     plan = tmp_path / "plan.toml"
     plan.write_text('name = "far away"\ndelay_ms = 30\n[b_to_a]\ndelay_ms = 50\n')
-    done = call(tmp_path / "out", "--video", str(silent_clip), "--network", str(plan), "--profile", "none")
+    done = call(tmp_path / "out", "--video", str(silent_clip), "--network", str(plan), "--profile", "none",
+                duration="3")  # the first reports that tell the round trip come after a second or two
     assert done.returncode == 0, done.stderr[-1000:]
     report = report_of(tmp_path / "out")
     assert [s["kind"] for s in report["streams"]] == ["video"]
