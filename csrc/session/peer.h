@@ -228,6 +228,25 @@ struct arc_pkt *arc_peer_feedback(struct arc_session *s, int64_t now_us);
 int64_t arc_peer_feedback_next_us(const struct arc_session *s);
 uint64_t arc_peer_ntp(const struct arc_session *s, int64_t now_us);
 
+/* pull.c */
+int64_t  arc_peer_capture_ntp_us(const struct arc_recvstream *st, int64_t ts);
+int64_t  arc_peer_playout_us(const struct arc_recvstream *st, int64_t ts);
+uint32_t arc_peer_wire_ts(const struct arc_recvstream *st, int64_t ts);
+void     arc_peer_publish_offset(struct arc_recvstream *st, int64_t ts);
+void     arc_peer_keep_in_step(struct arc_recvstream *st);
+
+static inline int64_t arc_peer_us_of(const struct arc_recvstream *st,
+                                     int32_t samples)
+{
+    return samples * INT64_C(1000000) / st->cfg.sample_rate_hz;
+}
+
+/* pull_audio.c, pull_video.c */
+enum arc_status arc_peer_pull_audio(struct arc_recvstream *st, int64_t now_us,
+                                    struct arc_received *out);
+enum arc_status arc_peer_pull_video(struct arc_recvstream *st, int64_t now_us,
+                                    struct arc_received *out);
+
 /* session.c */
 void arc_peer_event(struct arc_session *s, int32_t type, int32_t stream,
                     int64_t value, int64_t now_us);

@@ -11,8 +11,8 @@
  * holds up a packet (docs/decisions/0001). One thread may own all of it: that
  * is what the simulator and a plain Python program do.
  *
- * The order of the stages is in five files, each one way through the house:
- * send.c, leave.c (media to datagrams), recv.c, pull.c (datagrams to media),
+ * The order of the stages is in these files, each one way through the house:
+ * send.c, leave.c (media to datagrams), recv.c, pull*.c (datagrams to media),
  * feedback.c (RTCP, both ways).
  *
  * Owner:   arc_session_new() and arc_session_add_*() allocate; nothing on the
