@@ -47,7 +47,7 @@ $(DIR)/%.o: csrc/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
 
-$(DIR)/test_%: tests/c/test_%.c tests/c/check.h $(DIR)/libarc.a
+$(DIR)/test_%: tests/c/test_%.c $(wildcard tests/c/*.h) $(DIR)/libarc.a
 	$(CC) $(CPPFLAGS) $(CFLAGS) -Itests/c $< -o $@ $(DIR)/libarc.a $(LDLIBS)
 
 test: $(TESTS)
