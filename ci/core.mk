@@ -6,11 +6,14 @@ LIBS  := libcrypto opus libavcodec libavutil libswscale
 comma := ,
 OPTIONAL := $(foreach l,$(filter-out $(subst $(comma), ,$(ARCRTC_WITHOUT)),vpx dav1d),$(shell pkg-config --exists $(l) && echo $(l)))
 PKG   := $(LIBS) $(OPTIONAL)
+# ipsec-mb has no pkg-config file.
+IPSECMB := $(if $(filter IPSec_MB,$(subst $(comma), ,$(ARCRTC_WITHOUT))),,$(shell \
+           printf '%s\n' '#include <intel-ipsec-mb.h>' | cc -E - >/dev/null 2>&1 && echo -lIPSec_MB))
 INFO  := $(foreach l,$(PKG),$(l)=$(shell pkg-config --modversion $(l));)
 CPPFLAGS := -Icsrc $(foreach l,$(OPTIONAL),-DARC_HAVE_$(shell echo $(l) | tr a-z A-Z)=1) \
-            -DARC_BUILD_INFO='"$(subst ; ,;,$(INFO))"'
+            $(if $(IPSECMB),-DARC_HAVE_IPSEC_MB=1) -DARC_BUILD_INFO='"$(subst ; ,;,$(INFO))"'
 CFLAGS := -std=c99 -O1 -g -Wall -Wextra -Wno-unused-parameter -fno-strict-aliasing $(shell pkg-config --cflags $(PKG))
-LDLIBS := $(shell pkg-config --libs $(PKG)) -lm -lpthread
+LDLIBS := $(shell pkg-config --libs $(PKG)) $(IPSECMB) -lm -lpthread
 CC    := cc
 
 ifeq ($(SAN),strict)
