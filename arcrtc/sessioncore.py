@@ -12,7 +12,7 @@ from arcrtc.config import SessionConfig, check_range
 from arcrtc.errors import ConfigError, UnsupportedError
 from arcrtc.events import Event, EventType, SentFrame
 from arcrtc.handles import AudioSender, Receiver, VideoSender
-from arcrtc.srtp import native_config
+from arcrtc.srtp.config import native_config
 from arcrtc.video.config import VideoCodec, VideoResolution
 from arcrtc.video.encoders import choose
 

@@ -23,6 +23,7 @@
 struct arc_srtp_stream {
     uint32_t          ssrc;
     uint32_t          rtcp_next; /* sending: SRTCP index of the next packet */
+    int32_t           key_id;    /* receiving: opened the last packet       */
     uint64_t          last_used; /* value of the table's use counter        */
     struct arc_index  index;     /* RTP                                     */
     struct arc_replay rtp_seen;  /* receiving only                          */

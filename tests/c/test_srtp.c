@@ -208,14 +208,14 @@ static void test_free_leaves_no_key_on_the_heap(void)
     for (int p = 0; p < PROFILES; p++) {
         struct arc_srtp_config cfg = config_of(profiles[p]);
         uint8_t enc[16], salt[12]; /* kept masked: the search must not find us */
+        const struct arc_kdf_input in = {cfg.master_key, (size_t)cfg.key_len,
+                                         cfg.master_salt, 0};
         struct arc_srtp *s;
 
-        CHECK(arc_kdf_derive(cfg.master_key, (size_t)cfg.key_len,
-                             cfg.master_salt, ARC_KDF_RTP_ENCRYPTION, enc,
-                             sizeof(enc)) == ARC_OK);
-        CHECK(arc_kdf_derive(cfg.master_key, (size_t)cfg.key_len,
-                             cfg.master_salt, ARC_KDF_RTP_SALT, salt,
-                             sizeof(salt)) == ARC_OK);
+        CHECK(arc_kdf_derive(&in, ARC_KDF_RTP_ENCRYPTION, enc, sizeof(enc)) ==
+              ARC_OK);
+        CHECK(arc_kdf_derive(&in, ARC_KDF_RTP_SALT, salt, sizeof(salt)) ==
+              ARC_OK);
         for (size_t i = 0; i < sizeof(enc); i++)
             enc[i] ^= 0xa5;
         for (size_t i = 0; i < sizeof(salt); i++)

@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.model.srtp_plain import Aes, derive, gcm_tag
 HERE = Path(__file__).parent
 CM: Any = json.loads((HERE / "rfc3711_b_rfc6188_7.json").read_text())
 GCM: list[dict[str, Any]] = json.loads((HERE / "rfc7714_16_17.json").read_text())["vectors"]
+KEPT: Any = WeakKeyDictionary()  # what a struct points to
 KEY_ID = [v["section"] for v in GCM]
 
 
@@ -28,6 +30,13 @@ def keystream(key: bytes, iv: bytes, n: int) -> bytes:
     out = ffi.new("uint8_t[]", n)
     assert lib.arc_cipher_keystream(key, len(key), iv, out, n) == lib.ARC_OK
     return bytes(ffi.buffer(out))
+
+
+def kdf_input(key: bytes, salt: bytes, r: int = 0) -> Any:
+    lent = [ffi.from_buffer("uint8_t[]", data) for data in (key, salt)]
+    given = ffi.new("struct arc_kdf_input *", {"key": lent[0], "key_len": len(key), "salt": lent[1], "r": r})
+    KEPT[given] = lent
+    return given
 
 
 @pytest.mark.parametrize("vector", CM["keystream"], ids=lambda v: v["section"])
@@ -48,7 +57,7 @@ def test_vec_rfc3711_b3_rfc6188_72_derivation(vector: dict[str, Any]) -> None:
     for item in vector["derived"]:
         expected = bytes.fromhex(item["value"])
         out = ffi.new("uint8_t[]", len(expected))
-        assert lib.arc_kdf_derive(key, len(key), salt, item["label"], out, len(expected)) == lib.ARC_OK
+        assert lib.arc_kdf_derive(kdf_input(key, salt), item["label"], out, len(expected)) == lib.ARC_OK
         assert bytes(ffi.buffer(out)) == expected, item["what"]
         assert derive(key, salt, item["label"], len(expected)) == expected
     for block in vector["blocks"]:
