@@ -132,8 +132,8 @@ class SrtpPipeline:
     :raises UnsupportedError: the cipher backend that is asked for is not usable here.
     """
 
-    __slots__ = ("__weakref__", "_buffer", "_config", "_expires_us", "_handle", "_n_out", "_overhead", "_raw",
-                 "_wants_work")
+    __slots__ = ("__weakref__", "_buffer", "_config", "_expires_us", "_handle", "_n_out", "_out", "_overhead", "_raw",
+                 "_room", "_room_bytes", "_wants_work")
 
     def __init__(self, config: SrtpConfig) -> None:
         self._config = config
@@ -149,7 +149,10 @@ class SrtpPipeline:
         self._n_out = ffi.new("size_t *")
         self._overhead = int(lib.arc_srtp_overhead_bytes(self._handle))
         self._wants_work = bool(lib.arc_srtp_wants_batch(self._handle))
-        self._expires_us = NEVER_US
+        self._out: Any = None
+        self._room: Any = ffi.NULL
+        self._room_bytes = 0
+        self._expires_us: int | None = None
         if config.ssrc is not None and config.roc:
             self.set_roc(config.ssrc, config.roc, sending=True)
             self.set_roc(config.ssrc, config.roc, sending=False)
@@ -196,14 +199,16 @@ class SrtpPipeline:
         """Protect an RTP packet into memory of the caller; nothing is allocated.
 
         :param packet: as :meth:`encrypt`; must not overlap ``out``.
-        :param out: writable and contiguous (bytearray, memoryview, NumPy array), at
-            least :attr:`overhead_bytes` longer than the packet. Lent for the call.
+        :param out: writable and contiguous (memoryview, NumPy array, bytearray), at
+            least :attr:`overhead_bytes` longer than the packet. Kept until another is
+            given or the pipeline is closed, since looking it up costs a third of the
+            call; a bytearray, whose size may change, is looked up each time.
         :returns: bytes written from the start of ``out``.
         :raises BufferSpaceError: ``out`` is too small. Others as :meth:`encrypt`.
         """
         data = packet if type(packet) is bytes else _input_of(packet)
-        room = _from_buffer(_BYTES, out, True)
-        n = _protect_to(self._handle, data, len(data), room, len(room))
+        room, room_bytes = (self._room, self._room_bytes) if out is self._out else self._lend(out)
+        n = _protect_to(self._handle, data, len(data), room, room_bytes)
         if n < 0:
             raise _error(n, "SrtpPipeline.encrypt_into", len(data))
         return n  # type: ignore[no-any-return]
@@ -218,7 +223,7 @@ class SrtpPipeline:
         :raises LimitError: the key is used up.
         """
         data = wire if type(wire) is bytes else _input_of(wire)
-        if self._expires_us != NEVER_US:
+        if self._expires_us is not None:
             self._expire_by_clock()
         n = _unprotect_to(self._handle, data, len(data), self._buffer, _BUFFER_BYTES)
         if n < 0:
@@ -229,19 +234,26 @@ class SrtpPipeline:
         """Authenticate and decrypt an SRTP packet into memory of the caller.
 
         :param wire: as :meth:`decrypt_bytes`; must not overlap ``out``.
-        :param out: writable and contiguous, at least as long as ``wire``. After an
+        :param out: as in :meth:`encrypt_into`, at least as long as ``wire``. After an
             error its content is worthless and must not be used.
         :returns: bytes of the RTP packet, from the start of ``out``.
         :raises BufferSpaceError: ``out`` is too small. Others as :meth:`decrypt_bytes`.
         """
         data = wire if type(wire) is bytes else _input_of(wire)
-        if self._expires_us != NEVER_US:
+        if self._expires_us is not None:
             self._expire_by_clock()
-        room = _from_buffer(_BYTES, out, True)
-        n = _unprotect_to(self._handle, data, len(data), room, len(room))
+        room, room_bytes = (self._room, self._room_bytes) if out is self._out else self._lend(out)
+        n = _unprotect_to(self._handle, data, len(data), room, room_bytes)
         if n < 0:
             raise _error(n, "SrtpPipeline.decrypt_into", len(data))
         return n  # type: ignore[no-any-return]
+
+    def _lend(self, out: Buffer) -> tuple[Any, int]:
+        """Address and bytes of ``out``; remembered unless its size can change."""
+        room = _from_buffer(_BYTES, out, True)
+        if not isinstance(out, bytearray):
+            self._out, self._room, self._room_bytes = out, room, len(room)
+        return room, len(room)
 
     def decrypt(self, wire: Buffer) -> RtpPacket:
         """Authenticate and decrypt an SRTP packet; the parsed RTP packet.
@@ -280,7 +292,7 @@ class SrtpPipeline:
     def decrypt_rtcp(self, data: Buffer) -> bytes:
         """Authenticate and decrypt an SRTCP packet. Errors as :meth:`decrypt_bytes`."""
         n = self._load(data, ParseError)
-        if self._expires_us != NEVER_US:
+        if self._expires_us is not None:
             self._expire_by_clock()
         status = lib.arc_srtp_unprotect_rtcp(self._handle, self._buffer, n, self._n_out)
         if status:
@@ -301,7 +313,7 @@ class SrtpPipeline:
 
     def decrypt_batch(self, batch: PacketBatch) -> None:
         """Authenticate and decrypt all packets of a batch in place, as :meth:`encrypt_batch`."""
-        if self._expires_us != NEVER_US:
+        if self._expires_us is not None:
             self._expire_by_clock()
         work = batch._working_memory() if self._wants_work else ffi.NULL
         check(lib.arc_srtp_unprotect_slots(work, self._handle, batch._c_data, batch.slot_bytes,
@@ -337,7 +349,7 @@ class SrtpPipeline:
                                                                      clock_us, out))
         self._config = config
         if now_us is None:
-            self._expires_us = int(lib.arc_srtp_next_us(self._handle))
+            self._note_expiry()
         return int(out[0])
 
     def add_key(self, config: SrtpConfig) -> int:
@@ -361,16 +373,20 @@ class SrtpPipeline:
         check(lib.arc_srtp_retire_key(self._handle, key_id, at_us), "SrtpPipeline.retire_key")
         if at_us == 0:
             self.expire(0)
-        self._expires_us = int(lib.arc_srtp_next_us(self._handle))
+        self._note_expiry()
 
     def expire(self, now_us: int | None = None) -> None:
         """Wipe the keys whose time is over; None: by the monotonic clock."""
         lib.arc_srtp_expire(self._handle, _clock_us() if now_us is None else now_us)
 
+    def _note_expiry(self) -> None:
+        at_us = int(lib.arc_srtp_next_us(self._handle))
+        self._expires_us = None if at_us == NEVER_US else at_us
+
     def _expire_by_clock(self) -> None:
-        if _clock_us() >= self._expires_us:
+        if self._expires_us is not None and _clock_us() >= self._expires_us:
             self.expire()
-            self._expires_us = int(lib.arc_srtp_next_us(self._handle))
+            self._note_expiry()
 
     def _with_native_key(self, config: SrtpConfig, call: Callable[[Any], int]) -> None:
         if config.profile != self._config.profile or len(config.mki) != len(self._config.mki):
@@ -426,6 +442,7 @@ class SrtpPipeline:
         except ArgumentError:
             return  # closed before
         del self._handle
+        self._out, self._room, self._room_bytes = None, ffi.NULL, 0
         ffi.release(handle)
 
     def __getattr__(self, name: str) -> Any:
