@@ -97,7 +97,7 @@ def results() -> list[dict[str, Any]]:
 
 def main() -> None:
     """Print the results, as a table or as JSON."""
-    machine = {"python": platform.python_version(), "crypto": ffi.string(lib.arc_cipher_library()).decode()}
+    machine = {"python": platform.python_version(), "crypto": ffi.string(lib.arc_cipher_version(lib.ARC_CIPHER_OPENSSL)).decode()}
     measured = results()
     if "--json" in sys.argv[1:]:
         print(json.dumps({"machine": machine, "results": measured}, indent=1))

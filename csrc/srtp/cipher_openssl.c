@@ -333,7 +333,7 @@ bool arc_cipher_equal(const uint8_t *a, const uint8_t *b, size_t len)
     return CRYPTO_memcmp(a, b, len) == 0;
 }
 
-const char *arc_cipher_library(void)
+static const char *openssl_version(void)
 {
     return OpenSSL_version(OPENSSL_VERSION);
 }
@@ -349,8 +349,7 @@ static const char *openssl_missing(void)
 }
 
 const struct arc_cipher_ops arc_cipher_openssl = {
-    ARC_CIPHER_OPENSSL, "openssl",     arc_cipher_library,
-    openssl_code,       openssl_missing, openssl_make,
-    openssl_rekey,      openssl_free,  openssl_seal,
-    openssl_open,
+    ARC_CIPHER_OPENSSL, "openssl",     openssl_version, openssl_code,
+    openssl_missing,    openssl_make,  openssl_rekey,   openssl_free,
+    openssl_seal,       openssl_open,
 };
