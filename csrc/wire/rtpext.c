@@ -93,35 +93,51 @@ enum arc_status arc_rtpext_find(const uint8_t *packet, const struct arc_rtp *h,
     return status;
 }
 
-enum arc_status arc_rtpext_list(const uint8_t *packet, const struct arc_rtp *h,
-                                int32_t *triples, size_t *n_out)
+uint32_t arc_rtpext_layout(const uint8_t *data, size_t len)
 {
     struct arc_rtpext_iter it;
     struct arc_rtpext_element e;
-    enum arc_status status;
-    bool seen[256] = {false};
-    size_t n = 0;
+    struct arc_rtp h;
+    enum arc_status status = arc_rtp_parse(data, len, &h);
 
-    if (!packet || !h || !triples || !n_out)
-        return ARC_ERR_ARG;
+    if (status == ARC_OK && h.has_extension) {
+        arc_rtpext_iter_init(&it, data, &h);
+        while ((status = arc_rtpext_next(&it, &e)) == ARC_OK)
+            ;
+        status = status == ARC_AGAIN ? ARC_OK : status;
+    }
+    if (status != ARC_OK)
+        return 0;
+    return (uint32_t)h.payload_off |
+           (uint32_t)h.padding_len << ARC_RTPEXT_LAYOUT_PADDING_SHIFT |
+           (uint32_t)h.csrc_count << ARC_RTPEXT_LAYOUT_CSRCS_SHIFT;
+}
 
-    *n_out = 0;
-    if (!h->has_extension || !arc_rtpext_is_known(h->ext_profile))
+int32_t arc_rtpext_list(const uint8_t *header, size_t len, int32_t *triples)
+{
+    struct arc_rtpext_iter it;
+    struct arc_rtpext_element e;
+    struct arc_rtp h;
+    bool seen[256]         = {false};
+    enum arc_status status = triples ? arc_rtp_parse_header(header, len, &h)
+                                     : ARC_ERR_ARG;
+    int32_t n = 0;
+
+    if (status != ARC_OK)
+        return status;
+    if (!h.has_extension || !arc_rtpext_is_known(h.ext_profile))
         return ARC_AGAIN;
-    arc_rtpext_iter_init(&it, packet, h);
+    arc_rtpext_iter_init(&it, header, &h);
     while ((status = arc_rtpext_next(&it, &e)) == ARC_OK) {
         if (seen[e.id])
             continue; /* as arc_rtpext_find(): the first counts */
-        seen[e.id] = true;
+        seen[e.id]         = true;
         triples[3 * n]     = e.id;
-        triples[3 * n + 1] = (int32_t)(e.value - packet);
-        triples[3 * n + 2] = (int32_t)(e.value - packet) + e.len;
+        triples[3 * n + 1] = (int32_t)(e.value - header);
+        triples[3 * n + 2] = (int32_t)(e.value - header) + e.len;
         n++;
     }
-    if (status != ARC_AGAIN)
-        return status;
-    *n_out = n;
-    return ARC_OK;
+    return status == ARC_AGAIN ? n : (int32_t)status;
 }
 
 static bool fits_form(bool two_byte, uint8_t id, size_t len)
