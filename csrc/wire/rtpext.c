@@ -7,7 +7,6 @@
 
 enum {
     ONE_BYTE_MAX_ID  = 14,
-    ONE_BYTE_STOP_ID = 15,
     ONE_BYTE_MAX_LEN = 16,
     TWO_BYTE_MAX_LEN = 255
 };
@@ -33,43 +32,10 @@ void arc_rtpext_iter_init(struct arc_rtpext_iter *it, const uint8_t *packet,
     it->two_byte = is_two_byte(h->ext_profile);
 }
 
-static enum arc_status stop(struct arc_rtpext_iter *it, enum arc_status status)
-{
-    it->pos = it->len;
-    return status;
-}
-
 enum arc_status arc_rtpext_next(struct arc_rtpext_iter *it,
                                 struct arc_rtpext_element *out)
 {
-    struct arc_reader r;
-    const uint8_t *value;
-    uint8_t id, len;
-
-    while (it->pos < it->len && it->body[it->pos] == 0)
-        it->pos++; /* padding has no length byte, in either form (§4.1.2) */
-    if (it->pos == it->len)
-        return ARC_AGAIN;
-
-    arc_reader_init(&r, it->body + it->pos, it->len - it->pos);
-    id = arc_reader_u8(&r);
-    if (it->two_byte) {
-        len = arc_reader_u8(&r);
-    } else {
-        len = (uint8_t)((id & 0x0f) + 1);
-        id >>= 4;
-        if (id == 0 || id == ONE_BYTE_STOP_ID)
-            return stop(it, ARC_AGAIN); /* §4.1.2, §4.2: the rest is not ours */
-    }
-    value = arc_reader_take(&r, len);
-    if (!value)
-        return stop(it, ARC_ERR_FORMAT);
-
-    it->pos   += r.pos;
-    out->id    = id;
-    out->len   = len;
-    out->value = value;
-    return ARC_OK;
+    return arc_rtpext_step(it, out);
 }
 
 enum arc_status arc_rtpext_find(const uint8_t *packet, const struct arc_rtp *h,
@@ -83,7 +49,7 @@ enum arc_status arc_rtpext_find(const uint8_t *packet, const struct arc_rtp *h,
         return ARC_ERR_ARG;
 
     arc_rtpext_iter_init(&it, packet, h);
-    while ((status = arc_rtpext_next(&it, &e)) == ARC_OK) {
+    while ((status = arc_rtpext_step(&it, &e)) == ARC_OK) {
         if (e.id == id) {
             *value = e.value;
             *len   = e.len;
@@ -102,7 +68,7 @@ uint32_t arc_rtpext_layout(const uint8_t *data, size_t len)
 
     if (status == ARC_OK && h.has_extension) {
         arc_rtpext_iter_init(&it, data, &h);
-        while ((status = arc_rtpext_next(&it, &e)) == ARC_OK)
+        while ((status = arc_rtpext_step(&it, &e)) == ARC_OK)
             ;
         status = status == ARC_AGAIN ? ARC_OK : status;
     }
@@ -128,7 +94,7 @@ int32_t arc_rtpext_list(const uint8_t *header, size_t len, int32_t *triples)
     if (!h.has_extension || !arc_rtpext_is_known(h.ext_profile))
         return ARC_AGAIN;
     arc_rtpext_iter_init(&it, header, &h);
-    while ((status = arc_rtpext_next(&it, &e)) == ARC_OK) {
+    while ((status = arc_rtpext_step(&it, &e)) == ARC_OK) {
         if (seen[e.id])
             continue; /* as arc_rtpext_find(): the first counts */
         seen[e.id]         = true;
