@@ -24,19 +24,16 @@ from arcrtc.rtpext.values import (
     AbsCaptureTime,
     AbsSendTime,
     AudioLevel,
-    ColorSpace,
     FeedbackRequest,
-    HdrMetadata,
     Mid,
     MixerAudioLevels,
-    PlayoutDelay,
     RepairedRtpStreamId,
     RtpStreamId,
     TransmissionOffset,
     TransportSequenceNumber,
     TransportSequenceNumber02,
-    VideoOrientation,
 )
+from arcrtc.rtpext.video import ColorSpace, HdrMetadata, PlayoutDelay, VideoOrientation
 
 __all__ = [
     "DEPENDENCY_DESCRIPTOR_URI",

@@ -3,13 +3,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from arcrtc._native import check, ffi
 from arcrtc.errors import ArgumentError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer, Self
+
+#: Where webrtc.org's own extensions have their names.
+WEBRTC_URI: Final = "http://www.webrtc.org/experiments/rtp-hdrext/"
 
 
 class ExtensionValue(ABC):

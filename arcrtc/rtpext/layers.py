@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from arcrtc._native import ffi, lib
 from arcrtc.errors import ArgumentError
-from arcrtc.rtpext.base import ExtensionValue, check_range, read_value, write_value
+from arcrtc.rtpext.base import WEBRTC_URI, ExtensionValue, check_range, read_value, write_value
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer, Self
@@ -63,7 +63,7 @@ class VideoLayersAllocation(ExtensionValue):
     :raises ArgumentError: something else.
     """
 
-    URI: ClassVar[str] = "http://www.webrtc.org/experiments/rtp-hdrext/video-layers-allocation00"
+    URI: ClassVar[str] = WEBRTC_URI + "video-layers-allocation00"
 
     streams: tuple[tuple[SpatialLayer, ...], ...] = ()
     stream_index: int = 0
