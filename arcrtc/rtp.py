@@ -268,6 +268,7 @@ class RtpPacket:
                 raise ValueError("payload_type would change the marker")
             if h.marker:
                 second |= 0x80
+            # The last term is other_extension, which is set only once the extension was read.
             if h._unread or h._extensions or h.csrcs or self.padding or (h._extensions is not None and h._other):
                 data = self._write_rest(second) + payload
             else:

@@ -24,7 +24,7 @@ static enum arc_status read_elements(const uint8_t *packet,
     struct arc_rtpext_element e;
     enum arc_status status;
 
-    arc_rtpext_iter_init(&it, packet, h);
+    arc_rtpext_begin(&it, packet, h);
     while ((status = arc_rtpext_step(&it, &e)) == ARC_OK) {
         size_t column = b->column_of[e.id];
         size_t at;

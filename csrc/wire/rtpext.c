@@ -11,25 +11,15 @@ enum {
     TWO_BYTE_MAX_LEN = 255
 };
 
-static bool is_two_byte(uint16_t profile)
-{
-    return (profile & 0xfff0) == ARC_RTPEXT_TWO_BYTE; /* §4.3: low bits free */
-}
-
 bool arc_rtpext_is_known(uint16_t profile)
 {
-    return profile == ARC_RTPEXT_ONE_BYTE || is_two_byte(profile);
+    return profile == ARC_RTPEXT_ONE_BYTE || arc_rtpext_is_two_byte(profile);
 }
 
 void arc_rtpext_iter_init(struct arc_rtpext_iter *it, const uint8_t *packet,
                           const struct arc_rtp *h)
 {
-    bool known = h->has_extension && arc_rtpext_is_known(h->ext_profile);
-
-    it->body     = known ? packet + h->ext_off : NULL;
-    it->len      = known ? (size_t)h->ext_len : 0;
-    it->pos      = 0;
-    it->two_byte = is_two_byte(h->ext_profile);
+    arc_rtpext_begin(it, packet, h);
 }
 
 enum arc_status arc_rtpext_next(struct arc_rtpext_iter *it,
@@ -48,7 +38,7 @@ enum arc_status arc_rtpext_find(const uint8_t *packet, const struct arc_rtp *h,
     if (!packet || !h || id == 0 || !value || !len)
         return ARC_ERR_ARG;
 
-    arc_rtpext_iter_init(&it, packet, h);
+    arc_rtpext_begin(&it, packet, h);
     while ((status = arc_rtpext_step(&it, &e)) == ARC_OK) {
         if (e.id == id) {
             *value = e.value;
@@ -67,7 +57,7 @@ uint32_t arc_rtpext_layout(const uint8_t *data, size_t len)
     enum arc_status status = arc_rtp_parse(data, len, &h);
 
     if (status == ARC_OK && h.has_extension) {
-        arc_rtpext_iter_init(&it, data, &h);
+        arc_rtpext_begin(&it, data, &h);
         while ((status = arc_rtpext_step(&it, &e)) == ARC_OK)
             ;
         status = status == ARC_AGAIN ? ARC_OK : status;
@@ -93,7 +83,7 @@ int32_t arc_rtpext_list(const uint8_t *header, size_t len, int32_t *triples)
         return status;
     if (!h.has_extension || !arc_rtpext_is_known(h.ext_profile))
         return ARC_AGAIN;
-    arc_rtpext_iter_init(&it, header, &h);
+    arc_rtpext_begin(&it, header, &h);
     while ((status = arc_rtpext_step(&it, &e)) == ARC_OK) {
         if (seen[e.id])
             continue; /* as arc_rtpext_find(): the first counts */

@@ -118,7 +118,28 @@ enum arc_status arc_rtpext_write(const uint8_t *ids, const uint8_t *lens,
                                  uint16_t *profile_out);
 /* ARC_CDEF_END */
 
-/** arc_rtpext_next() for loops over many packets: the call costs half of it. */
+/* arc_rtpext_iter_init() and _next() for loops over many packets, where the
+ * calls cost as much as the work. */
+
+static inline bool arc_rtpext_is_two_byte(uint16_t profile)
+{
+    return (profile & 0xfff0) == ARC_RTPEXT_TWO_BYTE; /* §4.3: low bits free */
+}
+
+static inline void arc_rtpext_begin(struct arc_rtpext_iter *it,
+                                    const uint8_t *packet,
+                                    const struct arc_rtp *h)
+{
+    bool two   = arc_rtpext_is_two_byte(h->ext_profile);
+    bool known = h->has_extension &&
+                 (two || h->ext_profile == ARC_RTPEXT_ONE_BYTE);
+
+    it->body     = known ? packet + h->ext_off : NULL;
+    it->len      = known ? (size_t)h->ext_len : 0;
+    it->pos      = 0;
+    it->two_byte = two;
+}
+
 static inline enum arc_status arc_rtpext_step(struct arc_rtpext_iter *it,
                                               struct arc_rtpext_element *out)
 {
