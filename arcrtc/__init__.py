@@ -54,6 +54,8 @@ if TYPE_CHECKING:
         UnknownRtcp,
     )
     from arcrtc.rtp import RtpHeader, RtpPacket
+    from arcrtc.rtpbatch import RtpBatch
+    from arcrtc.rtpext import ExtensionMap
     from arcrtc.session import Session
     from arcrtc.srtp import PacketBatch, SrtpConfig, SrtpPipeline, SrtpProfile, SrtpStats
     from arcrtc.streams import MediaType, StreamConfig, StreamManager, StreamState
@@ -79,6 +81,8 @@ _MODULES: Final = {
         "App", "FullIntraRequest", "GenericNack", "Goodbye", "PictureLossIndication", "ReceiverReport", "Remb",
         "ReportBlock", "RtcpPacket", "SdesChunk", "SenderReport", "SourceDescription", "UnknownRtcp"),
     "rtp": ("RtpHeader", "RtpPacket"),
+    "rtpbatch": ("RtpBatch",),
+    "rtpext": ("ExtensionMap",),
     "session": ("Session",),
     "srtp": ("PacketBatch", "SrtpConfig", "SrtpPipeline", "SrtpProfile", "SrtpStats"),
     "streams": ("MediaType", "StreamConfig", "StreamManager", "StreamState"),
@@ -103,6 +107,7 @@ __all__ = [
     "Engine",
     "Event",
     "EventType",
+    "ExtensionMap",
     "FullIntraRequest",
     "GenericNack",
     "Goodbye",
@@ -130,6 +135,7 @@ __all__ = [
     "ReplayError",
     "ReportBlock",
     "RtcpPacket",
+    "RtpBatch",
     "RtpHeader",
     "RtpPacket",
     "SdesChunk",
