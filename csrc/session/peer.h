@@ -219,14 +219,21 @@ void arc_peer_resend(struct arc_session *s, struct arc_sendstream *st,
 struct arc_pkt *arc_peer_seal_rtcp(struct arc_session *s, const uint8_t *data,
                                    size_t len, int64_t now_us);
 
-/* feedback.c */
+/* feedback_in.c */
 bool arc_peer_on_rtcp(struct arc_session *s, const uint8_t *data, size_t len,
                       int64_t now_us);
 void arc_peer_on_repair(struct arc_session *s, struct arc_recvstream *st,
                         int64_t seq, int64_t now_us);
+
+/* feedback_out.c */
 struct arc_pkt *arc_peer_feedback(struct arc_session *s, int64_t now_us);
 int64_t arc_peer_feedback_next_us(const struct arc_session *s);
 uint64_t arc_peer_ntp(const struct arc_session *s, int64_t now_us);
+
+static inline uint32_t arc_peer_middle32(uint64_t ntp64)
+{
+    return (uint32_t)(ntp64 >> 16); /* as LSR, RFC 3550 §4 */
+}
 
 /* pull.c */
 int64_t  arc_peer_capture_ntp_us(const struct arc_recvstream *st, int64_t ts);

@@ -13,7 +13,7 @@
  *
  * The order of the stages is in these files, each one way through the house:
  * send.c, leave.c (media to datagrams), recv.c, pull*.c (datagrams to media),
- * feedback.c (RTCP, both ways).
+ * feedback_*.c (RTCP, both ways).
  *
  * Owner:   arc_session_new() and arc_session_add_*() allocate; nothing on the
  *          data path does, libraries' own memory aside.
