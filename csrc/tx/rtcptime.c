@@ -388,6 +388,14 @@ void arc_rtcptime_withdraw(struct arc_rtcptime *t)
     t->stats.withdrawn++;
 }
 
+void arc_rtcptime_fulfil(struct arc_rtcptime *t)
+{
+    if (t->due == ARC_RTCP_DUE_EARLY || t->due == ARC_RTCP_DUE_STORED)
+        t->due = ARC_RTCP_DUE_NONE;
+    t->early_us = ARC_NEVER_US;
+    t->stored   = false;
+}
+
 /* --- sent --------------------------------------------------------------------------------- */
 
 int64_t arc_rtcptime_taken_along_us(struct arc_rtcptime *t)

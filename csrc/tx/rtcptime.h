@@ -218,6 +218,9 @@ int64_t arc_rtcptime_taken_along_us(struct arc_rtcptime *t);
 void arc_rtcptime_taken(struct arc_rtcptime *t, enum arc_rtcp_due due,
                         int64_t at_us);
 
+/** The feedback that waits went along with another participant's packet. */
+void arc_rtcptime_fulfil(struct arc_rtcptime *t);
+
 /** Whether feedback asked for now would leave early. */
 bool arc_rtcptime_may_early(struct arc_rtcptime *t, int64_t now_us);
 

@@ -43,11 +43,11 @@ static void tell_counts(struct arc_ssrcgroup *g, int64_t now_us)
 {
     int32_t members = g->remote_members, senders = g->remote_senders;
 
-    for (int32_t i = 0; i < ARC_SSRCGROUP_MAX; i++) {
+    for (int32_t i = 0; i < g->n; i++) {
         members += g->joined[i];
         senders += g->joined[i] && g->sends[i];
     }
-    for (int32_t i = 0; i < ARC_SSRCGROUP_MAX; i++) {
+    for (int32_t i = 0; i < g->n; i++) {
         if (!g->joined[i])
             continue;
         arc_rtcptime_set_multiparty(&g->part[i], g->multiparty);
@@ -70,6 +70,7 @@ enum arc_status arc_ssrcgroup_join(struct arc_ssrcgroup *g, int32_t who,
                       g->seed + (uint64_t)who * UINT64_C(0x9e3779b97f4a7c15),
                       now_us);
     g->joined[who] = true;
+    g->n           = (int32_t)arc_max_i64(g->n, who + 1);
     g->sends[who]  = false;
     tell_counts(g, now_us);
     return ARC_OK;
@@ -107,7 +108,7 @@ void arc_ssrcgroup_set_remote(struct arc_ssrcgroup *g, int32_t members,
 void arc_ssrcgroup_on_received(struct arc_ssrcgroup *g, int32_t bytes,
                                int32_t reporters, int32_t byes)
 {
-    for (int32_t i = 0; i < ARC_SSRCGROUP_MAX; i++)
+    for (int32_t i = 0; i < g->n; i++)
         if (g->joined[i])
             arc_rtcptime_on_received(&g->part[i], bytes, reporters, byes);
 }
@@ -125,7 +126,7 @@ enum arc_feedback_plan arc_ssrcgroup_request(struct arc_ssrcgroup *g,
 {
     int32_t best = -1;
 
-    for (int32_t i = 0; i < ARC_SSRCGROUP_MAX; i++) {
+    for (int32_t i = 0; i < g->n; i++) {
         if (!g->joined[i])
             continue;
         arc_rtcptime_expire(&g->part[i], now_us);
@@ -133,7 +134,7 @@ enum arc_feedback_plan arc_ssrcgroup_request(struct arc_ssrcgroup *g,
         if (is_scheduled(&g->part[i]))
             return ARC_FEEDBACK_JOINED;
     }
-    for (int32_t i = 0; i < ARC_SSRCGROUP_MAX; i++) {
+    for (int32_t i = 0; i < g->n; i++) {
         if (!g->joined[i])
             continue;
         /* §5.4.1: preferably one that may be early */
@@ -148,7 +149,7 @@ enum arc_feedback_plan arc_ssrcgroup_request(struct arc_ssrcgroup *g,
 
 void arc_ssrcgroup_withdraw(struct arc_ssrcgroup *g)
 {
-    for (int32_t i = 0; i < ARC_SSRCGROUP_MAX; i++)
+    for (int32_t i = 0; i < g->n; i++)
         if (g->joined[i])
             arc_rtcptime_withdraw(&g->part[i]);
 }
@@ -161,7 +162,7 @@ static void take_along(const struct arc_ssrcgroup *g,
 {
     const int32_t first = due->who[0];
 
-    for (int32_t i = 0; i < ARC_SSRCGROUP_MAX; i++) {
+    for (int32_t i = 0; i < g->n; i++) {
         int32_t k = due->n;
 
         if (!g->joined[i] || i == first || g->part[i].tn_us == ARC_NEVER_US)
@@ -177,7 +178,7 @@ void arc_ssrcgroup_expire(struct arc_ssrcgroup *g, int64_t now_us,
                           struct arc_ssrcgroup_due *out)
 {
     memset(out, 0, sizeof(*out));
-    for (int32_t i = 0; i < ARC_SSRCGROUP_MAX && out->n == 0; i++) {
+    for (int32_t i = 0; i < g->n && out->n == 0; i++) {
         if (!g->joined[i])
             continue;
         out->kind = (int32_t)arc_rtcptime_expire(&g->part[i], now_us);
@@ -214,13 +215,16 @@ void arc_ssrcgroup_on_sent(struct arc_ssrcgroup *g,
     n = (int32_t)arc_clamp_i64(n, 1, due->n);
     if (due->n == 0)
         return;
-    for (int32_t i = 0; bytes > 0 && i < ARC_SSRCGROUP_MAX; i++)
+    for (int32_t i = 0; bytes > 0 && i < g->n; i++)
         if (g->joined[i] && (i != first || n > 1))
             arc_rtcptime_on_received(&g->part[i], bytes, n, 0);
     if (due->kind == ARC_RTCP_DUE_REGULAR && n > 1)
         share_turn(g, due, n, now_us);
     else
         arc_rtcptime_on_sent(&g->part[first], bytes, 1, now_us);
+    for (int32_t i = 0; i < g->n; i++)
+        if (g->joined[i])
+            arc_rtcptime_fulfil(&g->part[i]);
     if (due->kind == ARC_RTCP_DUE_BYE)
         memset(g->joined, 0, sizeof(g->joined));
 }
@@ -229,7 +233,7 @@ int64_t arc_ssrcgroup_next_us(const struct arc_ssrcgroup *g)
 {
     int64_t next = ARC_NEVER_US;
 
-    for (int32_t i = 0; i < ARC_SSRCGROUP_MAX; i++)
+    for (int32_t i = 0; i < g->n; i++)
         if (g->joined[i])
             next = arc_min_i64(next, arc_rtcptime_next_us(&g->part[i]));
     return next;
@@ -243,7 +247,7 @@ bool arc_ssrcgroup_leave(struct arc_ssrcgroup *g, int32_t bye_bytes,
     int32_t speaker = -1;
 
     g->leaving = true;
-    for (int32_t i = 0; i < ARC_SSRCGROUP_MAX; i++) {
+    for (int32_t i = 0; i < g->n; i++) {
         if (!g->joined[i])
             continue;
         /* One packet, so one timer: of the first that has ever spoken. */
@@ -258,7 +262,7 @@ bool arc_ssrcgroup_leave(struct arc_ssrcgroup *g, int32_t bye_bytes,
 /** Of whichever participant; a group of none: as if it were alone. */
 static const struct arc_rtcptime *any(const struct arc_ssrcgroup *g)
 {
-    for (int32_t i = 0; i < ARC_SSRCGROUP_MAX; i++)
+    for (int32_t i = 0; i < g->n; i++)
         if (g->joined[i])
             return &g->part[i];
     return NULL;

@@ -29,6 +29,7 @@ struct arc_ssrcgroup {
     struct arc_rtcptime_config cfg;
     uint64_t seed;
     int32_t  remote_members, remote_senders;
+    int32_t  n;                 /* places in use: the highest, and one         */
     int32_t  starts;            /* first packets without delay so far          */
     bool     multiparty;
     bool     leaving;
@@ -97,7 +98,7 @@ void arc_ssrcgroup_expire(struct arc_ssrcgroup *g, int64_t now_us,
                           struct arc_ssrcgroup_due *out);
 
 /**
- * Note what was sent.
+ * Note what was sent. All feedback that waited was in it, whoever asked for it.
  *
  * @param due   As arc_ssrcgroup_expire() gave it
  * @param n     How many of due->who are in the packet; at least 1
