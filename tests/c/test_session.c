@@ -562,6 +562,108 @@ static void test_a_loop_is_seen_once(void)
     arc_session_free(s);
 }
 
+static size_t make_member(uint8_t *out, uint32_t ssrc, bool leaves)
+{
+    char cname[16];
+    struct arc_writer w;
+
+    snprintf(cname, sizeof(cname), "m%u", (unsigned)ssrc);
+    arc_writer_init(&w, out, MTU);
+    arc_rtcp_write_rr(&w, ssrc, NULL, 0);
+    arc_rtcp_write_sdes_cname(&w, ssrc, cname);
+    if (leaves)
+        arc_rtcp_write_bye(&w, &ssrc, 1, NULL);
+    CHECK(!w.fail);
+    return w.pos;
+}
+
+/** RFC 3550 6.3.7: among 60 it waits, and the BYEs of others make it wait on. */
+static void test_bye_of_a_crowd_waits_its_turn(void)
+{
+    struct arc_session_config cfg = session_config(1, false);
+    struct arc_send_config tx = audio_config();
+    struct arc_session *s = new_session(&cfg);
+    struct arc_sendstream *speech = add_send(s, &tx);
+    uint32_t byes[8], ssrc = 0;
+    int64_t now_us = 0, left_us;
+    uint8_t data[MTU];
+
+    for (uint32_t i = 0; i < 60; i++)
+        arc_session_receive(s, data, make_member(data, 100 + i, false), 0);
+    CHECK(stats_of(s).members == 60 && stats_of(s).senders == 0);
+    for (; now_us < 4000 * MS; now_us += 20 * MS) {
+        send_sound(speech, now_us);
+        CHECK(drain(s, now_us, byes, &ssrc) == 0);
+    }
+    CHECK(stats_of(s).rtcp_sent > 0);
+    arc_session_bye(s);
+    send_sound(speech, now_us);
+    ssrc = 0;
+    CHECK(drain(s, now_us, byes, &ssrc) == 0 && ssrc == 0);
+    left_us = arc_session_next_us(s);
+    CHECK(left_us > now_us + 300 * MS && left_us < now_us + 1300 * MS);
+    for (uint32_t i = 0; i < 600; i++) /* known to us or not */
+        arc_session_receive(s, data, make_member(data, 100 + i, true), now_us);
+    CHECK(drain(s, left_us, byes, &ssrc) == 0); /* reconsidered */
+    for (now_us = left_us; arc_session_next_us(s) != ARC_NEVER_US;) {
+        CHECK(arc_session_next_us(s) > now_us);
+        now_us = arc_session_next_us(s);
+        if (drain(s, now_us, byes, &ssrc) == 1)
+            break;
+    }
+    CHECK(byes[0] == AUDIO_SSRC && now_us > left_us + 2000 * MS);
+    CHECK(arc_session_next_us(s) == ARC_NEVER_US);
+    arc_session_free(s);
+}
+
+/** Who falls silent for five intervals is no member (RFC 3550 6.3.5). */
+static void test_members_come_and_go(void)
+{
+    struct arc_session_config cfg = session_config(1, false);
+    struct arc_send_config tx = audio_config();
+    struct arc_session *s = new_session(&cfg);
+    struct arc_sendstream *speech = add_send(s, &tx);
+    uint32_t byes[8], ssrc;
+    uint8_t data[MTU];
+
+    for (uint32_t i = 0; i < 20; i++)
+        arc_session_receive(s, data, make_member(data, 100 + i, false), 0);
+    arc_session_receive(s, data, make_member(data, 100, true), 0);
+    CHECK(stats_of(s).members == 19);
+    arc_session_receive(s, data, make_opus(data, 1, 0, 101), 0);
+    CHECK(stats_of(s).senders == 1);
+    for (int64_t now_us = 0; now_us < 28000 * MS; now_us += 20 * MS) {
+        send_sound(speech, now_us);
+        if (now_us == 20000 * MS)
+            arc_session_receive(s, data, make_member(data, 105, false), now_us);
+        drain(s, now_us, byes, &ssrc);
+        CHECK(stats_of(s).members == (now_us < 25000 * MS ? 19 : 1) ||
+              (now_us >= 25000 * MS && now_us < 25200 * MS));
+    }
+    CHECK(stats_of(s).senders == 0);
+    arc_session_free(s);
+}
+
+/** A source that has been heard from one place is not taken from another. */
+static void test_source_has_one_address(void)
+{
+    struct arc_session_config cfg = session_config(1, false);
+    struct arc_recv_config rx = recv_config(ARC_MEDIA_AUDIO);
+    struct arc_session *s = new_session(&cfg);
+    struct arc_pkt *pkt = arc_pkt_get(arc_session_pool(s));
+
+    add_recv(s, &rx);
+    for (int i = 0; i < 20; i++) {
+        pkt->len    = (int32_t)make_opus(pkt->data, (uint16_t)i, 0, 5);
+        pkt->source = i % 2 ? 1001 : 1002;
+        CHECK(arc_session_receive_pkt(s, pkt, i * MS) == !(i % 2));
+    }
+    CHECK(stats_of(s).drops.other_way == 10);
+    CHECK(heard_pkts(s, 0) == 10);
+    arc_pkt_unref(pkt);
+    arc_session_free(s);
+}
+
 static void test_every_datagram_is_counted(void)
 {
     struct arc_session_config cfg = session_config(1, false);
@@ -1046,6 +1148,9 @@ int main(void)
     test_stalled_stream_leaves_packets_for_others();
     test_full_pacer_drops_whole_frames();
     test_a_loop_is_seen_once();
+    test_bye_of_a_crowd_waits_its_turn();
+    test_members_come_and_go();
+    test_source_has_one_address();
     test_every_datagram_is_counted();
     test_broken_rtcp_is_not_to_be_trusted();
     test_long_play_out_delay_keeps_every_picture();

@@ -1,6 +1,7 @@
 """tx/rtcptime through arcrtc.rtcptiming: RFC 3550 section 6.3, RFC 4585 section 3.5."""
 from __future__ import annotations
 
+import itertools
 import statistics
 
 import pytest
@@ -35,7 +36,7 @@ def run_to(timer: RtcpTimer, end_us: int, size: int = 100) -> list[tuple[int, Rt
 
 
 def gaps(sent: list[tuple[int, RtcpDue]]) -> list[int]:
-    return [b[0] - a[0] for a, b in zip(sent, sent[1:], strict=False)]
+    return [b[0] - a[0] for a, b in itertools.pairwise(sent)]
 
 
 def test_rtcptime_first_packet_after_half_the_minimum_then_all_of_it() -> None:
@@ -214,10 +215,9 @@ def test_rtcptime_early_feedback_once_then_in_turn() -> None:
 
 def run_back(timer: RtcpTimer) -> int:
     """Send the report that is due, and come back right after it: the whole interval lies ahead."""
-    while (due := timer.expire(now_us=timer.next_us)) is RtcpDue.NONE:
+    while timer.expire(now_us=timer.next_us) is RtcpDue.NONE:
         pass
     now = timer.next_us
-    assert due is not RtcpDue.NONE
     timer.on_sent(100, now_us=now)
     return now
 
@@ -247,7 +247,7 @@ def test_rtcptime_trr_int_spares_reports_but_no_feedback() -> None:
     plans = []
     for _ in range(50):
         plans.append(timer.request_feedback(now_us=now))
-        while (due := timer.expire(now_us=timer.next_us)) is RtcpDue.NONE:
+        while timer.expire(now_us=timer.next_us) is RtcpDue.NONE:
             pass
         now = timer.next_us
         timer.on_sent(60, now_us=now)
@@ -283,7 +283,8 @@ steps = st.lists(st.one_of(
     st.tuples(st.just("leave"), st.integers(0, 1), st.just(0), st.just(0)),
 ), min_size=10, max_size=120)
 configs = st.builds(
-    RtcpTimingConfig, sender_bps=st.sampled_from([0, 800, 12_500, 10**7]), receiver_bps=st.sampled_from([0, 2400, 10**6]),
+    RtcpTimingConfig, sender_bps=st.sampled_from([0, 800, 12_500, 10**7]),
+    receiver_bps=st.sampled_from([0, 2400, 10**6]),
     min_interval_us=st.sampled_from([5 * S, S // 2]), trr_int_us=st.sampled_from([0, 250 * MS, 4 * S]),
     max_fb_delay_us=st.sampled_from([0, 500 * MS]), avpf=st.booleans(), unicast=st.booleans(), multiparty=st.booleans())
 
