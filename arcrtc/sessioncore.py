@@ -290,6 +290,8 @@ class SessionCore:
         out = ffi.new("struct arc_event *")
         if lib.arc_session_poll_event(self._handle, out) != lib.ARC_OK:
             return None
+        if out.type == lib.ARC_EVENT_SSRC_CHANGED and 0 <= out.stream < len(self.senders):
+            self.senders[out.stream].ssrc = out.value
         return Event(type=EventType(out.type), stream=out.stream if out.stream >= 0 else None,
                      now_us=out.now_us, value=out.value)
 

@@ -2,7 +2,8 @@
  * @file session/leave.c  Packets out: ring > pacer > number > history > SRTP
  *
  * The network side of sent streams. Sequence numbers are given here, behind
- * the pacer, so that what a queue drops leaves no hole at the receiver.
+ * the pacer, so that what a queue drops leaves no hole at the receiver; and
+ * SSRCs, so that one that collides changes between two packets.
  */
 #include <string.h>
 
@@ -159,6 +160,7 @@ static void number_media(struct arc_session *s, struct arc_sendstream *st,
     struct arc_txpkt p = attached(pkt);
 
     arc_rtp_set_seq16(pkt->data, st->next_seq16++);
+    arc_rtp_set_ssrc(pkt->data, st->cfg.ssrc);
     arc_txstats_on_packet(&st->stats, p.payload_bytes, pkt->len, false, now_us);
     record_frame(s, st, &p, now_us);
     if (st->history)
@@ -166,13 +168,17 @@ static void number_media(struct arc_session *s, struct arc_sendstream *st,
     st->next_seq++;
     st->last_rtp_ts     = p.rtp_ts;
     st->last_capture_us = p.capture_us;
-    st->sent_any        = true;
+    st->last_sent_us    = now_us;
+    if (!st->sent_any)
+        s->look_us = now_us; /* one more who takes part */
+    st->sent_any = true;
 }
 
 static void number_rtx(struct arc_sendstream *st, struct arc_pkt *pkt,
                        int64_t now_us)
 {
     arc_rtp_set_seq16(pkt->data, st->next_rtx_seq16++);
+    arc_rtp_set_ssrc(pkt->data, st->cfg.rtx_ssrc);
     arc_txstats_on_packet(&st->stats, pkt->len - RTP_HEADER_BYTES, pkt->len, true,
                           now_us);
 }
@@ -244,6 +250,11 @@ enum arc_status arc_peer_leave(struct arc_session *s, int64_t now_us,
     while (arc_pacer_pop(s->pacer, now_us, &item) == ARC_OK) {
         struct arc_sendstream *st = s->send[item.stream];
 
+        if (item.kind == KIND_RTX && item.queued_us < st->renamed_us) {
+            st->nack_misses++; /* of a source that has another name now */
+            arc_pkt_unref(item.pkt);
+            continue;
+        }
         if (item.kind == KIND_RTX)
             number_rtx(st, item.pkt, now_us);
         else

@@ -21,7 +21,6 @@
 enum {
     VIDEO_RESERVE = 8,        /* parts of the pool                            */
     AUDIO_RESERVE = 16,
-    COLLISION_US  = 1000000,  /* a loop brings back each packet: told so often */
     SOURCE_TIMEOUT_US = 2000000,
 };
 
@@ -91,6 +90,7 @@ static void learn_source(struct arc_session *s, struct arc_recvstream *st,
     st->ssrc   = ssrc;
     st->ended  = false;
     st->sr_arrival_us = 0;
+    s->look_us = now_us; /* now there is something to report on */
     arc_unwrap_init(&st->seq);
     arc_unwrap_init(&st->ts);
     arc_rxstats_init(&st->stats, st->clock_hz);
@@ -221,16 +221,6 @@ static void hand_over(struct arc_session *s, struct arc_recvstream *st,
         arc_atomic_store_relaxed(&st->key_wanted, 1);
 }
 
-/** One of our own SSRCs came in: a loop, or somebody else drew it. */
-static void note_own(struct arc_session *s, uint32_t ssrc, int64_t now_us)
-{
-    s->stats.drops.own_ssrc++;
-    if (now_us - s->collision_us < COLLISION_US)
-        return;
-    s->collision_us = now_us;
-    arc_peer_event(s, ARC_EVENT_SSRC_COLLISION, -1, ssrc, now_us);
-}
-
 /* --- the way in -------------------------------------------------------------------- */
 
 static bool on_rtp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
@@ -247,10 +237,9 @@ static bool on_rtp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
         drops->malformed++;
         return false;
     }
-    if (arc_peer_owns_ssrc(s, h.ssrc)) {
-        note_own(s, h.ssrc, now_us);
+    if (!arc_peer_admit(s, h.ssrc, ARC_SSRC_RTP, pkt->source, 0, now_us))
         return false;
-    }
+    arc_peer_on_media(s, &h, now_us);
     st = find_stream(s, &h, &is_rtx, now_us);
     if (!st || (is_rtx && st->ssrc == 0)) {
         drops->unknown_stream++;
@@ -295,7 +284,8 @@ static bool on_rtcp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
 {
     if (!open_rtcp(s, pkt))
         return false;
-    return arc_peer_on_rtcp(s, pkt->data, (size_t)pkt->len, now_us);
+    return arc_peer_on_rtcp(s, pkt->data, (size_t)pkt->len, pkt->source,
+                            now_us);
 }
 
 bool arc_session_receive_pkt(struct arc_session *s, struct arc_pkt *pkt,

@@ -13,7 +13,7 @@
  *
  * The order of the stages is in these files, each one way through the house:
  * send.c, leave.c (media to datagrams), recv.c, pull*.c (datagrams to media),
- * feedback.c (RTCP, both ways).
+ * feedback_*.c (RTCP, both ways).
  *
  * Owner:   arc_session_new() and arc_session_add_*() allocate; nothing on the
  *          data path does, libraries' own memory aside.
@@ -96,12 +96,15 @@ struct arc_session_drops {
     int64_t auth;            /* tag did not match                                */
     int64_t replay;          /* accepted before, or behind the window            */
     int64_t srtp_other;      /* key limit, stream table full                     */
-    int64_t own_ssrc;        /* a loop or a collision (RFC 3550 §8.2)            */
+    int64_t own_ssrc;        /* came with an SSRC of ours: a loop, or a collision
+                                (RFC 3550 §8.2)                                  */
+    int64_t other_way;       /* came from another address than its source's      */
     int64_t unknown_stream;  /* authentic, but no stream takes it                */
     int64_t no_packet;       /* the packet pool was empty                        */
     int64_t media_full;      /* the media side does not fetch                    */
     int64_t pacer_full;      /* a resend; media wait in their ring                */
     int64_t too_long;        /* datagram above the packet size                   */
+    int64_t bye_full;        /* BYE of an SSRC that was given up: no room        */
 };
 
 struct arc_session_stats {
@@ -110,6 +113,8 @@ struct arc_session_stats {
     int64_t rtcp_received, rtcp_sent;
     int64_t nack_received, nack_sent, pli_received, pli_sent;
     int64_t rtt_us;          /* smoothed; -1: not known yet                      */
+    int64_t rtt_min_us;      /* of the last 10 to 20 s; -1: not known yet        */
+    int32_t members, senders;/* other SSRCs that take part; of these with media  */
     int64_t pacer_queue_pkts, pacer_queue_us;
     int32_t pool_used_pkts;
     struct arc_session_drops drops;
@@ -169,7 +174,9 @@ enum arc_event_type {
     ARC_EVENT_STREAM_ENDED,      /* value: SSRC of a BYE                         */
     ARC_EVENT_KEY_FRAME_WANTED,  /* the peer asked for one (PLI or FIR)          */
     ARC_EVENT_RTT,               /* value: smoothed round-trip time, us          */
-    ARC_EVENT_SSRC_COLLISION,    /* value: our SSRC that somebody else uses      */
+    ARC_EVENT_SSRC_COLLISION,    /* value: our SSRC that somebody else uses;
+                                    stream: whose media it is of, else -1        */
+    ARC_EVENT_SSRC_CHANGED,      /* value: what it is now; stream: as above      */
 };
 
 struct arc_event {
@@ -278,7 +285,8 @@ void arc_session_get_recv_stats(struct arc_session *s, int32_t stream,
                                 struct arc_recv_net_stats *out);
 
 /** Queue a BYE for all our streams (RFC 3550 §6.6); leaves with the next
- *  arc_session_transmit(). */
+ *  arc_session_transmit(), or, in a session of more than 50 members, in its turn
+ *  (§6.3.7). Nothing is said if nothing ever was. No media leave any more. */
 void arc_session_bye(struct arc_session *s);
 
 /* --- media side, sending --------------------------------------------------- */
