@@ -69,7 +69,7 @@ static size_t rtcp_room(const struct arc_session *s)
     size_t room = (size_t)s->cfg.mtu_bytes;
 
     if (s->srtp_out)
-        room -= ARC_SRTP_TRAILER_MAX_BYTES;
+        room -= (size_t)arc_srtp_rtcp_overhead_bytes(s->srtp_out);
     return room < ARC_PEER_RTCP_BYTES ? room : ARC_PEER_RTCP_BYTES;
 }
 

@@ -38,7 +38,8 @@ static enum arc_status open_timing(struct arc_session *s)
     c.trr_int_us     = MAX_REPORT_US;
     c.first_bytes    = FIRST_RTCP_BYTES;
     c.overhead_bytes = IP_UDP_BYTES +
-                       (s->cfg.srtp ? ARC_SRTP_TRAILER_MAX_BYTES : 0);
+                       (s->srtp_out ? arc_srtp_rtcp_overhead_bytes(s->srtp_out)
+                                    : 0);
     c.avpf           = true;
     return arc_ssrcgroup_init(&s->rtcp, &c, arc_rng_u64(&s->rng));
 }

@@ -185,34 +185,54 @@ static void number_rtx(struct arc_sendstream *st, struct arc_pkt *pkt,
 
 /* --- SRTP ---------------------------------------------------------------------- */
 
-/** Bytes that may go on the wire. Takes the reference over: what the history
- *  keeps stays plain, so a packet that is shared is sealed in a copy. */
-static struct arc_pkt *seal(struct arc_session *s, struct arc_pkt *pkt,
-                            bool shared)
+/** A packet of our own to be sealed. Takes the reference over: what the history
+ *  keeps stays plain, so of a packet that is shared a copy is made. */
+static struct arc_pkt *own_copy(struct arc_session *s, struct arc_pkt *pkt,
+                                bool shared)
 {
-    struct arc_pkt *out = pkt;
-    size_t len = (size_t)pkt->len;
+    struct arc_pkt *out;
+
+    if (!s->srtp_out || !shared)
+        return pkt;
+    out = arc_pkt_get(s->pool);
+    if (out) {
+        memcpy(out->data, pkt->data, (size_t)pkt->len);
+        out->len     = pkt->len;
+        out->time_us = pkt->time_us;
+    } else {
+        s->stats.drops.no_packet++;
+    }
+    arc_pkt_unref(pkt);
+    return out;
+}
+
+/** Seal packets that leave() gave; those that fail are left out.
+ *  @return how many are left */
+size_t arc_peer_seal(struct arc_session *s, struct arc_srtp_batch *work,
+                     struct arc_pkt **pkts, size_t n)
+{
+    struct arc_srtp_unit units[ARC_SESSION_BATCH_PKTS];
+    size_t kept = 0;
 
     if (!s->srtp_out)
-        return pkt;
-    if (shared) {
-        out = arc_pkt_get(s->pool);
-        if (!out) {
-            s->stats.drops.no_packet++;
-            arc_pkt_unref(pkt);
-            return NULL;
+        return n;
+    for (size_t i = 0; i < n; i++) {
+        units[i].srtp = s->srtp_out;
+        units[i].data = pkts[i]->data;
+        units[i].len  = (size_t)pkts[i]->len;
+        units[i].cap  = ARC_PKT_CAP_BYTES;
+    }
+    arc_srtp_protect_units(work, units, n);
+    for (size_t i = 0; i < n; i++) {
+        if (units[i].status == ARC_OK) {
+            pkts[i]->len = (int32_t)units[i].len;
+            pkts[kept++] = pkts[i];
+        } else {
+            s->stats.drops.srtp_other++;
+            arc_pkt_unref(pkts[i]);
         }
-        memcpy(out->data, pkt->data, len);
-        arc_pkt_unref(pkt);
     }
-    if (arc_srtp_protect(s->srtp_out, out->data, len, ARC_PKT_CAP_BYTES,
-                         &len) != ARC_OK) {
-        s->stats.drops.srtp_other++;
-        arc_pkt_unref(out);
-        return NULL;
-    }
-    out->len = (int32_t)len;
-    return out;
+    return kept;
 }
 
 struct arc_pkt *arc_peer_seal_rtcp(struct arc_session *s, const uint8_t *data,
@@ -259,7 +279,7 @@ enum arc_status arc_peer_leave(struct arc_session *s, int64_t now_us,
             number_rtx(st, item.pkt, now_us);
         else
             number_media(s, st, item.pkt, now_us);
-        *out = seal(s, item.pkt, item.kind == KIND_MEDIA && st->history);
+        *out = own_copy(s, item.pkt, item.kind == KIND_MEDIA && st->history);
         if (*out)
             return ARC_OK;
     }

@@ -198,6 +198,7 @@ struct arc_session {
     struct arc_pkt_pool   *pool;
     struct arc_srtp       *srtp_out;
     struct arc_srtp       *srtp_in;
+    int64_t                keys_us;       /* srtp_in has a key to retire      */
     struct arc_pacer      *pacer;
     struct arc_rng         rng;
     struct arc_ring       *events;
@@ -230,7 +231,12 @@ struct arc_session {
     int64_t                rtt_us;        /* atomic; -1: not known           */
 };
 
+/* keys.c */
+void arc_peer_keys_turn(struct arc_session *s, int64_t now_us);
+
 /* leave.c */
+size_t arc_peer_seal(struct arc_session *s, struct arc_srtp_batch *work,
+                     struct arc_pkt **pkts, size_t n);
 enum arc_status arc_peer_leave(struct arc_session *s, int64_t now_us,
                                struct arc_pkt **out);
 bool arc_peer_may_leave(const struct arc_session *s);

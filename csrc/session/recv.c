@@ -223,6 +223,7 @@ static void hand_over(struct arc_session *s, struct arc_recvstream *st,
 
 /* --- the way in -------------------------------------------------------------------- */
 
+/** A packet that is opened. */
 static bool on_rtp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
 {
     struct arc_session_drops *drops = &s->stats.drops;
@@ -231,8 +232,6 @@ static bool on_rtp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
     struct arc_rtp h;
     bool is_rtx;
 
-    if (!open_rtp(s, pkt))
-        return false;
     if (arc_rtp_parse(pkt->data, (size_t)pkt->len, &h) != ARC_OK) {
         drops->malformed++;
         return false;
@@ -293,14 +292,65 @@ bool arc_session_receive_pkt(struct arc_session *s, struct arc_pkt *pkt,
 {
     s->stats.received_pkts++;
     s->stats.received_bytes += pkt->len;
+    arc_peer_keys_turn(s, now_us);
     switch (arc_demux_classify(pkt->data, (size_t)pkt->len)) {
     case ARC_DEMUX_RTP:
-        return on_rtp(s, pkt, now_us);
+        return open_rtp(s, pkt) && on_rtp(s, pkt, now_us);
     case ARC_DEMUX_RTCP:
         return on_rtcp(s, pkt, now_us);
     default:
         s->stats.drops.not_rtp++;
         return false;
+    }
+}
+
+/** Open all RTP packets of a batch. @return how many there are */
+static size_t open_all(struct arc_session *s, struct arc_srtp_batch *work,
+                       struct arc_pkt **pkts, size_t n,
+                       struct arc_srtp_unit *units)
+{
+    size_t k = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const size_t len = (size_t)pkts[i]->len;
+
+        if (arc_demux_classify(pkts[i]->data, len) != ARC_DEMUX_RTP)
+            continue;
+        units[k].srtp  = s->srtp_in;
+        units[k].data  = pkts[i]->data;
+        units[k].len   = len;
+        units[k++].cap = ARC_PKT_CAP_BYTES;
+    }
+    arc_srtp_unprotect_units(work, units, k);
+    return k;
+}
+
+void arc_session_receive_pkts(struct arc_session *s,
+                              struct arc_srtp_batch *work,
+                              struct arc_pkt **pkts, size_t n, bool *good,
+                              int64_t now_us)
+{
+    struct arc_srtp_unit units[ARC_SESSION_BATCH_PKTS];
+    size_t opened = 0, k = 0;
+
+    arc_peer_keys_turn(s, now_us);
+    if (s->srtp_in)
+        opened = open_all(s, work, pkts, n, units);
+    for (size_t i = 0; i < n; i++) {
+        struct arc_pkt *pkt = pkts[i];
+
+        if (k == opened || units[k].data != pkt->data) {
+            good[i] = arc_session_receive_pkt(s, pkt, now_us);
+            continue;
+        }
+        s->stats.received_pkts++;
+        s->stats.received_bytes += pkt->len;
+        good[i] = count_srtp_fault(s, units[k].status);
+        if (good[i]) {
+            pkt->len = (int32_t)units[k].len;
+            good[i]  = on_rtp(s, pkt, now_us);
+        }
+        k++;
     }
 }
 

@@ -154,6 +154,7 @@ static enum arc_status open_session(struct arc_session *s, int64_t now_us)
          (status = arc_srtp_new(&c->srtp_receive, &s->srtp_in)) != ARC_OK))
         return status;
 
+    s->keys_us = ARC_NEVER_US;
     arc_rng_init(&s->rng, c->seed);
     s->rtt_us  = -1;
     s->rate_us = now_us;
@@ -469,16 +470,52 @@ struct arc_pkt_pool *arc_session_pool(struct arc_session *s)
     return s->pool;
 }
 
+size_t arc_session_transmit_pkts(struct arc_session *s,
+                                 struct arc_srtp_batch *work, int64_t now_us,
+                                 struct arc_pkt **out, size_t cap)
+{
+    struct arc_pkt *plain[ARC_SESSION_BATCH_PKTS];
+    size_t n_plain = 0, n = 0;
+
+    s->turn_us = now_us;
+    arc_peer_keys_turn(s, now_us);
+    if (cap > ARC_SESSION_BATCH_PKTS)
+        cap = ARC_SESSION_BATCH_PKTS;
+    while (n + n_plain < cap) {
+        struct arc_pkt *pkt = arc_peer_feedback(s, now_us);
+
+        if (pkt)
+            out[n++] = pkt; /* before media: reports and requests are short */
+        /* After a BYE nothing may follow (RFC 3550 §6.6). */
+        else if (s->bye_queued || arc_peer_leave(s, now_us, &pkt) != ARC_OK)
+            break;
+        else
+            plain[n_plain++] = pkt;
+    }
+    n_plain = arc_peer_seal(s, work, plain, n_plain);
+    memcpy(out + n, plain, n_plain * sizeof(*plain));
+    n += n_plain;
+    for (size_t i = 0; i < n; i++)
+        s->stats.sent_bytes += out[i]->len;
+    s->stats.sent_pkts += (int64_t)n;
+    return n;
+}
+
 enum arc_status arc_session_transmit_pkt(struct arc_session *s, int64_t now_us,
                                          struct arc_pkt **out)
 {
     struct arc_pkt *pkt;
 
     s->turn_us = now_us;
+    arc_peer_keys_turn(s, now_us);
     pkt = arc_peer_feedback(s, now_us);
-    /* After a BYE nothing may follow (RFC 3550 §6.6). */
-    if (!pkt && (s->bye_queued || arc_peer_leave(s, now_us, &pkt) != ARC_OK))
-        return ARC_AGAIN;
+    while (!pkt) {
+        /* After a BYE nothing may follow (RFC 3550 §6.6). */
+        if (s->bye_queued || arc_peer_leave(s, now_us, &pkt) != ARC_OK)
+            return ARC_AGAIN;
+        if (arc_peer_seal(s, NULL, &pkt, 1) == 0)
+            pkt = NULL;
+    }
     s->stats.sent_pkts++;
     s->stats.sent_bytes += pkt->len;
     *out = pkt;
@@ -514,8 +551,9 @@ int64_t arc_session_next_us(struct arc_session *s)
         return arc_peer_feedback_next_us(s);
     if (arc_peer_may_leave(s))
         return 0;
-    return arc_min_i64(arc_pacer_next_us(s->pacer, s->turn_us),
-                       arc_peer_feedback_next_us(s));
+    return arc_min_i64(arc_min_i64(arc_pacer_next_us(s->pacer, s->turn_us),
+                                   arc_peer_feedback_next_us(s)),
+                       s->keys_us);
 }
 
 void arc_session_bye(struct arc_session *s)
