@@ -15,6 +15,7 @@
 #include "srtp/srtcp.h"
 #include "wire/rtcp.h"
 #include "wire/rtcpfb.h"
+#include "wire/rtcppsfb.h"
 
 enum {
     MIN_REPORT_US  = 250000,  /* between regular reports; RFC 3550 §6.2 allows
