@@ -20,12 +20,12 @@
 #include "wire/rtcp.h"
 
 /* ARC_CDEF_BEGIN */
-#define ARC_RTPFB_NACK   1  /* RFC 4585 §6.2.1                                 */
-#define ARC_RTPFB_TMMBR  3  /* RFC 5104 §4.2.1                                 */
-#define ARC_RTPFB_TMMBN  4  /* RFC 5104 §4.2.2                                 */
-#define ARC_RTPFB_SR_REQ 5  /* RFC 6051 §3.2                                   */
-#define ARC_RTPFB_CCFB   11 /* RFC 8888 §3.1                                   */
-#define ARC_RTPFB_TWCC   15 /* draft-holmer-rmcat-transport-wide-cc-extensions */
+#define ARC_RTPFB_NACK   1  /* RFC 4585 §6.2.1                                */
+#define ARC_RTPFB_TMMBR  3  /* RFC 5104 §4.2.1                                */
+#define ARC_RTPFB_TMMBN  4  /* RFC 5104 §4.2.2                                */
+#define ARC_RTPFB_SR_REQ 5  /* RFC 6051 §3.2                                  */
+#define ARC_RTPFB_CCFB   11 /* RFC 8888 §3.1                                  */
+#define ARC_RTPFB_TWCC   15 /* draft-holmer-rmcat-transport-wide-cc-... §3.1  */
 
 /** The most that one source may send, all headers of its packets included. */
 struct arc_rtcp_rate_limit {
