@@ -21,9 +21,11 @@ def split_compound(data: bytes, reduced_size: bool) -> list[tuple[int, int, byte
         head, body, rest = rest[:2], rest[4:size], rest[size:]
         padded = bool(head[0] & 0x20)
         if padded:
-            if rest or not body or body[-1] == 0 or body[-1] % 4 or body[-1] > len(body):
+            if not body or body[-1] == 0 or body[-1] > len(body):
                 return None
-            body = body[:-body[-1]]
+            if (head[0] & 31, head[1]) != (15, 205) and (rest or body[-1] % 4):
+                return None  # libwebrtc pads transport-wide feedback by 1 to 3 bytes, wherever it stands
+            body = body[:len(body) - body[-1] // 4 * 4]
         if not out and not reduced_size and (padded or head[1] not in (200, 201)):
             return None
         out.append((head[1], head[0] & 31, body))
