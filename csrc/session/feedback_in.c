@@ -11,6 +11,7 @@
 #include "session/peer.h"
 #include "wire/rtcp.h"
 #include "wire/rtcpfb.h"
+#include "wire/rtcppsfb.h"
 #include "wire/rtcpxr.h"
 
 enum {

@@ -14,6 +14,7 @@
 #include "srtp/srtcp.h"
 #include "wire/rtcp.h"
 #include "wire/rtcpfb.h"
+#include "wire/rtcppsfb.h"
 #include "wire/rtcpxr.h"
 
 enum {

@@ -1,5 +1,5 @@
 /**
- * @file wire/rtcpxr.c  RTCP extended reports: the blocks, reference times, delays
+ * @file wire/rtcpxr.c  RTCP extended reports: blocks, reference times, delays
  */
 #include "wire/rtcpxr.h"
 

@@ -1,5 +1,5 @@
 /**
- * @file wire/rtcpxr.h  RTCP extended reports: the blocks, reference times, delays
+ * @file wire/rtcpxr.h  RTCP extended reports: blocks, reference times, delays
  *
  * RFC 3611 §2, §3, and of its blocks §4.4 (receiver reference time) and §4.5
  * (delay since the last one). Reading: arc_xr_iter_init() once a packet,

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "wire/rtcp.h"
 #include "wire/rtcpfb.h"
+#include "wire/rtcppsfb.h"
 #include "peers.h"
 
 /* --- a call: A sends, B receives ------------------------------------------------ */
