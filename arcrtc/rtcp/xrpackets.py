@@ -25,6 +25,7 @@ class PacketRange(XrBlock):
     :ivar begin_sequence: 0..65535.
     :ivar end_sequence: 0..65535, at most 65533 after the begin (mod 2**16).
     :ivar thinning: 0..15.
+    :raises ArgumentError: a field is out of its range.
 
     Source: RFC 3611 section 4.1.
     """
@@ -67,6 +68,10 @@ def _read_rle(block: Any, what: str) -> tuple[int, int, int, int, tuple[bool, ..
 class LossRle(PacketRange):
     """Which packets were received and which were lost.
 
+    :ivar ssrc: source of the packets.
+    :ivar begin_sequence: 0..65535.
+    :ivar end_sequence: 0..65535, at most 65533 after the begin (mod 2**16).
+    :ivar thinning: 0..15.
     :ivar received: one for each of ``sequence_numbers``.
     :raises ArgumentError: a field is out of its range.
 
@@ -91,6 +96,10 @@ class LossRle(PacketRange):
 class DuplicateRle(PacketRange):
     """Which packets were received more than once.
 
+    :ivar ssrc: source of the packets.
+    :ivar begin_sequence: 0..65535.
+    :ivar end_sequence: 0..65535, at most 65533 after the begin (mod 2**16).
+    :ivar thinning: 0..15.
     :ivar unique: one for each of ``sequence_numbers``: False if it was received more
         than once; True for a lost one too.
     :raises ArgumentError: a field is out of its range.
@@ -116,6 +125,10 @@ class DuplicateRle(PacketRange):
 class ReceiptTimes(PacketRange):
     """When packets were received; all of the range were.
 
+    :ivar ssrc: source of the packets.
+    :ivar begin_sequence: 0..65535.
+    :ivar end_sequence: 0..65535, at most 65533 after the begin (mod 2**16).
+    :ivar thinning: 0..15.
     :ivar times: one for each of ``sequence_numbers``, in ticks of the stream's RTP
         clock, 0..2**32-1.
     :raises ArgumentError: a field is out of its range.
