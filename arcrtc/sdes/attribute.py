@@ -1,117 +1,168 @@
-"""Keys in a session description: ``a=crypto`` (RFC 4568)."""
+"""One ``a=crypto`` line, and what it means for SRTP.
+
+Source: RFC 4568 sections 4, 6 and 9.
+"""
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
+from arcrtc._native import lib
 from arcrtc._ranges import check_int
-from arcrtc.errors import ConfigError, ParseError
+from arcrtc.errors import ConfigError, ParseError, UnsupportedError
+from arcrtc.sdes.key import CryptoKey, check_keys, parse_keys, parse_number
+from arcrtc.sdes.parameters import SessionParameters
+from arcrtc.sdes.suites import CRYPTO_SUITES, SUITE_PROFILES, suite_of
+from arcrtc.srtp import SrtpConfig, SrtpProfile
 
-#: Bytes of master key and master salt of each suite.
-CRYPTO_SUITES: Final[dict[str, tuple[int, int]]] = {
-    "AES_CM_128_HMAC_SHA1_80": (16, 14),  # RFC 4568 section 6.2
-    "AES_CM_128_HMAC_SHA1_32": (16, 14),
-    "AES_256_CM_HMAC_SHA1_80": (32, 14),  # RFC 6188 section 4
-    "AES_256_CM_HMAC_SHA1_32": (32, 14),
-    "AEAD_AES_128_GCM": (16, 12),  # RFC 7714 section 14.1
-    "AEAD_AES_256_GCM": (32, 12),
-}
+TAG_MAX: Final = 999_999_999  # nine digits: RFC 4568 section 9.1
 
-_DIGITS: Final = re.compile(r"[0-9]{1,20}")
+_SUITE: Final = re.compile(r"[A-Za-z0-9_]+")
+_DEFAULT_WINDOW_PKTS: Final = int(lib.ARC_REPLAY_WINDOW_DEFAULT_PKTS)
+_MAX_WINDOW_PKTS: Final = int(lib.ARC_REPLAY_WINDOW_MAX_PKTS)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class CryptoAttribute:
-    """Keys of one media section, ``a=crypto`` (RFC 4568 section 4). Never printed by ``repr``.
+    """The keys with which the writer of a media section sends. Never printed by ``repr``.
 
-    :ivar tag: number of the offer, 1..999999999.
-    :ivar suite: one of CRYPTO_SUITES.
-    :ivar key_salt: master key and master salt, one after the other, as long as the suite says.
-    :ivar lifetime_pkts: packets that the key may protect, 1..2**48; None: the suite's own limit.
+    :ivar tag: number of the line in its media section, 1..999999999.
+    :ivar suite: one of CRYPTO_SUITES; kept in capital letters.
+    :ivar keys: one or more; several have an MKI each, all of the same length.
+    :ivar parameters: what differs from the defaults of SRTP.
     :raises ConfigError: out of range; names the field, not the key.
     """
 
     tag: int
     suite: str
-    key_salt: bytes = field(repr=False)
-    lifetime_pkts: int | None = None
+    keys: tuple[CryptoKey, ...]
+    parameters: SessionParameters = field(default_factory=SessionParameters)
 
     def __post_init__(self) -> None:
-        check_int("tag", self.tag, 1, 999_999_999)
+        check_int("tag", self.tag, 1, TAG_MAX)
+        object.__setattr__(self, "suite", str(self.suite).upper())
+        object.__setattr__(self, "keys", tuple(self.keys))
         if self.suite not in CRYPTO_SUITES:
             raise ConfigError(f"suite={self.suite!r} is none of {', '.join(CRYPTO_SUITES)}")
-        key, salt = CRYPTO_SUITES[self.suite]
-        if not isinstance(self.key_salt, bytes) or len(self.key_salt) != key + salt:
-            raise ConfigError(f"key_salt must be {key} + {salt} bytes for {self.suite}")
-        if self.lifetime_pkts is not None:
-            check_int("lifetime_pkts", self.lifetime_pkts, 1, 2**48)
+        if not self.keys:
+            raise ConfigError("keys must hold one at least")
+        if not isinstance(self.parameters, SessionParameters):
+            raise ConfigError("parameters must be SessionParameters")
+        n = sum(CRYPTO_SUITES[self.suite])
+        check_keys("keys", self.keys, n)
+        check_keys("fec_keys", self.parameters.fec_keys, n)
+        every = [key.key_salt for key in (*self.keys, *self.parameters.fec_keys)]
+        if len(set(every)) < len(every):  # RFC 4568 section 6.3.5
+            raise ConfigError("keys and fec_keys have a key in common")
 
     @property
-    def master_key(self) -> bytes:
-        """The master key."""
-        return self.key_salt[:CRYPTO_SUITES[self.suite][0]]
-
-    @property
-    def master_salt(self) -> bytes:
-        """The master salt."""
-        return self.key_salt[CRYPTO_SUITES[self.suite][0]:]
+    def profile(self) -> SrtpProfile:
+        """The profile of SRTP that the suite stands for."""
+        return SUITE_PROFILES[self.suite]
 
     def to_text(self) -> str:
-        """The value of the attribute, with the key."""
-        life = "" if self.lifetime_pkts is None else f"|{self.lifetime_pkts}"
-        return f"{self.tag} {self.suite} inline:{base64.b64encode(self.key_salt).decode()}{life}"
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, CryptoAttribute):
-            return NotImplemented
-        return ((self.tag, self.suite, self.lifetime_pkts) == (other.tag, other.suite, other.lifetime_pkts)
-                and hmac.compare_digest(self.key_salt, other.key_salt))
-
-    def __hash__(self) -> int:
-        return hash((self.tag, self.suite, self.lifetime_pkts))
+        """The value of the attribute, with the keys."""
+        keys = ";".join(key.to_text() for key in self.keys)
+        return " ".join((str(self.tag), self.suite, keys, *self.parameters.to_words()))
 
     @classmethod
-    def parse(cls, text: str) -> CryptoAttribute | None:
-        """Read the value of an attribute.
+    def parse(cls, text: str) -> CryptoAttribute:
+        """Read the value of an attribute. Capital and small letters are the same, but in keys.
 
-        :returns: None for one that is well-formed but not ours to use: another suite, several keys,
-            a master key identifier, or session parameters (RFC 4568 section 5.1.2: such are passed over).
-        :raises ParseError: malformed; the message does not show the key.
+        :raises ParseError: not valid; the message does not show the key.
+        :raises UnsupportedError: valid, but of a suite or with a mandatory parameter that is unknown
+            here. Either way the line must not be used (RFC 4568 sections 5.1.2 and 6.3.7).
         """
-        words = text.split()
+        words = re.split(r"[ \t]+", text.strip(" \t"))
         if len(words) < 3:
             raise ParseError("a=crypto: tag, suite and key are needed")
-        tag = _number(words[0], 1, 999_999_999, "a=crypto tag")
-        if words[1] not in CRYPTO_SUITES or len(words) > 3 or ";" in words[2]:
-            return None
-        method, _, value = words[2].partition(":")
-        parts = value.split("|")
-        if method.lower() != "inline" or len(parts) > 3:
-            raise ParseError("a=crypto: the key must be inline:<base64>")
-        lifetime_pkts = None
-        for part in parts[1:]:
-            if ":" in part:
-                return None  # a master key identifier
-            base, power, exponent = part.partition("^")
-            if power and base != "2":
-                raise ParseError("a=crypto: a lifetime is a number of packets or 2^n")
-            lifetime_pkts = (2 ** _number(exponent, 0, 48, "a=crypto lifetime") if power
-                             else _number(part, 1, 2**48, "a=crypto lifetime"))
+        tag = parse_number(words[0], 1, TAG_MAX, "tag")
+        if not _SUITE.fullmatch(words[1]):
+            raise ParseError("a=crypto: the name of the suite has a character that is not allowed")
+        suite = words[1].upper()
+        if suite not in CRYPTO_SUITES:
+            raise UnsupportedError(f"a=crypto: the suite of tag {tag} is none of {', '.join(CRYPTO_SUITES)}")
+        n = sum(CRYPTO_SUITES[suite])
+        at = 3
+        while words[at - 1].endswith(";") and at < len(words):  # as RFC 4568 section 7.1.5 prints them
+            at += 1
+        keys = parse_keys("".join(words[2:at]), n)
         try:
-            key_salt = base64.b64decode(parts[0] + "=" * (-len(parts[0]) % 4), validate=True)
-        except (binascii.Error, ValueError):
-            raise ParseError("a=crypto: the key is not base64") from None
-        if len(key_salt) != sum(CRYPTO_SUITES[words[1]]):
-            raise ParseError(f"a=crypto: the key of {words[1]} is {sum(CRYPTO_SUITES[words[1]])} bytes, "
-                             f"not {len(key_salt)}")
-        return cls(tag, words[1], key_salt, lifetime_pkts)
+            return cls(tag, suite, keys, SessionParameters.parse(words[at:], n))
+        except ConfigError as error:
+            raise ParseError(f"a=crypto: {error}") from None
+
+    @classmethod
+    def from_config(cls, config: SrtpConfig, tag: int = 1, *,
+                    others: Sequence[SrtpConfig] = ()) -> CryptoAttribute:
+        """The line for a side that sends with ``config``.
+
+        ``encrypted_extensions`` do not stand in it, but in ``a=extmap`` (RFC 6904 section 4).
+        A replay window that is not the usual one becomes a hint to the other side.
+
+        :param others: more keys that it may change to; the same profile and options.
+        :raises ConfigError: it cannot be said in a session description: another length of salt,
+            a roll-over counter that has begun (RFC 4568 section 6.4), a derivation rate of 1.
+        """
+        rate, window = config.key_derivation_rate, config.window_pkts
+        if config.roc:
+            raise ConfigError(f"roc={config.roc}: a session description is for streams that begin with 0")
+        if rate == 1:
+            raise ConfigError("key_derivation_rate=1 cannot stand in a session description, 2 and above can")
+        for other in others:
+            if (other.profile, other.key_derivation_rate) != (config.profile, rate):
+                raise ConfigError("others must have the profile and key_derivation_rate of config")
+        parameters = SessionParameters(kdr=rate.bit_length() - 1 if rate else None,
+                                       wsh=window if window != _DEFAULT_WINDOW_PKTS else None)
+        return cls(tag, suite_of(config.profile), tuple(map(_key_of, (config, *others))), parameters)
+
+    def to_configs(self, **options: Any) -> tuple[SrtpConfig, ...]:
+        """A configuration for each key, in order: the first for a pipeline, others for its ``add_key``.
+
+        :param options: other fields of SrtpConfig, ``ssrc`` and ``encrypted_extensions`` say.
+        :raises UnsupportedError: the line asks for packets without encryption or without a tag.
+        :raises ConfigError: an option is out of range.
+        """
+        if self.parameters.negotiated:
+            raise UnsupportedError(f"a=crypto with {' '.join(self.parameters.negotiated)}: packets always go "
+                                   "encrypted and authenticated here")
+        key_bytes = CRYPTO_SUITES[self.suite][0]
+        if self.parameters.wsh is not None:
+            options.setdefault("window_pkts", min(self.parameters.wsh, _MAX_WINDOW_PKTS))
+        if self.parameters.kdr is not None:
+            options["key_derivation_rate"] = 2 ** self.parameters.kdr
+        return tuple(
+            SrtpConfig(key.key_salt[:key_bytes], key.key_salt[key_bytes:], profile=self.profile, mki=key.mki,
+                       limit_pkts=key.lifetime_pkts, **options) for key in self.keys)
+
+    def to_config(self, **options: Any) -> SrtpConfig:
+        """The configuration for the only key, or the first one; see :meth:`to_configs`."""
+        return self.to_configs(**options)[0]
 
 
-def _number(text: str, low: int, high: int, what: str) -> int:
-    if not _DIGITS.fullmatch(text) or not low <= int(text) <= high:
-        raise ParseError(f"session description: {what} is not a number in {low}..{high}")
-    return int(text)
+def _key_of(config: SrtpConfig) -> CryptoKey:
+    salt_bytes = config.profile.salt_bytes[0]
+    if any(config.master_salt[salt_bytes:]):
+        raise ConfigError(f"the key has a salt of {len(config.master_salt)} bytes; in a session description "
+                          f"{suite_of(config.profile)} has {salt_bytes}")
+    return CryptoKey(config.master_key + config.master_salt[:salt_bytes], config.limit_pkts, config.mki)
+
+
+def parse_lines(values: Sequence[str]) -> tuple[tuple[CryptoAttribute, ...], tuple[ParseError | UnsupportedError, ...]]:
+    """Read the ``a=crypto`` attributes of one media section.
+
+    :returns: those that are valid and known here, in order, and why the others must not be used.
+    """
+    good: list[CryptoAttribute] = []
+    faults: list[ParseError | UnsupportedError] = []
+    for value in values:
+        try:
+            good.append(CryptoAttribute.parse(value))
+        except (ParseError, UnsupportedError) as error:
+            faults.append(error)
+    tags = [attribute.tag for attribute in good]
+    twice = {tag for tag in tags if tags.count(tag) > 1}
+    faults += [ParseError(f"a=crypto: the tag {tag} stands there twice") for tag in sorted(twice)]
+    return tuple(a for a in good if a.tag not in twice), tuple(faults)
