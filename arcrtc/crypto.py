@@ -54,6 +54,14 @@ def backend_name(number: int) -> str:
     return _describe(number).name
 
 
+def chosen() -> str:
+    """Name of the backend that "auto" stands for now; "": ARCRTC_CRYPTO names one that cannot be used."""
+    try:
+        return backend_name(backend_number("auto"))
+    except (ConfigError, UnsupportedError):
+        return ""
+
+
 def backend_number(name: str) -> int:
     """``enum arc_cipher_backend`` for a configured name.
 

@@ -1,5 +1,5 @@
 # The core without Python: a static library, the C test programs and the fuzz targets.
-#   make -f ci/core.mk SAN=none|strict|address|undefined|thread|fuzz  lib|test|fuzz|replay
+#   make -f ci/core.mk SAN=none|strict|bench|address|undefined|thread|fuzz  lib|test|fuzz|replay|bench
 SAN   ?= none
 DIR   := build/core-$(SAN)
 LIBS  := libcrypto opus libavcodec libavutil libswscale
@@ -30,6 +30,10 @@ CC     := clang
 CFLAGS += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 endif
 
+ifeq ($(SAN),bench)
+CFLAGS += -O2
+endif
+
 # TSan needs address space without randomisation on newer kernels.
 RUN := $(if $(filter thread,$(SAN)),setarch -R)
 FUZZ_SECONDS ?= 60
@@ -39,7 +43,9 @@ OBJECTS := $(SOURCES:csrc/%.c=$(DIR)/%.o)
 TESTS   := $(patsubst tests/c/%.c,$(DIR)/%,$(wildcard tests/c/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(DIR)/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: lib test fuzz replay FORCE
+BENCHES := $(patsubst bench/%.c,$(DIR)/%,$(wildcard bench/bench_*.c))
+
+.PHONY: lib test fuzz replay bench FORCE
 lib: $(DIR)/libarc.a
 
 $(DIR)/libarc.a: $(OBJECTS)
@@ -87,5 +93,11 @@ replay: $(FUZZERS)
 	@set -e; for f in $(FUZZERS); do n=$${f##*/fuzz_}; \
 	  $$f $$(find tests/fuzz/corpus/$$n -type f 2>/dev/null) \
 	      $$(find tests/fuzz/crashes -name "$$n-*" -type f 2>/dev/null); done
+
+# Programs that measure the core without Python; each prints when it is run.
+$(DIR)/bench_%: bench/bench_%.c $(DIR)/libarc.a
+	$(CC) $(CPPFLAGS) $(CFLAGS) $< -o $@ $(DIR)/libarc.a $(LDLIBS)
+
+bench: $(BENCHES)
 
 -include $(OBJECTS:.o=.d)

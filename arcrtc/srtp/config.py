@@ -1,6 +1,7 @@
 """Keys and options of SRTP: checked once, never printed."""
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any, Final
@@ -166,6 +167,11 @@ class SrtpConfig:
         profile = SrtpProfile(profile)
         return cls(_random_bytes(profile.key_bytes), _random_bytes(profile.salt_bytes[0]), ssrc, roc, profile,
                    **options)
+
+    def has_key_of(self, other: SrtpConfig) -> bool:
+        """True if both have the same master key, salt and MKI; compared in constant time."""
+        return (self.mki == other.mki and hmac.compare_digest(self.master_key, other.master_key)
+                and hmac.compare_digest(self.master_salt, other.master_salt))
 
     def with_new_key(self, mki: bytes | None = None) -> SrtpConfig:
         """Return the same with a new random key and salt, for :meth:`SrtpPipeline.rekey`.

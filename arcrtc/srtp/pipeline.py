@@ -14,6 +14,7 @@ from arcrtc.srtp.batch import PacketBatch
 from arcrtc.srtp.config import SrtpConfig, check_range, native_config, native_key
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from typing_extensions import Buffer
 
     from arcrtc.rtp import RtpPacket
@@ -195,7 +196,7 @@ class SrtpPipeline:
             raise _error(n, "SrtpPipeline.encrypt", len(data))
         return self._raw[:n]  # type: ignore[no-any-return]
 
-    def encrypt_into(self, packet: _Serializable | Buffer, out: Buffer) -> int:
+    def encrypt_into(self, packet: _Serializable | Buffer, out: Buffer | NDArray[Any]) -> int:
         """Protect an RTP packet into memory of the caller; nothing is allocated.
 
         :param packet: as :meth:`encrypt`; must not overlap ``out``.
@@ -230,7 +231,7 @@ class SrtpPipeline:
             raise _error(n, "SrtpPipeline.decrypt", len(data))
         return self._raw[:n]  # type: ignore[no-any-return]
 
-    def decrypt_into(self, wire: Buffer, out: Buffer) -> int:
+    def decrypt_into(self, wire: Buffer, out: Buffer | NDArray[Any]) -> int:
         """Authenticate and decrypt an SRTP packet into memory of the caller.
 
         :param wire: as :meth:`decrypt_bytes`; must not overlap ``out``.
@@ -248,7 +249,7 @@ class SrtpPipeline:
             raise _error(n, "SrtpPipeline.decrypt_into", len(data))
         return n  # type: ignore[no-any-return]
 
-    def _lend(self, out: Buffer) -> tuple[Any, int]:
+    def _lend(self, out: Buffer | NDArray[Any]) -> tuple[Any, int]:
         """Address and bytes of ``out``; remembered unless its size can change."""
         room = _from_buffer(_BYTES, out, True)
         if not isinstance(out, bytearray):

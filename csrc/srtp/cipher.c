@@ -114,6 +114,14 @@ int32_t arc_cipher_backend_of(const struct arc_cipher *c)
     return c->ops->backend;
 }
 
+const char *arc_cipher_version(int32_t backend)
+{
+    for (int i = 0; i < BACKENDS; i++)
+        if (backends[i]->backend == backend)
+            return backends[i]->version();
+    return "";
+}
+
 enum arc_status
 arc_cipher_backend_info(int32_t backend, struct arc_cipher_backend_info *out)
 {

@@ -157,8 +157,13 @@ enum arc_status arc_cipher_random(uint8_t *out, size_t len);
 /** Compare in a time that does not depend on what the bytes are. */
 bool arc_cipher_equal(const uint8_t *a, const uint8_t *b, size_t len);
 
-/** Name and version of OpenSSL as it is loaded, for people. */
-const char *arc_cipher_library(void);
+/**
+ * Name or version of a backend's library as it is loaded; tests nothing.
+ *
+ * @param backend ARC_CIPHER_OPENSSL or ARC_CIPHER_IPSECMB; "" for others, and for
+ *                one that is not compiled in
+ */
+const char *arc_cipher_version(int32_t backend);
 /* ARC_CDEF_END */
 
 #endif

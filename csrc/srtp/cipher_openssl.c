@@ -36,6 +36,7 @@ struct openssl_cipher {
     EVP_CIPHER_CTX   *open;  /* GCM only                                     */
     SHA_CTX           inner; /* HMAC: state after the block key ^ ipad       */
     SHA_CTX           outer; /* ... key ^ opad                               */
+    OSSL_PARAM        tag[2]; /* GCM: where the tag is; pointed to each packet's */
 };
 
 static struct openssl_cipher *of(struct arc_cipher *c)
@@ -108,6 +109,9 @@ static enum arc_status openssl_make(const struct arc_cipher_config *cfg,
     }
     hmac_pad(&c->inner, cfg->auth_key, 0x36);
     hmac_pad(&c->outer, cfg->auth_key, 0x5c);
+    c->tag[0] = OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG,
+                                                  NULL, GCM_TAG_BYTES);
+    c->tag[1] = OSSL_PARAM_construct_end();
     *out = &c->base;
     return ARC_OK;
 }
@@ -137,44 +141,57 @@ static bool job_ok(const struct arc_cipher      *c,
            job->head_len + job->tail_len <= ARC_CIPHER_AAD_MAX_BYTES;
 }
 
-/** IV, associated data, body: what GCM does alike in both directions. */
-static bool gcm_feed(EVP_CIPHER_CTX *ctx, const struct arc_cipher_job *job,
-                     int encrypt)
+/* The next three are written out for each direction: EVP_CipherUpdate() and its
+ * kin would look up in every call which one it is. */
+
+static bool gcm_encrypt(EVP_CIPHER_CTX *ctx, const struct arc_cipher_job *job)
 {
     uint8_t *body = job->data + job->head_len;
     int n;
 
-    if (!EVP_CipherInit_ex2(ctx, NULL, NULL, job->iv, encrypt, NULL))
+    if (!EVP_EncryptInit_ex2(ctx, NULL, NULL, job->iv, NULL))
         return false;
     if (job->head_len &&
-        !EVP_CipherUpdate(ctx, NULL, &n, job->data, (int)job->head_len))
+        !EVP_EncryptUpdate(ctx, NULL, &n, job->data, (int)job->head_len))
         return false;
     if (job->tail_len &&
-        !EVP_CipherUpdate(ctx, NULL, &n, job->tail, (int)job->tail_len))
+        !EVP_EncryptUpdate(ctx, NULL, &n, job->tail, (int)job->tail_len))
         return false;
     return !job->body_len ||
-           EVP_CipherUpdate(ctx, body, &n, body, (int)job->body_len);
+           EVP_EncryptUpdate(ctx, body, &n, body, (int)job->body_len);
+}
+
+static bool gcm_decrypt(EVP_CIPHER_CTX *ctx, const struct arc_cipher_job *job)
+{
+    uint8_t *body = job->data + job->head_len;
+    int n;
+
+    if (!EVP_DecryptInit_ex2(ctx, NULL, NULL, job->iv, NULL))
+        return false;
+    if (job->head_len &&
+        !EVP_DecryptUpdate(ctx, NULL, &n, job->data, (int)job->head_len))
+        return false;
+    if (job->tail_len &&
+        !EVP_DecryptUpdate(ctx, NULL, &n, job->tail, (int)job->tail_len))
+        return false;
+    return !job->body_len ||
+           EVP_DecryptUpdate(ctx, body, &n, body, (int)job->body_len);
 }
 
 static enum arc_status gcm_seal(struct openssl_cipher *c,
                                 const struct arc_cipher_job *job)
 {
-    OSSL_PARAM params[2];
     uint8_t none[16];
     int n;
 
-    if (!gcm_feed(c->seal, job, 1) || !EVP_CipherFinal_ex(c->seal, none, &n))
-        return ARC_ERR_LIBRARY;
-
-    params[0] = OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG,
-                                                  job->tag, GCM_TAG_BYTES);
-    params[1] = OSSL_PARAM_construct_end();
-    return EVP_CIPHER_CTX_get_params(c->seal, params) ? ARC_OK
+    c->tag[0].data = job->tag;
+    return gcm_encrypt(c->seal, job) && EVP_EncryptFinal_ex(c->seal, none, &n) &&
+           EVP_CIPHER_CTX_get_params(c->seal, c->tag) ? ARC_OK
                                                       : ARC_ERR_LIBRARY;
 }
 
-/* GCM hashes and decrypts in one pass, so a forged packet is decrypted before
- * it is found out. Encrypting what came out with the same key stream gives the
+/* GCM hashes and decrypts in one pass, so a forged packet is decrypted before it
+ * is found out. Encrypting what came out with the same key stream gives the
  * bytes back: the good packet pays nothing, not even a copy. */
 static enum arc_status gcm_restore(struct openssl_cipher *c,
                                    const struct arc_cipher_job *job)
@@ -184,24 +201,20 @@ static enum arc_status gcm_restore(struct openssl_cipher *c,
     bare.data += bare.head_len;
     bare.head_len = 0;
     bare.tail_len = 0;
-    return gcm_feed(c->seal, &bare, 1) ? ARC_ERR_AUTH : ARC_ERR_LIBRARY;
+    return gcm_encrypt(c->seal, &bare) ? ARC_ERR_AUTH : ARC_ERR_LIBRARY;
 }
 
 static enum arc_status gcm_open(struct openssl_cipher *c,
                                 const struct arc_cipher_job *job)
 {
-    OSSL_PARAM params[2];
     uint8_t none[16];
     int n;
 
-    if (!gcm_feed(c->open, job, 0))
+    c->tag[0].data = job->tag;
+    if (!gcm_decrypt(c->open, job) ||
+        !EVP_CIPHER_CTX_set_params(c->open, c->tag))
         return ARC_ERR_LIBRARY;
-    params[0] = OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG,
-                                                  job->tag, GCM_TAG_BYTES);
-    params[1] = OSSL_PARAM_construct_end();
-    if (!EVP_CIPHER_CTX_set_params(c->open, params))
-        return ARC_ERR_LIBRARY;
-    if (!EVP_CipherFinal_ex(c->open, none, &n)) /* compares by CRYPTO_memcmp */
+    if (!EVP_DecryptFinal_ex(c->open, none, &n)) /* by CRYPTO_memcmp */
         return gcm_restore(c, job);
     return ARC_OK;
 }
@@ -320,7 +333,7 @@ bool arc_cipher_equal(const uint8_t *a, const uint8_t *b, size_t len)
     return CRYPTO_memcmp(a, b, len) == 0;
 }
 
-const char *arc_cipher_library(void)
+static const char *openssl_version(void)
 {
     return OpenSSL_version(OPENSSL_VERSION);
 }
@@ -336,8 +349,7 @@ static const char *openssl_missing(void)
 }
 
 const struct arc_cipher_ops arc_cipher_openssl = {
-    ARC_CIPHER_OPENSSL, "openssl",     arc_cipher_library,
-    openssl_code,       openssl_missing, openssl_make,
-    openssl_rekey,      openssl_free,  openssl_seal,
-    openssl_open,
+    ARC_CIPHER_OPENSSL, "openssl",     openssl_version, openssl_code,
+    openssl_missing,    openssl_make,  openssl_rekey,   openssl_free,
+    openssl_seal,       openssl_open,
 };

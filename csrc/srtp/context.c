@@ -10,7 +10,10 @@
 #define RTP_LIMIT_PKTS  (UINT64_C(1) << 48) /* RFC 3711 §9.2 */
 #define RTCP_LIMIT_PKTS (UINT64_C(1) << 31)
 
-enum { RTCP_TAG_BYTES = 10 }; /* HMAC-SHA1: also of the _32 profiles */
+enum {
+    RTCP_TAG_BYTES   = 10, /* HMAC-SHA1: also of the _32 profiles    */
+    NEAR_LIMIT_SHIFT = 3,  /* near the limit: an eighth of it is left */
+};
 
 /* The six profiles differ in these numbers only. */
 static const struct profile {
@@ -98,12 +101,14 @@ static void set_format(struct arc_srtp *s, const struct arc_srtp_config *cfg)
     s->kind      = p->kind;
     s->key_bytes = p->key_bytes;
     s->aead      = p->kind == ARC_CIPHER_AES_GCM;
-    s->iv_ssrc_at = s->aead ? ARC_SRTP_GCM_SSRC_AT : ARC_SRTP_CM_SSRC_AT;
     s->tag_bytes[ARC_SRTP_RTP]   = (size_t)p->tag_bytes;
     s->tag_bytes[ARC_SRTP_RTCP]  = (size_t)p->rtcp_tag_bytes;
     s->mki_bytes                 = (size_t)cfg->mki_len;
     s->limit_pkts[ARC_SRTP_RTP]  = lower(cfg->limit_pkts, RTP_LIMIT_PKTS);
     s->limit_pkts[ARC_SRTP_RTCP] = lower(cfg->limit_pkts, RTCP_LIMIT_PKTS);
+    for (int half = 0; half < ARC_SRTP_HALVES; half++)
+        s->near_pkts[half] = s->limit_pkts[half] -
+                             (s->limit_pkts[half] >> NEAR_LIMIT_SHIFT);
     s->derivation_bits           = bits_of_rate(cfg->derivation_rate);
     s->encrypts_ext              = has_ext_ids(cfg);
     memcpy(s->ext_ids, cfg->ext_ids, sizeof(s->ext_ids));
@@ -189,18 +194,6 @@ void arc_srtp_free(struct arc_srtp *s)
     arc_srtp_streams_free(&s->send);
     arc_srtp_streams_free(&s->recv);
     arc_mem_wipe_free(s);
-}
-
-void arc_srtp_make_iv(const uint8_t *salt, size_t ssrc_at, uint32_t ssrc,
-                      uint64_t index, uint8_t *iv)
-{
-    uint8_t *p = iv + ssrc_at;
-
-    memcpy(iv, salt, ARC_CIPHER_IV_MAX_BYTES);
-    for (int i = 0; i < 4; i++)
-        p[i] ^= (uint8_t)(ssrc >> (24 - 8 * i));
-    for (int i = 0; i < 6; i++)
-        p[4 + i] ^= (uint8_t)(index >> (40 - 8 * i));
 }
 
 bool arc_srtp_has_room(const struct arc_srtp *s,

@@ -11,7 +11,8 @@
 
 #include <stdbool.h>
 
-#include "srtp/cipher.h"
+#include "base/bytes.h"
+#include "srtp/cipher_backend.h"
 #include "srtp/keys.h"
 #include "srtp/srtp.h"
 #include "srtp/streams.h"
@@ -19,10 +20,6 @@
 enum arc_srtp_half { ARC_SRTP_RTP, ARC_SRTP_RTCP, ARC_SRTP_HALVES };
 
 enum {
-    /* Where the SSRC stands in the IV, with the 48 bit index behind it: at bytes
-     * 2..11 of 12 (RFC 7714 §8.1), 4..13 of 14 (RFC 3711 §4.1.1). */
-    ARC_SRTP_GCM_SSRC_AT = 2,
-    ARC_SRTP_CM_SSRC_AT  = 4,
     ARC_SRTP_DERIVED = 4,  /* session keys kept where the derivation rate is not 0 */
     ARC_SRTP_EVENTS  = 16,
 };
@@ -57,10 +54,10 @@ struct arc_srtp {
     int32_t  kind; /* enum arc_cipher_kind */
     int32_t  key_bytes;
     bool     aead;
-    size_t   iv_ssrc_at;
     size_t   tag_bytes[ARC_SRTP_HALVES];
     size_t   mki_bytes;
     uint64_t limit_pkts[ARC_SRTP_HALVES]; /* each way with one key */
+    uint64_t near_pkts[ARC_SRTP_HALVES];  /* from here on counts may raise events */
     int32_t  derivation_bits;             /* log2 of the rate; -1: the rate is 0 */
     bool     encrypts_ext;
     uint8_t  ext_ids[ARC_SRTP_EXT_ID_BYTES];
@@ -79,12 +76,19 @@ struct arc_srtp {
 /* context.c */
 
 /**
- * SSRC and index xored into a salt of 16 bytes: IV of a packet.
- *
- * @param ssrc_at ARC_SRTP_GCM_SSRC_AT or ARC_SRTP_CM_SSRC_AT
+ * SSRC and 48 bit index xored into a salt of 16 bytes: IV of a packet. They stand
+ * at bytes 2..11 of 12 for AES-GCM (RFC 7714 §8.1), 4..13 of 14 for AES-CM (RFC
+ * 3711 §4.1.1).
  */
-void arc_srtp_make_iv(const uint8_t *salt, size_t ssrc_at, uint32_t ssrc,
-                      uint64_t index, uint8_t *iv);
+static inline void arc_srtp_make_iv(const uint8_t *salt, bool gcm,
+                                    uint32_t ssrc, uint64_t index, uint8_t *iv)
+{
+    const uint64_t high = gcm ? (uint64_t)ssrc << 16 | index >> 32 : ssrc;
+    const uint64_t low  = gcm ? index << 32 : index << 16;
+
+    arc_put_u64(iv, arc_get_u64(salt) ^ high);
+    arc_put_u64(iv + 8, arc_get_u64(salt + 8) ^ low);
+}
 
 /** Room in the sending table for an SSRC: the stream is there or can be added. */
 bool arc_srtp_has_room(const struct arc_srtp *s,
@@ -105,20 +109,41 @@ arc_srtp_install_key(struct arc_srtp *s, const struct arc_srtp_key_config *cfg,
                      const struct arc_srtp_session_keys *rtcp, int32_t *id);
 void arc_srtp_drop_key(struct arc_srtp_key *key);
 
+/** Session keys number `r` of a master key; NULL: the cipher library failed. */
+struct arc_srtp_session *arc_srtp_derived(struct arc_srtp *s,
+                                          struct arc_srtp_key *key,
+                                          enum arc_srtp_half half, uint64_t r);
+
 /**
  * Session keys for a packet's index. Deriving them changes no state that a
  * packet can be told by.
  *
  * @return NULL: the cipher library failed
  */
-struct arc_srtp_session *arc_srtp_session_for(struct arc_srtp *s,
-                                              struct arc_srtp_key *key,
-                                              enum arc_srtp_half half,
-                                              uint64_t index);
+static inline struct arc_srtp_session *
+arc_srtp_session_for(struct arc_srtp *s, struct arc_srtp_key *key,
+                     enum arc_srtp_half half, uint64_t index)
+{
+    if (s->derivation_bits < 0) /* RFC 3711 §4.3.1: DIV 0 is 0 */
+        return &key->sessions[half][0];
+    return arc_srtp_derived(s, key, half, index >> s->derivation_bits);
+}
 
-/** Count a packet that a key protected, or accepted; may raise an event. */
-void arc_srtp_count_use(struct arc_srtp *s, struct arc_srtp_key *key,
-                        enum arc_srtp_half half, bool sending);
+/** A key has come near its limit, or to it: may raise an event. */
+void arc_srtp_near_limit(struct arc_srtp *s, const struct arc_srtp_key *key,
+                         enum arc_srtp_half half, bool sending);
+
+/** Count a packet that a key protected, or accepted. */
+static inline void arc_srtp_count_use(struct arc_srtp *s,
+                                      struct arc_srtp_key *key,
+                                      enum arc_srtp_half half, bool sending)
+{
+    uint64_t *count = sending ? &key->sent_pkts[half]
+                              : &key->received_pkts[half];
+
+    if (++*count >= s->near_pkts[half])
+        arc_srtp_near_limit(s, key, half, sending);
+}
 
 /** Which keys a received packet was tried with; starts with zeros. */
 struct arc_srtp_tried {

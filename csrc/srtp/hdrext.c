@@ -88,7 +88,7 @@ enum arc_status arc_srtp_crypt_ext(const struct arc_srtp *s,
 
     k.cipher = session->ext_cipher;
     k.at     = SIZE_MAX - CHUNK; /* no offset is near it */
-    arc_srtp_make_iv(session->ext_salt, ARC_SRTP_CM_SSRC_AT, ssrc, index, k.iv);
+    arc_srtp_make_iv(session->ext_salt, false, ssrc, index, k.iv);
     arc_rtpext_iter_init(&it, data, &h);
     while (arc_rtpext_next(&it, &e) == ARC_OK) {
         const size_t offset = (size_t)(e.value - it.body);

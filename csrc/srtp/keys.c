@@ -8,8 +8,6 @@
 #include "srtp/context.h"
 #include "srtp/kdf.h"
 
-enum { NEAR_LIMIT_SHIFT = 3 }; /* an eighth is left */
-
 /* Labels of the session keys of each half (RFC 3711 §4.3.2). */
 static const int32_t first_label[ARC_SRTP_HALVES] = {ARC_KDF_RTP_ENCRYPTION,
                                                      ARC_KDF_RTCP_ENCRYPTION};
@@ -106,9 +104,9 @@ static enum arc_status derive_session(struct arc_srtp *s,
 
 /* Reordered packets around a change of keys need two sets, and every stream has
  * an index of its own: a few sets are kept, the one not used longest goes. */
-static struct arc_srtp_session *derived(struct arc_srtp *s,
-                                        struct arc_srtp_key *key,
-                                        enum arc_srtp_half half, uint64_t r)
+struct arc_srtp_session *arc_srtp_derived(struct arc_srtp *s,
+                                          struct arc_srtp_key *key,
+                                          enum arc_srtp_half half, uint64_t r)
 {
     struct arc_srtp_session *oldest = &key->sessions[half][0];
 
@@ -126,16 +124,6 @@ static struct arc_srtp_session *derived(struct arc_srtp *s,
         return NULL;
     oldest->last_used = ++s->derivations;
     return oldest;
-}
-
-struct arc_srtp_session *arc_srtp_session_for(struct arc_srtp *s,
-                                              struct arc_srtp_key *key,
-                                              enum arc_srtp_half half,
-                                              uint64_t index)
-{
-    if (s->derivation_bits < 0) /* §4.3.1: DIV 0 is 0 */
-        return &key->sessions[half][0];
-    return derived(s, key, half, index >> s->derivation_bits);
 }
 
 /* --- the table of keys ------------------------------------------------------------------- */
@@ -352,6 +340,13 @@ struct arc_srtp_key *arc_srtp_next_key(struct arc_srtp *s,
                                        const uint8_t *mki,
                                        struct arc_srtp_tried *tried)
 {
+    /* Nearly always: the key that sends is also the one that comes in. */
+    if (!s->mki_bytes && !tried->places && stream &&
+        stream->key_id == s->sending->id &&
+        s->sending->received_pkts[half] < s->limit_pkts[half]) {
+        tried->places = UINT32_C(1) << (s->sending - s->keys);
+        return s->sending;
+    }
     for (;;) {
         struct arc_srtp_key *key = s->mki_bytes
                                        ? named(s, mki, tried->places)
@@ -404,18 +399,17 @@ enum arc_status arc_srtp_poll_event(struct arc_srtp *s,
     return ARC_OK;
 }
 
-void arc_srtp_count_use(struct arc_srtp *s, struct arc_srtp_key *key,
-                        enum arc_srtp_half half, bool sending)
+void arc_srtp_near_limit(struct arc_srtp *s, const struct arc_srtp_key *key,
+                         enum arc_srtp_half half, bool sending)
 {
-    uint64_t *count = sending ? &key->sent_pkts[half]
-                              : &key->received_pkts[half];
+    const uint64_t count = sending ? key->sent_pkts[half]
+                                   : key->received_pkts[half];
     const uint64_t limit = s->limit_pkts[half];
 
-    ++*count;
-    if (*count == limit - (limit >> NEAR_LIMIT_SHIFT) && *count < limit)
+    if (count == s->near_pkts[half] && count < limit)
         tell(s, ARC_SRTP_EVENT_KEY_NEAR_LIMIT, key, half, sending,
-             limit - *count);
-    if (*count == limit)
+             limit - count);
+    if (count == limit)
         tell(s, ARC_SRTP_EVENT_KEY_USED_UP, key, half, sending, 0);
 }
 

@@ -77,7 +77,7 @@ static enum arc_status set_job(struct arc_srtp *s, struct arc_srtp_key *key,
     if (!session)
         return ARC_ERR_LIBRARY;
     *cipher = session->cipher;
-    arc_srtp_make_iv(session->salt, s->iv_ssrc_at, w->ssrc, index, w->iv);
+    arc_srtp_make_iv(session->salt, s->aead, w->ssrc, index, w->iv);
     w->job.iv       = w->iv;
     w->job.data     = w->data;
     w->job.head_len = encrypted ? HEAD_BYTES : w->len;

@@ -17,22 +17,20 @@ struct rtp_head {
 /** Header as far as SRTP cares (RFC 3550 §5.1, §5.3.1). @return well-formed */
 static bool read_head(const uint8_t *data, size_t len, struct rtp_head *head)
 {
-    struct arc_reader r;
-    uint8_t first;
+    size_t bytes;
 
-    arc_reader_init(&r, data, len);
-    first = arc_reader_u8(&r);
-    arc_reader_u8(&r); /* marker, payload type */
-    head->seq16 = arc_reader_u16(&r);
-    arc_reader_u32(&r); /* timestamp */
-    head->ssrc = arc_reader_u32(&r);
-    arc_reader_take(&r, 4 * (size_t)(first & 0x0f)); /* CSRCs */
-    if (first & 0x10) {                              /* X */
-        arc_reader_u16(&r);
-        arc_reader_take(&r, 4 * (size_t)arc_reader_u16(&r));
+    if (len < RTP_HEADER_BYTES || data[0] >> 6 != 2)
+        return false;
+    head->seq16 = arc_get_u16(data + 2);
+    head->ssrc  = arc_get_u32(data + 8);
+    bytes       = RTP_HEADER_BYTES + 4 * (size_t)(data[0] & 0x0f); /* CSRCs */
+    if (data[0] & 0x10) {                                          /* X */
+        if (len < bytes + 4)
+            return false;
+        bytes += 4 + 4 * (size_t)arc_get_u16(data + bytes + 2);
     }
-    head->bytes = r.pos;
-    return !r.fail && first >> 6 == 2;
+    head->bytes = bytes;
+    return bytes <= len;
 }
 
 /** Bytes behind the payload of a protected packet. */
@@ -74,8 +72,7 @@ static void set_job(const struct arc_srtp *s, const struct rtp_head *head,
 {
     w->ssrc  = head->ssrc;
     w->seq16 = head->seq16;
-    for (int i = 0; i < 4; i++)
-        w->roc[i] = (uint8_t)(w->index >> (40 - 8 * i));
+    arc_put_u32(w->roc, (uint32_t)(w->index >> 16));
 
     w->job.iv       = w->iv;
     w->job.data     = data;
@@ -92,7 +89,7 @@ static bool set_keys(struct arc_srtp *s, struct arc_srtp_work *w)
     w->session = arc_srtp_session_for(s, w->key, ARC_SRTP_RTP, w->index);
     if (!w->session)
         return false;
-    arc_srtp_make_iv(w->session->salt, s->iv_ssrc_at, w->ssrc, w->index, w->iv);
+    arc_srtp_make_iv(w->session->salt, s->aead, w->ssrc, w->index, w->iv);
     return true;
 }
 
@@ -151,7 +148,7 @@ static enum arc_status protect(struct arc_srtp *s, uint8_t *data, size_t len,
     enum arc_status status = arc_srtp_begin_send(s, data, len, cap, &w);
 
     if (!status)
-        status = arc_cipher_seal(w.session->cipher, &w.job);
+        status = w.session->cipher->ops->seal(w.session->cipher, &w.job);
     if (status)
         return status;
     arc_srtp_commit_send(s, &w);
@@ -228,17 +225,19 @@ enum arc_status arc_srtp_take_key(struct arc_srtp *s, struct arc_srtp_work *w)
 enum arc_status arc_srtp_accept(struct arc_srtp *s, struct arc_srtp_work *w)
 {
     const size_t len = w->job.head_len + w->job.body_len;
-    struct arc_srtp_stream *stream;
 
     /* An authentic packet whose extension is malformed is left to its parser. */
     if (s->encrypts_ext &&
         arc_srtp_crypt_ext(s, w->session, w->ssrc, w->index, w->job.data, len) ==
             ARC_ERR_LIBRARY)
         return ARC_ERR_LIBRARY;
-    stream         = arc_srtp_recv_stream(s, w->ssrc);
-    stream->key_id = w->key->id;
-    arc_index_commit(&stream->index, w->index);
-    arc_replay_commit(&stream->rtp_seen, w->index);
+    if (w->stream)
+        arc_srtp_streams_touch(&s->recv, w->stream);
+    else
+        w->stream = arc_srtp_recv_stream(s, w->ssrc);
+    w->stream->key_id = w->key->id;
+    arc_index_commit(&w->stream->index, w->index);
+    arc_replay_commit(&w->stream->rtp_seen, w->index);
     arc_srtp_count_use(s, w->key, ARC_SRTP_RTP, false);
     s->stats.rtp_received++;
     return ARC_OK;
@@ -255,7 +254,7 @@ static enum arc_status unprotect(struct arc_srtp *s, uint8_t *data, size_t len)
             return arc_srtp_no_key(s, &w.tried);
         if (status)
             break;
-        status = arc_cipher_open(w.session->cipher, &w.job);
+        status = w.session->cipher->ops->open(w.session->cipher, &w.job);
         if (!status)
             return arc_srtp_accept(s, &w);
         if (status == ARC_ERR_AUTH)

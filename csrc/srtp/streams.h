@@ -64,7 +64,10 @@ struct arc_srtp_stream *arc_srtp_streams_add(struct arc_srtp_streams *t,
 void arc_srtp_streams_evict(struct arc_srtp_streams *t);
 
 /** Make a stream the most recently used. */
-void arc_srtp_streams_touch(struct arc_srtp_streams *t,
-                            struct arc_srtp_stream *stream);
+static inline void arc_srtp_streams_touch(struct arc_srtp_streams *t,
+                                          struct arc_srtp_stream *stream)
+{
+    stream->last_used = ++t->uses;
+}
 
 #endif

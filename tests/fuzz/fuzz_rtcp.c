@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "wire/rtcp.h"
 #include "wire/rtcpfb.h"
+#include "wire/rtcppsfb.h"
 
 #define REQUIRE(condition) ((condition) ? (void)0 : abort())
 

@@ -21,6 +21,26 @@ from arcrtc.rtcp import (
     SourceDescription,
 )
 from arcrtc.rtp import RtpHeader, RtpPacket
+from arcrtc.rtpext import (
+    AbsCaptureTime,
+    AbsSendTime,
+    AudioLevel,
+    ColorSpace,
+    ExtensionMap,
+    ExtensionValue,
+    FeedbackRequest,
+    Mid,
+    MixerAudioLevels,
+    PlayoutDelay,
+    RepairedRtpStreamId,
+    RtpStreamId,
+    SpatialLayer,
+    TransmissionOffset,
+    TransportSequenceNumber,
+    TransportSequenceNumber02,
+    VideoLayersAllocation,
+    VideoOrientation,
+)
 
 RTP_PORT, RTCP_PORT = 5004, 5005
 COMPLAINTS = ("_ws.malformed", "_ws.expert.message")
@@ -104,6 +124,35 @@ def test_interop_tshark_rtp_with_both_extension_forms(tmp_path: Path) -> None:
         assert row["rtp.ext.rfc5285.data"].replace(":", "") == ",".join(values)
     profiles = [int(row["rtp.ext.profile"], 16) if row["rtp.ext.profile"] else None for row in rows]
     assert profiles == [None, 0xBEDE, 0x1000, None, 0x4242, None, None]
+
+
+def test_interop_tshark_sees_every_typed_extension(tmp_path: Path) -> None:
+    """It knows no value of theirs, but shows the elements: ids, lengths and bytes."""
+    values: list[ExtensionValue] = [
+        AudioLevel(-42, voice=True), MixerAudioLevels((0, -127)), Mid("a1"), RtpStreamId("hi"),
+        RepairedRtpStreamId("lo"), AbsSendTime(0x123456), TransportSequenceNumber(65535), VideoOrientation(270),
+        PlayoutDelay(0, 400), AbsCaptureTime(2**63 + 5), TransmissionOffset(-100), ColorSpace(1, 1, 1, 1),
+        TransportSequenceNumber02(1, FeedbackRequest(3)),
+        VideoLayersAllocation(((SpatialLayer(0, (100, 200), 640, 360, 30), SpatialLayer(1, (900,), 1280, 720, 30)),))]
+    one, two = ({i + first: value for i, value in enumerate(values)} for first in (1, 200))
+    one.popitem()  # the layers allocation is too long for the one-byte form
+    packets = []
+    for number, kinds in enumerate((one, two)):
+        header = RtpHeader(number, 0, 0xCAFEBABE, 96)
+        extension_map = ExtensionMap({i: value.URI for i, value in kinds.items()})
+        for value in kinds.values():
+            extension_map.set(header, value)
+        packets.append(RtpPacket(header, b"payload"))
+    path = tmp_path / "extensions.pcap"
+    _pcap(path, [p.serialize() for p in packets], RTP_PORT)
+    rows = _dissect(path, ["rtp.ext.profile", "rtp.ext.rfc5285.id", "rtp.ext.rfc5285.data", "rtp.payload"])
+    _require_no_complaint(rows, 2)
+    assert [int(row["rtp.ext.profile"], 16) for row in rows] == [0xBEDE, 0x1000]
+    for kinds, row in zip((one, two), rows, strict=True):
+        assert row["rtp.ext.rfc5285.id"] == ",".join(map(str, kinds))
+        found = [bytes.fromhex(text.replace(":", "")) for text in row["rtp.ext.rfc5285.data"].split(",")]
+        assert [type(value).parse(data) for value, data in zip(kinds.values(), found, strict=True)] == [*kinds.values()]
+        assert row["rtp.payload"].replace(":", "") == b"payload".hex()
 
 
 def test_interop_tshark_sees_a_changed_byte(tmp_path: Path) -> None:
