@@ -22,8 +22,10 @@ _ENTRY: Final = re.compile(r"([0-9]{1,5})(?:/([a-z]+))?")
 
 
 @dataclass(frozen=True, slots=True)
-class ExtensionMap:
-    """Which header extension an identifier stands for.
+class ExtensionLine:
+    """One line ``a=extmap``: which header extension an identifier stands for.
+
+    For packets, see :class:`arcrtc.rtpext.ExtensionMap`.
 
     :ivar ident: 1..255 in packets (1..14 in the one-byte form); 4096..4351: offered, to
         be given an identifier by the answer.
@@ -63,7 +65,7 @@ class ExtensionMap:
         return " ".join(words)
 
     @classmethod
-    def parse(cls, text: str) -> ExtensionMap:
+    def parse(cls, text: str) -> ExtensionLine:
         """Read the value of an attribute.
 
         :raises ParseError: malformed.
@@ -82,13 +84,13 @@ class ExtensionMap:
             raise ParseError(f"a=extmap: {error}") from None
 
 
-def check_extension_maps(maps: Sequence[ExtensionMap]) -> None:
-    """Raise ConfigError unless the maps can stand in one media section.
+def check_extension_lines(lines: Sequence[ExtensionLine]) -> None:
+    """Raise ConfigError unless the lines can stand in one media section.
 
     An identifier of packets stands for one extension; those above are alternatives (RFC 8285 section 7).
     """
-    if not all(isinstance(m, ExtensionMap) for m in maps):
-        raise ConfigError("extmap must hold ExtensionMap only")
-    idents = [m.ident for m in maps if m.ident <= 255]
+    if not all(isinstance(m, ExtensionLine) for m in lines):
+        raise ConfigError("extmap must hold ExtensionLine only")
+    idents = [m.ident for m in lines if m.ident <= 255]
     if len(set(idents)) < len(idents):
         raise ConfigError("extmap gives one identifier to two extensions")

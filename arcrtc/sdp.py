@@ -22,11 +22,11 @@ from typing import Any, Final
 
 from arcrtc._ranges import check_int
 from arcrtc.errors import ConfigError, ParseError
-from arcrtc.extmap import DIRECTIONS, ExtensionMap, check_extension_maps
+from arcrtc.extmap import DIRECTIONS, ExtensionLine, check_extension_lines
 from arcrtc.sdes import CRYPTO_SUITES, CryptoAttribute, CryptoKey, parse_lines
 
 __all__ = ["CRYPTO_SUITES", "DIRECTIONS", "MAX_TEXT_BYTES", "PROTOCOLS", "STATIC_PAYLOAD_TYPES", "CryptoAttribute",
-           "CryptoKey", "ExtensionMap", "MediaDescription", "SessionDescription", "h264_fmtp", "h264_parameter_sets",
+           "CryptoKey", "ExtensionLine", "MediaDescription", "SessionDescription", "h264_fmtp", "h264_parameter_sets",
            "parse"]
 
 MAX_TEXT_BYTES: Final = 65_536
@@ -105,7 +105,7 @@ class MediaDescription:
     rtx_payload_type: int | None = None
     ptime_ms: int | None = None
     protocol: str | None = None
-    extmap: tuple[ExtensionMap, ...] = ()
+    extmap: tuple[ExtensionLine, ...] = ()
     extmap_allow_mixed: bool = False
 
     def __post_init__(self) -> None:
@@ -140,7 +140,7 @@ class MediaDescription:
             raise ConfigError("crypto must hold CryptoAttribute only")
         if len({c.tag for c in self.crypto}) < len(self.crypto):  # RFC 4568 section 4.1
             raise ConfigError("crypto has the same tag twice")
-        check_extension_maps(self.extmap)
+        check_extension_lines(self.extmap)
         if self.cname is not None:
             _check("cname", self.cname, _CNAME)
             if self.ssrc is None:
@@ -163,10 +163,14 @@ class MediaDescription:
         return self.protocol or f"RTP/{'S' if self.crypto else ''}AVP{'F' if self.rtcp_fb else ''}"
 
     @property
+    def extension_uris(self) -> dict[int, str]:
+        """URI of each header extension in use by its identifier, for ``arcrtc.rtpext.ExtensionMap``."""
+        return {m.ident: m.uri for m in self.extmap if m.ident <= 255 and m.direction != "inactive"}
+
+    @property
     def encrypted_extensions(self) -> frozenset[int]:
         """Identifiers of the header extensions that are encrypted, as SrtpConfig takes them."""
-        return frozenset(m.ident for m in self.extmap
-                         if m.encrypted and m.ident <= 255 and m.direction != "inactive")
+        return frozenset(m.ident for m in self.extmap if m.encrypted and m.ident in self.extension_uris)
 
     @property
     def control_port(self) -> int:
@@ -371,7 +375,7 @@ def _extensions(head: list[tuple[str, str]], attributes: list[tuple[str, str]], 
     """The header extensions of a section, or those of the session if it has none of its own."""
     own = [value for name, value in attributes if name == "extmap"]
     shared = [text.removeprefix("extmap:") for letter, text in head if letter == "a" and text.startswith("extmap:")]
-    maps = [ExtensionMap.parse(text) for text in own or shared]
+    maps = [ExtensionLine.parse(text) for text in own or shared]
     if not secure:  # RFC 6904 section 4: to be ignored
         maps = [m for m in maps if not m.encrypted]
     mixed = ("extmap-allow-mixed", "") in attributes or ("a", "extmap-allow-mixed") in head

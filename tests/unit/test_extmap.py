@@ -6,43 +6,43 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arcrtc.errors import ConfigError, ParseError
-from arcrtc.extmap import DIRECTIONS, ENCRYPT_URI, ExtensionMap
+from arcrtc.extmap import DIRECTIONS, ENCRYPT_URI, ExtensionLine
 
 _printable = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zs", "Zl", "Zp"]), min_size=1, max_size=8)
 
 
 @pytest.mark.parametrize(("text", "expected"), [
-    ("1 http://example.com/082005/ext.htm#ttime", ExtensionMap(1, "http://example.com/082005/ext.htm#ttime")),
+    ("1 http://example.com/082005/ext.htm#ttime", ExtensionLine(1, "http://example.com/082005/ext.htm#ttime")),
     ("2/sendrecv http://example.com/082005/ext.htm#xmeta short",
-     ExtensionMap(2, "http://example.com/082005/ext.htm#xmeta", "sendrecv", "short")),
-    ("4096 urn:x:gps-string", ExtensionMap(4096, "urn:x:gps-string")),
+     ExtensionLine(2, "http://example.com/082005/ext.htm#xmeta", "sendrecv", "short")),
+    ("4096 urn:x:gps-string", ExtensionLine(4096, "urn:x:gps-string")),
     (f"1 {ENCRYPT_URI} urn:ietf:params:rtp-hdrext:smpte-tc 25@600/24",
-     ExtensionMap(1, "urn:ietf:params:rtp-hdrext:smpte-tc", None, "25@600/24", True)),
-    (f"255/inactive {ENCRYPT_URI} urn:x:y", ExtensionMap(255, "urn:x:y", "inactive", "", True)),
+     ExtensionLine(1, "urn:ietf:params:rtp-hdrext:smpte-tc", None, "25@600/24", True)),
+    (f"255/inactive {ENCRYPT_URI} urn:x:y", ExtensionLine(255, "urn:x:y", "inactive", "", True)),
 ])
-def test_extmap_reads_and_writes(text: str, expected: ExtensionMap) -> None:
-    assert ExtensionMap.parse(text) == expected
+def test_extmap_reads_and_writes(text: str, expected: ExtensionLine) -> None:
+    assert ExtensionLine.parse(text) == expected
     assert expected.to_text() == text
 
 
-@given(st.builds(ExtensionMap, st.integers(1, 255) | st.integers(4096, 4351),
+@given(st.builds(ExtensionLine, st.integers(1, 255) | st.integers(4096, 4351),
                  st.builds("{}:{}".format, st.sampled_from(["urn", "http", "a+b.c-d"]),
                            st.text("abz09/#?:%.-", min_size=1)),
                  st.none() | st.sampled_from(DIRECTIONS), st.lists(_printable, max_size=3).map(" ".join),
                  st.booleans()))
 @settings(deadline=None)
-def test_extmap_parse_gives_back_what_was_written(one: ExtensionMap) -> None:
-    assert ExtensionMap.parse(one.to_text()) == one
+def test_extmap_parse_gives_back_what_was_written(one: ExtensionLine) -> None:
+    assert ExtensionLine.parse(one.to_text()) == one
 
 
 @given(st.text(max_size=60) | st.builds("{} urn:{}".format, st.integers(0, 99999), st.text(max_size=30)))
 @settings(deadline=None)
 def test_extmap_any_text_is_good_or_a_parse_error(text: str) -> None:
     try:
-        one = ExtensionMap.parse(text)
+        one = ExtensionLine.parse(text)
     except ParseError:
         return
-    assert ExtensionMap.parse(one.to_text()) == one
+    assert ExtensionLine.parse(one.to_text()) == one
 
 
 @pytest.mark.parametrize("text", [
@@ -52,7 +52,7 @@ def test_extmap_any_text_is_good_or_a_parse_error(text: str) -> None:
 ])
 def test_extmap_refuses_what_is_not_valid(text: str) -> None:
     with pytest.raises(ParseError, match="a=extmap"):
-        ExtensionMap.parse(text)
+        ExtensionLine.parse(text)
 
 
 @pytest.mark.parametrize("values", [
@@ -61,4 +61,4 @@ def test_extmap_refuses_what_is_not_valid(text: str) -> None:
 ], ids=str)
 def test_extmap_refuses_what_cannot_be_written(values: dict) -> None:
     with pytest.raises(ConfigError, match=next(iter(values))):
-        ExtensionMap(**{"ident": 1, "uri": "urn:x:y", **values})
+        ExtensionLine(**{"ident": 1, "uri": "urn:x:y", **values})

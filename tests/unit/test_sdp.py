@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arcrtc.errors import ConfigError, ParseError
+from arcrtc.rtpext import ExtensionMap
 from arcrtc.sdp import (
     CRYPTO_SUITES,
     DIRECTIONS,
     PROTOCOLS,
     CryptoAttribute,
     CryptoKey,
-    ExtensionMap,
+    ExtensionLine,
     MediaDescription,
     SessionDescription,
     h264_fmtp,
@@ -62,7 +63,7 @@ _crypto = st.sampled_from(sorted(CRYPTO_SUITES)).flatmap(lambda suite: st.builds
     CryptoAttribute, st.integers(1, 999_999_999), st.just(suite), st.tuples(st.builds(
         CryptoKey, st.binary(min_size=sum(CRYPTO_SUITES[suite]), max_size=sum(CRYPTO_SUITES[suite])),
         st.none() | st.integers(1, 2**48)))))
-_extension = st.builds(ExtensionMap, st.integers(1, 255), st.sampled_from(["urn:x:y", "http://a.example/b#c"]),
+_extension = st.builds(ExtensionLine, st.integers(1, 255), st.sampled_from(["urn:x:y", "http://a.example/b#c"]),
                        st.none() | st.sampled_from(DIRECTIONS), st.sampled_from(["", "short", "25@600/24 x=y"]))
 
 
@@ -237,10 +238,10 @@ def test_sdp_a_crypto_line_that_cannot_be_used_is_passed_over_while_one_is_left(
 
 def test_sdp_extensions_of_a_section_or_else_of_the_session() -> None:
     shared = GOOD.replace("m=audio", "a=extmap:1 urn:x:y\r\na=extmap-allow-mixed\r\nm=audio")
-    assert parse(shared).media[0].extmap == (ExtensionMap(1, "urn:x:y"),)
+    assert parse(shared).media[0].extmap == (ExtensionLine(1, "urn:x:y"),)
     assert parse(shared).media[0].extmap_allow_mixed
     own = parse(shared + "a=extmap:2/sendonly urn:x:z a b\r\n").media[0]
-    assert own.extmap == (ExtensionMap(2, "urn:x:z", "sendonly", "a b"),)
+    assert own.extmap == (ExtensionLine(2, "urn:x:z", "sendonly", "a b"),)
     assert not parse(GOOD).media[0].extmap_allow_mixed
     with pytest.raises(ParseError, match="one identifier to two"):
         parse(GOOD + "a=extmap:2 urn:x:z\r\na=extmap:2 urn:x:y\r\n")
@@ -253,15 +254,16 @@ def test_sdp_encrypted_extensions_are_for_srtp_only() -> None:
     lines = ("a=extmap:1 urn:ietf:params:rtp-hdrext:encrypt urn:ietf:params:rtp-hdrext:smpte-tc 25@600/24\r\n"
              "a=extmap:2 urn:ietf:params:rtp-hdrext:toffset\r\n")
     media = parse(GOOD + lines).media[0]
-    toffset = ExtensionMap(2, "urn:ietf:params:rtp-hdrext:toffset")
-    assert media.extmap == (ExtensionMap(1, "urn:ietf:params:rtp-hdrext:smpte-tc", attributes="25@600/24",
+    toffset = ExtensionLine(2, "urn:ietf:params:rtp-hdrext:toffset")
+    assert media.extmap == (ExtensionLine(1, "urn:ietf:params:rtp-hdrext:smpte-tc", attributes="25@600/24",
                                          encrypted=True), toffset)
     assert media.encrypted_extensions == {1}
+    assert ExtensionMap(media.extension_uris).id_of("urn:ietf:params:rtp-hdrext:toffset") == 2
     assert parse(GOOD + lines.replace("extmap:1", "extmap:1/inactive")).media[0].encrypted_extensions == set()
     assert lines in SessionDescription((media,)).to_text()
     assert parse(GOOD.replace("RTP/SAVPF", "RTP/AVPF") + lines).media[0].extmap == (toffset,)
     with pytest.raises(ConfigError, match="extmap has an encrypted extension"):
-        opus(extmap=(ExtensionMap(1, "urn:x:y", encrypted=True),))
+        opus(extmap=(ExtensionLine(1, "urn:x:y", encrypted=True),))
 
 
 @pytest.mark.parametrize("values", [
@@ -272,7 +274,7 @@ def test_sdp_encrypted_extensions_are_for_srtp_only() -> None:
     {"cname": "x"}, {"cname": "a b", "ssrc": 1}, {"rtcp_port": 0}, {"address": "1.2.3.4 x"},
     {"rtx_payload_type": 111}, {"ptime_ms": 0}, {"direction": "up"}, {"protocol": "UDP"}, {"rtcp_mux": 1},
     {"crypto": (CryptoAttribute(1, "AEAD_AES_128_GCM", (CryptoKey(KEY[:28]),)),) * 2}, {"extmap": ("x",)},
-    {"extmap": (ExtensionMap(1, "urn:x:y"), ExtensionMap(1, "urn:x:z"))}, {"extmap_allow_mixed": 1},
+    {"extmap": (ExtensionLine(1, "urn:x:y"), ExtensionLine(1, "urn:x:z"))}, {"extmap_allow_mixed": 1},
 ], ids=str)
 def test_sdp_media_refuses_what_would_not_be_a_description(values: dict) -> None:
     with pytest.raises(ConfigError, match=next(iter(values))):

@@ -17,7 +17,7 @@ from arcrtc.call.sending import SendSettings
 from arcrtc.cli import main
 from arcrtc.cli.keys import key_text, parse_key
 from arcrtc.errors import ConfigError, MediaError, ParseError, UnsupportedError
-from arcrtc.extmap import ExtensionMap
+from arcrtc.extmap import ExtensionLine
 from arcrtc.media import sample_path
 from arcrtc.sdes import SUITE_PROFILES, CryptoAttribute, CryptoKey
 from arcrtc.sdp import MediaDescription, SessionDescription, parse
@@ -95,7 +95,7 @@ def test_description_gives_all_that_the_line_and_the_extensions_say() -> None:
     key = SrtpConfig.generate(SrtpProfile.AES128_CM_HMAC_SHA1_80, mki=b"\0\7", limit_pkts=2**20,
                               key_derivation_rate=2**16, window_pkts=512)
     media = MediaDescription("audio", 5004, 111, "opus", 48_000, 2, crypto=(CryptoAttribute.from_config(key),),
-                             extmap=(ExtensionMap(3, "urn:x:y", encrypted=True), ExtensionMap(4, "urn:x:z")))
+                             extmap=(ExtensionLine(3, "urn:x:y", encrypted=True), ExtensionLine(4, "urn:x:z")))
     found = srtp_of(parse(SessionDescription((media,)).to_text()).media[0])
     assert found == replace(key, encrypted_extensions=frozenset({3}))
 
