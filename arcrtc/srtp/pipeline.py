@@ -164,6 +164,14 @@ class SrtpPipeline:
         return self._config
 
     @property
+    def closed(self) -> bool:
+        """True after :meth:`close`."""
+        try:
+            return self._handle is None
+        except ArgumentError:
+            return True
+
+    @property
     def crypto(self) -> str:
         """The cipher backend in use: "openssl" or "ipsecmb"."""
         return backend_name(lib.arc_srtp_backend(self._handle))
