@@ -328,7 +328,7 @@ class SrtpPipeline:
     :raises NoMemoryError: the core could not allocate.
     """
 
-    __slots__ = ("_buffer", "_config", "_handle", "_n_out", "_overhead", "_raw", "_view")
+    __slots__ = ("__weakref__", "_buffer", "_config", "_handle", "_n_out", "_overhead", "_raw", "_view")
 
     def __init__(self, config: SrtpConfig) -> None:
         self._config = config
@@ -352,6 +352,14 @@ class SrtpPipeline:
     def config(self) -> SrtpConfig:
         """The configuration it was made from."""
         return self._config
+
+    @property
+    def closed(self) -> bool:
+        """True after :meth:`close`."""
+        try:
+            return self._handle is None
+        except ArgumentError:
+            return True
 
     @property
     def overhead_bytes(self) -> int:
