@@ -20,6 +20,7 @@ _KEY_FILE_HEAD: Final = "arcrtc key file 1"
 _KEY_FILE_MAX_BYTES: Final = 1024
 _PRIVATE: Final = 0o600
 _POLL_S: Final = 0.01
+_TRUSTED_OWNER: Final = 0  # root may read everything anyway
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -58,7 +59,7 @@ def check_private(path: Path) -> bool:
         raise KeyStorePermissionError(
             f"{path} has mode {mode:04o}, others may use it: chmod 600 it, and change the keys in it if "
             "somebody else may have read them", KeyStoreFault.FILE_MODE)
-    if found.st_uid not in (os.geteuid(), 0):
+    if found.st_uid not in (os.geteuid(), _TRUSTED_OWNER):
         raise KeyStorePermissionError(f"{path} belongs to user {found.st_uid}, not to {os.geteuid()}, who opens it: "
                                       "chown it if it is what you expect", KeyStoreFault.FILE_MODE)
     return True
