@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -43,6 +44,7 @@ class Library(NamedTuple):
     minimum: str = "0"
     link: tuple[str, ...] = ()  #: flags for a library without a pkg-config file
     header: str = ""  #: header that proves such a library present
+    version_macro: str = ""  #: string literal in that header with the version
 
     @property
     def macro(self) -> str:
@@ -57,6 +59,8 @@ LIBRARIES = (
     Library("libavutil", "libavutil-dev", "ffmpeg-free-devel", "ffmpeg", minimum="57"),
     Library("libswscale", "libswscale-dev", "ffmpeg-free-devel", "ffmpeg", minimum="6"),
     Library("vpx", "libvpx-dev", "libvpx-devel", "libvpx", required=False, minimum="1.8"),
+    Library("IPSec_MB", "libipsec-mb-dev", "intel-ipsec-mb-devel", "", required=False, minimum="1.3",
+            link=("-lIPSec_MB",), header="intel-ipsec-mb.h", version_macro="IMB_VERSION_STR"),
     Library("dav1d", "libdav1d-dev", "libdav1d-devel", "dav1d", required=False, minimum="0.9"),
 )
 
@@ -94,6 +98,29 @@ def _missing_message(missing: list[tuple[Library, str | None]]) -> str:
     return "\n".join(lines)
 
 
+def _version_in_header(lib: Library) -> str | None:
+    """Version of a library without a pkg-config file; None: the compiler does not find its header."""
+    compiler = shlex.split(os.environ.get("CC", "cc"))
+    source = f'#include <{lib.header}>\nversion {lib.version_macro}\n'
+    done = subprocess.run([*compiler, "-E", "-P", "-"], input=source, capture_output=True, text=True, check=False)
+    found = re.search(r'^version\s+"([^"]+)"\s*$', done.stdout, re.M)
+    return found.group(1) if done.returncode == 0 and found else None
+
+
+def _is_at_least(version: str, minimum: str) -> bool:
+    numbers = [[int(n) for n in re.findall(r"\d+", text)] for text in (version, minimum)]
+    return numbers[0] >= numbers[1]
+
+
+def _look_for(lib: Library) -> tuple[str | None, bool]:
+    """(version or None, whether it is new enough)."""
+    if lib.header:
+        version = _version_in_header(lib)
+        return version, version is not None and _is_at_least(version, lib.minimum)
+    version = _pkg_config("--modversion", lib.name)
+    return version, version is not None and _pkg_config("--exists", f"{lib.name} >= {lib.minimum}") is not None
+
+
 def find_libraries() -> dict[str, str]:
     """Return {name: version} of what will be linked.
 
@@ -108,9 +135,7 @@ def find_libraries() -> dict[str, str]:
     found: dict[str, str] = {}
     missing: list[tuple[Library, str | None]] = []
     for lib in LIBRARIES:
-        version = _pkg_config("--modversion", lib.name)
-        usable = version is not None and _pkg_config(
-            "--exists", f"{lib.name} >= {lib.minimum}") is not None
+        version, usable = _look_for(lib)
         if usable and (lib.required or lib.name not in without):
             found[lib.name] = str(version)
         elif lib.required:
@@ -175,8 +200,10 @@ def _note_configuration(text: str) -> str:
 def ffi_builder() -> FFI:
     """The cffi builder that setup.py asks for."""
     found = find_libraries()
-    cflags = (_pkg_config("--cflags", *found) or "").split()
-    libs = (_pkg_config("--libs", *found) or "").split()
+    by_pkg_config = [lib.name for lib in LIBRARIES if lib.name in found and not lib.header]
+    cflags = (_pkg_config("--cflags", *by_pkg_config) or "").split()
+    libs = (_pkg_config("--libs", *by_pkg_config) or "").split()
+    libs += [flag for lib in LIBRARIES if lib.name in found for flag in lib.link]
     macros = [(lib.macro, "1") for lib in LIBRARIES if lib.name in found and not lib.required]
     macros.append(("ARC_BUILD_INFO", f'"{build_info(found)}"'))
     sanitizer = os.environ.get("ARCRTC_SANITIZE", "")

@@ -39,7 +39,10 @@ def _version_of(text: Any) -> str:
 
 def loaded_versions() -> dict[str, str]:
     """What the libraries of the core say of themselves now: {name without "lib": version}."""
-    found = {"crypto": _version_of(lib.arc_cipher_library()), "opus": _version_of(lib.arc_opus_version())}
+    found = {"crypto": _version_of(lib.arc_cipher_version(lib.ARC_CIPHER_OPENSSL)),
+             "opus": _version_of(lib.arc_opus_version())}
+    if ipsecmb := _version_of(lib.arc_cipher_version(lib.ARC_CIPHER_IPSECMB)):
+        found["IPSec_MB"] = ipsecmb
     row = ffi.new("struct arc_vlib *")
     for i in range(lib.arc_vlibs_count()):
         if lib.arc_vlibs_get(i, row) == lib.ARC_OK:

@@ -205,6 +205,26 @@ class Peer(SessionCore):
             else:
                 yield event
 
+    def rekey(self, srtp: SrtpConfig | None = None, *, srtp_receive: SrtpConfig | None = None,
+              overlap_ms: int = 5000) -> None:
+        """Change the keys while packets are on their way; none is lost.
+
+        What is sent is under the new key from the next packet on; what arrives may be
+        under the old keys for ``overlap_ms`` more. Where the peer could meet the new key
+        before it knows it, let it call ``rekey(srtp_receive=...)`` first.
+
+        :param srtp: new key of what is sent, and of what is received unless
+            ``srtp_receive`` is given; None: what is sent keeps its key. Profile and length
+            of the MKI stay; :meth:`SrtpConfig.with_new_key` makes one.
+        :param srtp_receive: new key of what is received, if it is another one.
+        :param overlap_ms: 0..86_400_000.
+        :raises ConfigError: the session has no SRTP, or a key does not fit it.
+        :raises LimitError: four keys are accepted already.
+        """
+        self._check_open()
+        self._rekey(srtp, srtp_receive, overlap_ms,
+                    lambda *keys: int(lib.arc_loop_rekey(self._loop, self._handle, *keys)))
+
     def stats(self) -> SessionStats:
         """Counters of the session, its socket and all streams, read between two turns of its threads.
 

@@ -32,6 +32,10 @@ class ParseError(ArcError, ValueError):
     """Bytes do not follow the wire format that they claim to follow."""
 
 
+class NegotiationError(ArcError, ValueError):
+    """Offer and answer leave nothing that both sides can use."""
+
+
 class AuthenticationError(ArcError, ValueError):
     """The authentication tag of a protected packet does not match (RFC 3711 section 3.3)."""
 

@@ -101,7 +101,11 @@ class EventType(Enum):
     STREAM_ENDED = lib.ARC_EVENT_STREAM_ENDED  #: its sender said BYE
     KEYFRAME_WANTED = lib.ARC_EVENT_KEY_FRAME_WANTED  #: the peer asked for one (PLI, FIR)
     RTT = lib.ARC_EVENT_RTT  #: the round-trip time was measured
-    SSRC_COLLISION = lib.ARC_EVENT_SSRC_COLLISION  #: somebody else uses an SSRC of ours
+    SSRC_COLLISION = lib.ARC_EVENT_SSRC_COLLISION  #: somebody else uses an SSRC of ours: it was given up
+    SSRC_CHANGED = lib.ARC_EVENT_SSRC_CHANGED  #: what it is now, of media or of resends (RFC 3550 section 8.2)
+    KEY_NEAR_LIMIT = lib.ARC_EVENT_KEY_NEAR_LIMIT  #: seven eighths of a key's packets are used: rekey()
+    KEY_USED_UP = lib.ARC_EVENT_KEY_USED_UP  #: nothing more is sent, or accepted, with the key
+    KEY_RETIRED = lib.ARC_EVENT_KEY_RETIRED  #: a former key is not accepted any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +114,9 @@ class Event:
 
     :ivar type: what.
     :ivar now_us: when, microseconds of the session's monotonic clock.
-    :ivar stream: index of the stream it is about, 0..7; None: the session.
-    :ivar value: the SSRC, 0..2**32-1, or for RTT the smoothed round-trip time in microseconds.
+    :ivar stream: index of the stream it is about, 0..7; None: the session (or, for SSRCs, resends and reports).
+    :ivar value: the SSRC, 0..2**32-1; for RTT the smoothed round-trip time in microseconds; for
+        KEY_NEAR_LIMIT the packets that are left.
     """
 
     type: EventType

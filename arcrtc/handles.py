@@ -57,7 +57,8 @@ class AudioSender(_Sender):
     """Handle of a sent audio stream; made by send_audio().
 
     :ivar sample_rate: of the frames to send, Hz. :ivar channels: 1 or 2.
-    :ivar ssrc: 1..2**32-1. :ivar payload_type: 0..127. :ivar index: among the sent streams, 0..7.
+    :ivar ssrc: 1..2**32-1; another one once poll_event() or events() gave SSRC_CHANGED for it.
+    :ivar payload_type: 0..127. :ivar index: among the sent streams, 0..7.
 
     Lives as long as its session. Threads: those of the session or peer that made it.
     """
@@ -93,7 +94,8 @@ class VideoSender(_Sender):
     :ivar width: of the pictures sent, pixels. :ivar height: likewise.
     :ivar frame_rate: pictures per second that the rate control plans with, 1..240.
     :ivar passed_over: (encoder, why it was not taken), in the order of preference.
-    :ivar ssrc: 1..2**32-1. :ivar payload_type: 0..127. :ivar index: among the sent streams, 0..7.
+    :ivar ssrc: 1..2**32-1; another one once poll_event() or events() gave SSRC_CHANGED for it.
+    :ivar payload_type: 0..127. :ivar index: among the sent streams, 0..7.
 
     Lives as long as its session. Threads: those of the session or peer that made it.
     """

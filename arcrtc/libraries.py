@@ -23,6 +23,12 @@ class Package:
     fedora: str
     homebrew: str
 
+    def where(self) -> str:
+        """The names with their systems, those that have the library."""
+        names = ((self.debian, "Debian, Ubuntu"), (self.fedora, "Fedora"), (self.homebrew, "Homebrew"))
+        told = [f"{name} ({system})" for name, system in names if name]
+        return " or ".join((", ".join(told[:-1]), told[-1])) if len(told) > 1 else told[0]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Library:

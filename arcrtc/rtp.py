@@ -10,53 +10,35 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from arcrtc._native import ffi, lib
-from arcrtc.errors import ArgumentError, LibraryError, ParseError
+from arcrtc.errors import ArgumentError, ParseError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 __all__ = ["RtpHeader", "RtpPacket"]
 
-#: ``struct arc_rtp`` as Python's struct module sees it: one unpack instead of a read a field.
-_LAYOUT: Final = struct.Struct("@BB???HII60sHiiiii")
 _MAX_CSRCS: Final = lib.ARC_RTP_MAX_CSRCS
 _MAX_PACKET_BYTES: Final = lib.ARC_RTP_MAX_BYTES
-_MAX_EXTENSION_IDS: Final = lib.ARC_RTPEXT_MAX_IDS
-_SCRATCH_BYTES: Final = 2048
+_FIXED_BYTES: Final = lib.ARC_RTP_HEADER_BYTES
+_ONE_BYTE_FORM: Final = lib.ARC_RTPEXT_ONE_BYTE
 
-_FIELDS: Final = (
-    ("payload_type", 0), ("csrc_count", 1), ("marker", 2), ("has_padding", 3), ("has_extension", 4),
-    ("seq16", 6), ("rtp_ts", 8), ("ssrc", 12), ("csrcs", 16), ("ext_profile", 76), ("ext_off", 80),
-    ("ext_len", 84), ("payload_off", 88), ("payload_len", 92), ("padding_len", 96))
-if _LAYOUT.size != ffi.sizeof("struct arc_rtp") or any(  # pragma: no cover - a platform of another kind
-        ffi.offsetof("struct arc_rtp", name) != offset for name, offset in _FIELDS):
-    raise LibraryError("struct arc_rtp has another layout than this module assumes")
+_OFFSET: Final = lib.ARC_RTPEXT_LAYOUT_OFFSET
+_PADDING_SHIFT: Final = lib.ARC_RTPEXT_LAYOUT_PADDING_SHIFT
+_CSRCS_SHIFT: Final = lib.ARC_RTPEXT_LAYOUT_CSRCS_SHIFT
+_PADDING: Final = 1 << _PADDING_SHIFT
 
+# A look-up in ``lib`` costs a good part of the call behind it.
+_layout: Final = lib.arc_rtpext_layout
+_list: Final = lib.arc_rtpext_list
+_read_fixed: Final = struct.Struct("!xBHII").unpack_from
+_write_fixed: Final = struct.Struct("!BBHII").pack
+_EXT_HEAD: Final = struct.Struct("!HH")  # profile, words behind it
+_each_triple: Final = struct.Struct("=3i").iter_unpack
+_new: Final = object.__new__
 
-class _Scratch:
-    """C memory of one call. A free list keeps them, so that threads never share one."""
-
-    __slots__ = ("ext", "header", "length", "out", "out_bytes", "profile", "triples", "view")
-
-    def __init__(self) -> None:
-        self.header = ffi.new("struct arc_rtp *")
-        self.view = ffi.buffer(self.header)
-        self.triples = ffi.new("int32_t[]", 3 * _MAX_EXTENSION_IDS)
-        self.length = ffi.new("size_t *")
-        self.profile = ffi.new("uint16_t *")
-        self.ext = ffi.new("uint8_t[]", _SCRATCH_BYTES)
-        self.out = ffi.new("uint8_t[]", _SCRATCH_BYTES)
-        self.out_bytes = ffi.buffer(self.out)
-
-
-_free: list[_Scratch] = []  # pop and append are atomic; as long as the most calls at one time
-
-
-def _take() -> _Scratch:
-    try:
-        return _free.pop()
-    except IndexError:
-        return _Scratch()
+#: Every byte as bytes: the heads of elements.
+_BYTES: Final = tuple(bytes((i,)) for i in range(256))
+_ZEROS: Final = (b"", bytes(3), bytes(2), bytes(1))  # up to a whole word
 
 
 def _as_bytes(data: Buffer) -> bytes:
@@ -91,8 +73,8 @@ class RtpHeader:
     Source: RFC 3550 section 5.1, RFC 8285.
     """
 
-    __slots__ = ("csrcs", "extensions", "marker", "other_extension", "payload_type", "sequence_number",
-                 "ssrc", "timestamp")
+    __slots__ = ("_extensions", "_other", "_unread", "csrcs", "marker", "payload_type", "sequence_number", "ssrc",
+                 "timestamp")
 
     sequence_number: int
     timestamp: int
@@ -100,8 +82,11 @@ class RtpHeader:
     payload_type: int
     marker: bool
     csrcs: tuple[int, ...]
-    extensions: dict[int, bytes]
-    other_extension: tuple[int, bytes] | None
+    # A parsed extension is checked at once and read when it is first asked for: until then
+    # _extensions is None, _other is not set, and _unread is the packet (None: only the fixed header).
+    _extensions: dict[int, bytes] | None
+    _other: tuple[int, bytes] | None
+    _unread: bytes | None
 
     def __init__(self, sequence_number: int, timestamp: int, ssrc: int, payload_type: int,
                  marker: bool = False, csrcs: Iterable[int] = (),
@@ -113,9 +98,45 @@ class RtpHeader:
         self.payload_type = payload_type
         self.marker = bool(marker)
         self.csrcs = tuple(csrcs)
-        self.extensions = dict(extensions) if extensions else {}
-        self.other_extension = other_extension
+        self._extensions = dict(extensions) if extensions else {}
+        self._other = other_extension
+        self._unread = None
         self.validate()
+
+    @property
+    def extensions(self) -> dict[int, bytes]:
+        """Elements of RFC 8285, {id: value}, in the order of the packet; may be changed in place."""
+        found = self._extensions
+        return self._read_unread() if found is None else found
+
+    @extensions.setter
+    def extensions(self, value: dict[int, bytes]) -> None:
+        if self._extensions is None:
+            self._read_unread()
+        self._extensions = value
+
+    @property
+    def other_extension(self) -> tuple[int, bytes] | None:
+        """(profile, body) of a header extension that is not of RFC 8285; None: there is none."""
+        if self._extensions is None:
+            self._read_unread()
+        return self._other
+
+    @other_extension.setter
+    def other_extension(self, value: tuple[int, bytes] | None) -> None:
+        if self._extensions is None:
+            self._read_unread()
+        self._other = value
+
+    def _read_unread(self) -> dict[int, bytes]:
+        """Read what parse() left unread; the elements."""
+        raw = self._unread
+        elements, other = _read_extension(raw) if raw is not None else ({}, None)
+        if raw is None and self._extensions is not None:
+            return self._extensions  # another thread has just read it
+        self._other, self._extensions = other, elements
+        self._unread = None  # last: who finds it so finds the elements
+        return elements
 
     def validate(self) -> None:
         """Check every field.
@@ -150,6 +171,10 @@ class RtpHeader:
     def _key(self) -> tuple[object, ...]:
         return (self.sequence_number, self.timestamp, self.ssrc, self.payload_type, self.marker, self.csrcs,
                 self.extensions, self.other_extension)
+
+    def __getstate__(self) -> tuple[None, dict[str, object]]:
+        return None, {"_unread": None, "_extensions": self.extensions, "_other": self.other_extension,
+                      **{name: getattr(self, name) for name in self.__slots__ if name[0] != "_"}}
 
     def __eq__(self, other: object) -> bool:
         return self._key() == other._key() if isinstance(other, RtpHeader) else NotImplemented
@@ -199,32 +224,31 @@ class RtpPacket:
         Elements of the extension that come a second time with the same id are
         left out, as a receiver looks at the first only.
 
-        :param data: any contiguous bytes-like; copied, never kept.
+        :param data: any contiguous bytes-like; never written to. A bytes object with a
+            header extension is kept until the extension is first looked at.
         :raises ParseError: malformed; the message says in what way.
         :raises TypeError: ``data`` is not bytes-like.
         """
         raw = data if type(data) is bytes else _as_bytes(data)
-        scratch = _take()
-        if lib.arc_rtp_parse(raw, len(raw), scratch.header) != lib.ARC_OK:
-            _free.append(scratch)
-            raise ParseError("RtpPacket.parse: " + ffi.string(lib.arc_rtp_fault(raw, len(raw))).decode())
-        header = RtpHeader.__new__(RtpHeader)
-        packet = cls.__new__(cls)
-        (header.payload_type, n_csrcs, header.marker, _, has_extension, header.sequence_number,
-         header.timestamp, header.ssrc, csrcs, profile, ext_off, ext_len, payload_off, payload_len,
-         packet.padding) = _LAYOUT.unpack_from(scratch.view)
-        header.csrcs = struct.unpack_from(f"={n_csrcs}I", csrcs) if n_csrcs else ()
-        header.other_extension = None
-        header.extensions = {}
-        if has_extension:
-            elements = _read_extensions(raw, scratch)
-            if elements is None:
-                header.other_extension = (profile, raw[ext_off:ext_off + ext_len])
-            else:
-                header.extensions = elements
-        _free.append(scratch)
+        layout = _layout(raw, len(raw))
+        if not layout:
+            raise ParseError(f"RtpPacket.parse: {_fault(raw)}")
+        header = _new(RtpHeader)
+        packet = _new(cls)
+        second, header.sequence_number, header.timestamp, header.ssrc = _read_fixed(raw)
+        header.marker = second > 127
+        header.payload_type = second & 127
+        header.csrcs = ()
+        header._extensions = None
+        header._unread = None if layout == _FIXED_BYTES else raw
         packet.header = header
-        packet.payload = raw[payload_off:payload_off + payload_len]
+        packet.padding = 0
+        if layout < _PADDING:  # the layout is no more than the payload's offset
+            packet.payload = raw[layout:]
+            return packet
+        header.csrcs = struct.unpack_from(f"!{layout >> _CSRCS_SHIFT}I", raw, _FIXED_BYTES)
+        packet.padding = layout >> _PADDING_SHIFT & 0xFF
+        packet.payload = raw[layout & _OFFSET:len(raw) - packet.padding]
         return packet
 
     def serialize(self) -> bytes:
@@ -237,46 +261,53 @@ class RtpPacket:
         :raises ArgumentError: a field was set out of its range, or the packet is
             longer than 65535 bytes.
         """
-        scratch = _take()
+        h = self.header
+        second, payload = h.payload_type, self.payload
         try:
-            data = self._write_header(scratch) + self.payload
-        except (struct.error, TypeError, ValueError):
-            self.header.validate()
+            if second > 127:
+                raise ValueError("payload_type would change the marker")
+            if h.marker:
+                second |= 0x80
+            # The last term is other_extension, which is set only once the extension was read.
+            if h._unread or h._extensions or h.csrcs or self.padding or (h._extensions is not None and h._other):
+                data = self._write_rest(second) + payload
+            else:
+                data = _write_fixed(0x80, second, h.sequence_number, h.timestamp, h.ssrc) + payload
+        except (struct.error, TypeError, ValueError, AttributeError):
+            h.validate()
             raise
-        finally:
-            _free.append(scratch)
+        if len(data) > _MAX_PACKET_BYTES or self.padding:
+            return self._pad(data)
+        return data
+
+    def _write_rest(self, second: int) -> bytes:
+        """The header of a packet that has more than the fixed fields."""
+        h = self.header
+        csrcs = h.csrcs
+        first = 0x80 | len(csrcs) | (0x20 if self.padding else 0)
+        extension = b""
+        if elements := h.extensions:
+            extension = _write_elements(elements)
+        if h._other is not None:
+            h.validate()
+            profile, body = h._other
+            extension = _EXT_HEAD.pack(profile, len(body) // 4) + body
+        if extension:
+            first |= 0x10
+        head = _write_fixed(first, second, h.sequence_number, h.timestamp, h.ssrc)
+        if csrcs:
+            if len(csrcs) > _MAX_CSRCS:
+                raise ValueError("too many CSRCs")
+            head += struct.pack(f"!{len(csrcs)}I", *csrcs)
+        return head + extension
+
+    def _pad(self, data: bytes) -> bytes:
         if self.padding:
             _check_uint("padding", self.padding, 255)
             data += bytes(self.padding - 1) + bytes((self.padding,))
         if len(data) > _MAX_PACKET_BYTES:
             raise ArgumentError(f"packet of {len(data)} bytes is longer than {_MAX_PACKET_BYTES}")
         return data
-
-    def _write_header(self, scratch: _Scratch) -> bytes:
-        h = self.header
-        ext: Any = ffi.NULL
-        ext_len, profile = 0, 0
-        if h.other_extension is not None:
-            h.validate()
-            profile, ext = h.other_extension
-            ext_len = len(ext)
-        elif h.extensions:
-            ext, ext_len, profile = _write_extensions(h.extensions, scratch)
-        has_extension = bool(h.extensions) or h.other_extension is not None
-        csrcs = struct.pack(f"={len(h.csrcs)}I", *h.csrcs) if h.csrcs else b""
-        _LAYOUT.pack_into(scratch.view, 0, h.payload_type, len(h.csrcs), h.marker, self.padding > 0,
-                          has_extension, h.sequence_number, h.timestamp, h.ssrc, csrcs, profile, 0, ext_len,
-                          0, 0, 0)
-        need = 16 + len(csrcs) + ext_len
-        if need <= _SCRATCH_BYTES:
-            out, out_bytes = scratch.out, scratch.out_bytes
-        else:
-            out = ffi.new("uint8_t[]", need)
-            out_bytes = ffi.buffer(out)
-        if lib.arc_rtp_write_header(scratch.header, ext, out, need, scratch.length) != lib.ARC_OK:
-            raise ValueError("a field is out of its range")
-        written: bytes = out_bytes[:scratch.length[0]]
-        return written
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RtpPacket):
@@ -291,22 +322,62 @@ class RtpPacket:
         return f"RtpPacket(header={self.header!r}, payload=<{len(self.payload)} bytes>{padding})"
 
 
-def _read_extensions(raw: bytes, scratch: _Scratch) -> dict[int, bytes] | None:
-    """Elements of the parsed packet; None: its extension is not of RFC 8285."""
-    status = lib.arc_rtpext_list(raw, scratch.header, scratch.triples, scratch.length)
-    if status == lib.ARC_AGAIN:
-        return None
-    if status != lib.ARC_OK:
-        raise ParseError("RtpPacket.parse: an extension element runs past the end of the extension")
-    flat = iter(ffi.unpack(scratch.triples, 3 * scratch.length[0]))
-    return {ident: raw[start:end] for ident, start, end in zip(flat, flat, flat, strict=True)}
+def _fault(raw: bytes) -> str:
+    """Why parse() refuses these bytes."""
+    why = lib.arc_rtp_fault(raw, len(raw))
+    if why == ffi.NULL:
+        return "an extension element runs past the end of the extension"
+    return str(ffi.string(why).decode())
 
 
-def _write_extensions(extensions: dict[int, bytes], scratch: _Scratch) -> tuple[Any, int, int]:
-    values = b"".join(extensions.values())
-    need = len(values) + 2 * len(extensions) + 3
-    ext = scratch.ext if need <= _SCRATCH_BYTES else ffi.new("uint8_t[]", need)
-    if lib.arc_rtpext_write(bytes(extensions), bytes(map(len, extensions.values())), values, len(extensions),
-                            ext, need, scratch.length, scratch.profile) != lib.ARC_OK:
+#: Arrays for _list(), each with its view; pop and append are atomic, so that threads never share one.
+_free: list[tuple[Any, memoryview]] = []
+
+
+def _new_triples() -> tuple[Any, memoryview]:
+    triples = ffi.new("int32_t[]", 3 * lib.ARC_RTPEXT_MAX_IDS)
+    return triples, memoryview(ffi.buffer(triples)).cast("B").cast("i")
+
+
+def _read_extension(raw: bytes) -> tuple[dict[int, bytes], tuple[int, bytes] | None]:
+    """``extensions`` and ``other_extension`` of a packet that parse() has checked."""
+    if not raw[0] & 0x10:
+        return {}, None
+    try:
+        place = _free.pop()
+    except IndexError:
+        place = _new_triples()
+    triples, view = place
+    n = _list(raw, len(raw), triples)
+    elements = {}
+    if n > 0:
+        for ident, start, end in _each_triple(view[:3 * n]):
+            elements[ident] = raw[start:end]
+    _free.append(place)
+    if n >= 0:
+        return elements, None
+    at = _FIXED_BYTES + 4 * (raw[0] & 15)
+    profile, words = _EXT_HEAD.unpack_from(raw, at)
+    return {}, (profile, raw[at + 4:at + 4 + 4 * words])
+
+
+def _write_elements(elements: dict[int, bytes]) -> bytes:
+    """The extension header and body: the one-byte form here, as arc_rtpext_write() makes it."""
+    body = b""
+    for ident, value in elements.items():
+        n = len(value)
+        if not (0 < n <= 16 and 0 < ident <= 14):
+            return _write_two_byte(elements)
+        body += _BYTES[ident << 4 | n - 1] + value
+    body += _ZEROS[len(body) & 3]
+    return _EXT_HEAD.pack(_ONE_BYTE_FORM, len(body) >> 2) + body
+
+
+def _write_two_byte(elements: dict[int, bytes]) -> bytes:
+    values = b"".join(elements.values())
+    room = len(values) + 2 * len(elements) + 3
+    body, length, profile = ffi.new("uint8_t[]", room), ffi.new("size_t *"), ffi.new("uint16_t *")
+    if lib.arc_rtpext_write(bytes(elements), bytes(map(len, elements.values())), values, len(elements),
+                            body, room, length, profile) != lib.ARC_OK:
         raise ValueError("an extension is out of its range")
-    return ext, scratch.length[0], scratch.profile[0]
+    return _EXT_HEAD.pack(profile[0], length[0] >> 2) + bytes(ffi.buffer(body, length[0]))

@@ -1,40 +1,36 @@
 """Session descriptions, so that FFmpeg, GStreamer and VLC can be the other end.
 
 Only what RTP media over UDP need: one payload format a media section (with its
-retransmission format), feedback, and keys by ``a=crypto``. No offer and answer.
+retransmission format), feedback, header extensions, and keys by ``a=crypto``
+(:mod:`arcrtc.sdes`, which has offer and answer for keys; nothing else is negotiated).
 
 For VLC give ``protocol="RTP/AVP"`` and no ``rtcp_fb``: its parser knows no other
 plain profile. FFmpeg knows the suites AES_CM_128_HMAC_SHA1_80 and _32 only.
 
 Source: RFC 8866 (SDP), RFC 3551 (static payload types), RFC 4585 and RFC 5104 (rtcp-fb),
-RFC 5761 (rtcp-mux), RFC 3605 (rtcp), RFC 5576 (ssrc), RFC 4568, RFC 6188 and RFC 7714
-(crypto), RFC 4588 (rtx), RFC 6184 (H.264), RFC 7587 (Opus).
+RFC 5761 (rtcp-mux), RFC 3605 (rtcp), RFC 5576 (ssrc), RFC 4568 (crypto), RFC 8285 and
+RFC 6904 (extmap), RFC 4588 (rtx), RFC 6184 (H.264), RFC 7587 (Opus).
 """
 from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from arcrtc._ranges import check_int
 from arcrtc.errors import ConfigError, ParseError
+from arcrtc.extmap import DIRECTIONS, ExtensionMap, check_extension_maps
+from arcrtc.sdes import CRYPTO_SUITES, CryptoAttribute, CryptoKey, parse_lines
+
+__all__ = ["CRYPTO_SUITES", "DIRECTIONS", "MAX_TEXT_BYTES", "PROTOCOLS", "STATIC_PAYLOAD_TYPES", "CryptoAttribute",
+           "CryptoKey", "ExtensionMap", "MediaDescription", "SessionDescription", "h264_fmtp", "h264_parameter_sets",
+           "parse"]
 
 MAX_TEXT_BYTES: Final = 65_536
-DIRECTIONS: Final = ("sendrecv", "sendonly", "recvonly", "inactive")
 PROTOCOLS: Final = ("RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF")
-
-#: Bytes of master key and master salt of each suite.
-CRYPTO_SUITES: Final[dict[str, tuple[int, int]]] = {
-    "AES_CM_128_HMAC_SHA1_80": (16, 14),  # RFC 4568 section 6.2
-    "AES_CM_128_HMAC_SHA1_32": (16, 14),
-    "AES_256_CM_HMAC_SHA1_80": (32, 14),  # RFC 6188 section 4
-    "AES_256_CM_HMAC_SHA1_32": (32, 14),
-    "AEAD_AES_128_GCM": (16, 12),  # RFC 7714 section 14.1
-    "AEAD_AES_256_GCM": (32, 12),
-}
 
 #: Payload types that need no rtpmap: (kind, codec, clock rate, channels). RFC 3551 section 6.
 STATIC_PAYLOAD_TYPES: Final[dict[int, tuple[str, str, int, int]]] = {
@@ -64,98 +60,6 @@ def _check(name: str, value: object, pattern: re.Pattern[str]) -> None:
         raise ConfigError(f"{name}={value!r} cannot stand in a session description")
 
 
-def _check_int(name: str, value: object, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ConfigError(f"{name}={value!r} is outside {low}..{high}")
-
-
-@dataclass(frozen=True, eq=False)
-class CryptoAttribute:
-    """Keys of one media section, ``a=crypto`` (RFC 4568 section 4). Never printed by ``repr``.
-
-    :ivar tag: number of the offer, 1..999999999.
-    :ivar suite: one of CRYPTO_SUITES.
-    :ivar key_salt: master key and master salt, one after the other, as long as the suite says.
-    :ivar lifetime_pkts: packets that the key may protect, 1..2**48; None: the suite's own limit.
-    :raises ConfigError: out of range; names the field, not the key.
-    """
-
-    tag: int
-    suite: str
-    key_salt: bytes = field(repr=False)
-    lifetime_pkts: int | None = None
-
-    def __post_init__(self) -> None:
-        _check_int("tag", self.tag, 1, 999_999_999)
-        if self.suite not in CRYPTO_SUITES:
-            raise ConfigError(f"suite={self.suite!r} is none of {', '.join(CRYPTO_SUITES)}")
-        key, salt = CRYPTO_SUITES[self.suite]
-        if not isinstance(self.key_salt, bytes) or len(self.key_salt) != key + salt:
-            raise ConfigError(f"key_salt must be {key} + {salt} bytes for {self.suite}")
-        if self.lifetime_pkts is not None:
-            _check_int("lifetime_pkts", self.lifetime_pkts, 1, 2**48)
-
-    @property
-    def master_key(self) -> bytes:
-        """The master key."""
-        return self.key_salt[:CRYPTO_SUITES[self.suite][0]]
-
-    @property
-    def master_salt(self) -> bytes:
-        """The master salt."""
-        return self.key_salt[CRYPTO_SUITES[self.suite][0]:]
-
-    def to_text(self) -> str:
-        """The value of the attribute, with the key."""
-        life = "" if self.lifetime_pkts is None else f"|{self.lifetime_pkts}"
-        return f"{self.tag} {self.suite} inline:{base64.b64encode(self.key_salt).decode()}{life}"
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, CryptoAttribute):
-            return NotImplemented
-        return ((self.tag, self.suite, self.lifetime_pkts) == (other.tag, other.suite, other.lifetime_pkts)
-                and hmac.compare_digest(self.key_salt, other.key_salt))
-
-    def __hash__(self) -> int:
-        return hash((self.tag, self.suite, self.lifetime_pkts))
-
-    @classmethod
-    def parse(cls, text: str) -> CryptoAttribute | None:
-        """Read the value of an attribute.
-
-        :returns: None for one that is well-formed but not ours to use: another suite, several keys,
-            a master key identifier, or session parameters (RFC 4568 section 5.1.2: such are passed over).
-        :raises ParseError: malformed; the message does not show the key.
-        """
-        words = text.split()
-        if len(words) < 3:
-            raise ParseError("a=crypto: tag, suite and key are needed")
-        tag = _number(words[0], 1, 999_999_999, "a=crypto tag")
-        if words[1] not in CRYPTO_SUITES or len(words) > 3 or ";" in words[2]:
-            return None
-        method, _, value = words[2].partition(":")
-        parts = value.split("|")
-        if method.lower() != "inline" or len(parts) > 3:
-            raise ParseError("a=crypto: the key must be inline:<base64>")
-        lifetime_pkts = None
-        for part in parts[1:]:
-            if ":" in part:
-                return None  # a master key identifier
-            base, power, exponent = part.partition("^")
-            if power and base != "2":
-                raise ParseError("a=crypto: a lifetime is a number of packets or 2^n")
-            lifetime_pkts = (2 ** _number(exponent, 0, 48, "a=crypto lifetime") if power
-                             else _number(part, 1, 2**48, "a=crypto lifetime"))
-        try:
-            key_salt = base64.b64decode(parts[0] + "=" * (-len(parts[0]) % 4), validate=True)
-        except (binascii.Error, ValueError):
-            raise ParseError("a=crypto: the key is not base64") from None
-        if len(key_salt) != sum(CRYPTO_SUITES[words[1]]):
-            raise ParseError(f"a=crypto: the key of {words[1]} is {sum(CRYPTO_SUITES[words[1]])} bytes, "
-                             f"not {len(key_salt)}")
-        return cls(tag, words[1], key_salt, lifetime_pkts)
-
-
 @dataclass(frozen=True)
 class MediaDescription:
     """One media section.
@@ -168,7 +72,7 @@ class MediaDescription:
     :ivar channels: 1..255, of audio. Opus: 2 always; mono is the fmtp ``stereo=0``.
     :ivar fmtp: format parameters in order; one without a value has "".
     :ivar rtcp_fb: feedback that is understood: ``nack``, ``nack pli``, ``ccm fir``, ``transport-cc`` ...
-    :ivar crypto: keys, best first; not empty: the profile is SAVP.
+    :ivar crypto: keys, best first, each with a tag of its own; not empty: the profile is SAVP.
     :ivar ssrc: of the sender of this description, 0..4294967295; None: not told.
     :ivar cname: its canonical name (RFC 3550 section 6.5.1); needs ``ssrc``.
     :ivar rtcp_mux: RTCP comes to ``port`` as well.
@@ -178,6 +82,8 @@ class MediaDescription:
     :ivar rtx_payload_type: payload type of retransmissions (RFC 4588), 0..127; None: none.
     :ivar ptime_ms: length of the media in a packet, 1..1000; None: not told.
     :ivar protocol: one of PROTOCOLS; None: by ``crypto`` and ``rtcp_fb``.
+    :ivar extmap: header extensions; encrypted ones need a SAVP profile (RFC 6904 section 4).
+    :ivar extmap_allow_mixed: one-byte and two-byte extensions may come mixed (RFC 8285 section 6).
     :raises ConfigError: out of range; names the field.
     """
 
@@ -199,20 +105,23 @@ class MediaDescription:
     rtx_payload_type: int | None = None
     ptime_ms: int | None = None
     protocol: str | None = None
+    extmap: tuple[ExtensionMap, ...] = ()
+    extmap_allow_mixed: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in ("audio", "video"):
             raise ConfigError(f"kind={self.kind!r} is neither audio nor video")
         for name, low, high in (("port", 0, 65535), ("payload_type", 0, 127), ("clock_rate", 1, 10**9),
                                 ("channels", 1, 255)):
-            _check_int(name, getattr(self, name), low, high)
+            check_int(name, getattr(self, name), low, high)
         for name, low, high in (("ssrc", 0, 2**32 - 1), ("rtcp_port", 1, 65535),
                                 ("rtx_payload_type", 0, 127), ("ptime_ms", 1, 1000)):
             if getattr(self, name) is not None:
-                _check_int(name, getattr(self, name), low, high)
+                check_int(name, getattr(self, name), low, high)
         _check("codec", self.codec, _TOKEN)
         for name, value in (("codec", self.codec.lower()), ("fmtp", dict(self.fmtp)),
-                            ("rtcp_fb", tuple(self.rtcp_fb)), ("crypto", tuple(self.crypto))):
+                            ("rtcp_fb", tuple(self.rtcp_fb)), ("crypto", tuple(self.crypto)),
+                            ("extmap", tuple(self.extmap))):
             object.__setattr__(self, name, value)
         self._check_text()
         if self.codec == "opus" and (self.clock_rate, self.channels) != (48_000, 2):
@@ -229,6 +138,9 @@ class MediaDescription:
             _check("rtcp_fb", feedback, _FEEDBACK)
         if not all(isinstance(c, CryptoAttribute) for c in self.crypto):
             raise ConfigError("crypto must hold CryptoAttribute only")
+        if len({c.tag for c in self.crypto}) < len(self.crypto):  # RFC 4568 section 4.1
+            raise ConfigError("crypto has the same tag twice")
+        check_extension_maps(self.extmap)
         if self.cname is not None:
             _check("cname", self.cname, _CNAME)
             if self.ssrc is None:
@@ -239,13 +151,22 @@ class MediaDescription:
             raise ConfigError(f"direction={self.direction!r} is none of {', '.join(DIRECTIONS)}")
         if self.protocol is not None and self.protocol not in PROTOCOLS:
             raise ConfigError(f"protocol={self.protocol!r} is none of {', '.join(PROTOCOLS)}")
-        if not isinstance(self.rtcp_mux, bool):
-            raise ConfigError(f"rtcp_mux={self.rtcp_mux!r} is neither True nor False")
+        for name in ("rtcp_mux", "extmap_allow_mixed"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name}={getattr(self, name)!r} is neither True nor False")
+        if any(m.encrypted for m in self.extmap) and "SAVP" not in self.profile:
+            raise ConfigError(f"extmap has an encrypted extension, but the profile is {self.profile}")
 
     @property
     def profile(self) -> str:
         """The RTP profile of the section: ``protocol``, or what ``crypto`` and ``rtcp_fb`` need."""
         return self.protocol or f"RTP/{'S' if self.crypto else ''}AVP{'F' if self.rtcp_fb else ''}"
+
+    @property
+    def encrypted_extensions(self) -> frozenset[int]:
+        """Identifiers of the header extensions that are encrypted, as SrtpConfig takes them."""
+        return frozenset(m.ident for m in self.extmap
+                         if m.encrypted and m.ident <= 255 and m.direction != "inactive")
 
     @property
     def control_port(self) -> int:
@@ -276,6 +197,10 @@ class MediaDescription:
             yield "a=rtcp-mux"
         if self.ssrc is not None:
             yield f"a=ssrc:{self.ssrc} cname:{self.cname}" if self.cname else f"a=ssrc:{self.ssrc}"
+        if self.extmap_allow_mixed:
+            yield "a=extmap-allow-mixed"
+        for extension in self.extmap:
+            yield f"a=extmap:{extension.to_text()}"
         for crypto in self.crypto:
             yield f"a=crypto:{crypto.to_text()}"
         yield f"a={self.direction}"
@@ -310,8 +235,8 @@ class SessionDescription:
         _check("name", self.name, _LINE_TEXT)
         if not self.name:
             raise ConfigError("name='' must be one character at least")
-        _check_int("session_id", self.session_id, 0, 2**64 - 1)
-        _check_int("version", self.version, 0, 2**64 - 1)
+        check_int("session_id", self.session_id, 0, 2**64 - 1)
+        check_int("version", self.version, 0, 2**64 - 1)
 
     def to_text(self) -> str:
         """The description with CRLF line ends (RFC 8866 section 5). Holds the keys, if there are any."""
@@ -396,7 +321,8 @@ def _media(lines: list[tuple[str, str]], head: list[tuple[str, str]]) -> MediaDe
         if maps.get(number, "").lower().startswith("rtx/") and apt == str(pt):
             values.setdefault("rtx_payload_type", number)
     values.update((("direction", text) for letter, text in head if letter == "a" and text in DIRECTIONS))
-    values.update(_attributes(attributes, pt))
+    values.update(_attributes(attributes, pt), **_extensions(head, attributes, secure="SAVP" in protocol))
+    values["crypto"] = _crypto([value for name, value in attributes if name == "crypto"])
     for letter, text in lines[1:]:
         if letter == "c":
             values.setdefault("address", _address(text))
@@ -410,7 +336,6 @@ def _attributes(attributes: list[tuple[str, str]], pt: int) -> dict[str, Any]:
     """The fields that attributes give; of those that come twice the first counts."""
     out: dict[str, Any] = {}
     feedback: list[str] = []
-    crypto: list[CryptoAttribute] = []
     for name, value in attributes:
         if name in DIRECTIONS and not value:
             out["direction"] = name
@@ -425,15 +350,32 @@ def _attributes(attributes: list[tuple[str, str]], pt: int) -> dict[str, Any]:
             what = " ".join(what.split())
             if wanted in ("*", str(pt)) and what and what not in feedback:
                 feedback.append(what)
-        elif name == "crypto":
-            one = CryptoAttribute.parse(value)
-            crypto += [one] if one else []
         elif name == "ssrc":
             number, _, rest = value.partition(" ")
             ssrc = _number(number, 0, 2**32 - 1, "a=ssrc")
             if out.setdefault("ssrc", ssrc) == ssrc and rest.startswith("cname:") and rest != "cname:":
                 out.setdefault("cname", rest.removeprefix("cname:"))
-    return {**out, "rtcp_fb": tuple(feedback), "crypto": tuple(crypto)}
+    return {**out, "rtcp_fb": tuple(feedback)}
+
+
+def _crypto(values: list[str]) -> tuple[CryptoAttribute, ...]:
+    """The lines that can be used; others are passed over (RFC 4568 section 5.1.2) while one is left."""
+    usable, faults = parse_lines(values)
+    malformed = [fault for fault in faults if isinstance(fault, ParseError)]
+    if malformed and not usable:
+        raise malformed[0]
+    return usable
+
+
+def _extensions(head: list[tuple[str, str]], attributes: list[tuple[str, str]], *, secure: bool) -> dict[str, Any]:
+    """The header extensions of a section, or those of the session if it has none of its own."""
+    own = [value for name, value in attributes if name == "extmap"]
+    shared = [text.removeprefix("extmap:") for letter, text in head if letter == "a" and text.startswith("extmap:")]
+    maps = [ExtensionMap.parse(text) for text in own or shared]
+    if not secure:  # RFC 6904 section 4: to be ignored
+        maps = [m for m in maps if not m.encrypted]
+    mixed = ("extmap-allow-mixed", "") in attributes or ("a", "extmap-allow-mixed") in head
+    return {"extmap": tuple(maps), "extmap_allow_mixed": mixed}
 
 
 def _by_format(attributes: list[tuple[str, str]], wanted: str) -> dict[int, str]:

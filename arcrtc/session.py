@@ -25,6 +25,7 @@ from arcrtc.events import (
 )
 from arcrtc.handles import AudioSender, Receiver, VideoSender
 from arcrtc.sessioncore import SessionCore
+from arcrtc.srtp import SrtpConfig
 
 OPUS_CLOCK_HZ: Final = 48_000  #: RFC 7587 section 4.1
 VIDEO_CLOCK_HZ: Final = 90_000  #: RFC 6184 section 8.1
@@ -99,6 +100,26 @@ class Session(SessionCore):
         now = _clock(now_us)
         while (received := self.poll_frame(now)) is not None:
             yield received
+
+    def rekey(self, srtp: SrtpConfig | None = None, *, srtp_receive: SrtpConfig | None = None,
+              overlap_ms: int = 5000, now_us: int | None = None) -> None:
+        """Change the keys while packets are on their way; none is lost.
+
+        What is sent is under the new key from the next packet on; what arrives may be
+        under the old keys for ``overlap_ms`` more. Where the peer could meet the new key
+        before it knows it, let it call ``rekey(srtp_receive=...)`` first.
+
+        :param srtp: new key of what is sent, and of what is received unless
+            ``srtp_receive`` is given; None: what is sent keeps its key. Profile and length
+            of the MKI stay; :meth:`SrtpConfig.with_new_key` makes one.
+        :param srtp_receive: new key of what is received, if it is another one.
+        :param overlap_ms: 0..86_400_000.
+        :param now_us: monotonic clock, microseconds; None: read.
+        :raises ConfigError: the session has no SRTP, or a key does not fit it.
+        :raises LimitError: four keys are accepted already.
+        """
+        self._rekey(srtp, srtp_receive, overlap_ms,
+                    lambda *keys: int(lib.arc_session_rekey(self._handle, *keys, _clock(now_us))))
 
     def close(self) -> None:
         """Queue a BYE; what poll_transmit() gives next says good-bye (RFC 3550 section 6.6)."""

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -12,7 +14,7 @@ from arcrtc.config import SessionConfig, check_range
 from arcrtc.errors import ConfigError, UnsupportedError
 from arcrtc.events import Event, EventType, SentFrame
 from arcrtc.handles import AudioSender, Receiver, VideoSender
-from arcrtc.srtp import native_config
+from arcrtc.srtp.config import SrtpConfig, native_config, native_key
 from arcrtc.video.config import VideoCodec, VideoResolution
 from arcrtc.video.encoders import choose
 
@@ -100,6 +102,37 @@ class SessionCore:
         ffi.memmove(cfg, bytes(ffi.sizeof("struct arc_session_config")), ffi.sizeof("struct arc_session_config"))
         check(status, "Session")
         return ffi.gc(out[0], lib.arc_session_free, config.pool_pkts * 2048)
+
+    # --- keys ---
+
+    def _rekey(self, srtp: SrtpConfig | None, srtp_receive: SrtpConfig | None, overlap_ms: int,
+               call: Callable[[Any, Any, int], int]) -> None:
+        """Check the new keys, lend them to ``call(send, receive, overlap_us)``, and wipe what was lent."""
+        if self.config.srtp is None:
+            raise ConfigError("rekey: the session has no SRTP")
+        if srtp is None and srtp_receive is None:
+            raise ConfigError("rekey: no key is given")
+        check_int("overlap_ms", overlap_ms, 0, 86_400_000)
+        present = self.config.srtp, self.config.srtp_receive or self.config.srtp
+        given = srtp, srtp_receive or srtp
+        if given[1] is not None and given[1].has_key_of(present[1]):
+            given = srtp, None  # a call before this one has made it known
+        lent = [ffi.NULL, ffi.NULL]
+        try:
+            for i, (old, new) in enumerate(zip(present, given, strict=True)):
+                if new is None:
+                    continue
+                if new.profile != old.profile or len(new.mki) != len(old.mki):
+                    raise ConfigError(f"rekey: the key is for {new.profile.name} with an MKI of {len(new.mki)} bytes, "
+                                      f"the session has {old.profile.name} and {len(old.mki)}")
+                lent[i] = ffi.new("struct arc_srtp_key_config *")
+                native_key(new, lent[i])
+            check(call(lent[0], lent[1], 1000 * overlap_ms), "rekey")
+        finally:
+            for key in lent:
+                if key != ffi.NULL:
+                    ffi.buffer(key)[:] = bytes(ffi.sizeof(key[0]))
+        self.config = replace(self.config, srtp=srtp or present[0], srtp_receive=given[1] or present[1])
 
     # --- streams ---
 
@@ -290,6 +323,8 @@ class SessionCore:
         out = ffi.new("struct arc_event *")
         if lib.arc_session_poll_event(self._handle, out) != lib.ARC_OK:
             return None
+        if out.type == lib.ARC_EVENT_SSRC_CHANGED and 0 <= out.stream < len(self.senders):
+            self.senders[out.stream].ssrc = out.value
         return Event(type=EventType(out.type), stream=out.stream if out.stream >= 0 else None,
                      now_us=out.now_us, value=out.value)
 

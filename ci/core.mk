@@ -1,16 +1,19 @@
 # The core without Python: a static library, the C test programs and the fuzz targets.
-#   make -f ci/core.mk SAN=none|strict|address|undefined|thread|fuzz  lib|test|fuzz|replay
+#   make -f ci/core.mk SAN=none|strict|bench|address|undefined|thread|fuzz  lib|test|fuzz|replay|bench
 SAN   ?= none
 DIR   := build/core-$(SAN)
 LIBS  := libcrypto opus libavcodec libavutil libswscale
 comma := ,
 OPTIONAL := $(foreach l,$(filter-out $(subst $(comma), ,$(ARCRTC_WITHOUT)),vpx dav1d),$(shell pkg-config --exists $(l) && echo $(l)))
 PKG   := $(LIBS) $(OPTIONAL)
+# ipsec-mb has no pkg-config file.
+IPSECMB := $(if $(filter IPSec_MB,$(subst $(comma), ,$(ARCRTC_WITHOUT))),,$(shell \
+           printf '%s\n' '#include <intel-ipsec-mb.h>' | cc -E - >/dev/null 2>&1 && echo -lIPSec_MB))
 INFO  := $(foreach l,$(PKG),$(l)=$(shell pkg-config --modversion $(l));)
 CPPFLAGS := -Icsrc $(foreach l,$(OPTIONAL),-DARC_HAVE_$(shell echo $(l) | tr a-z A-Z)=1) \
-            -DARC_BUILD_INFO='"$(subst ; ,;,$(INFO))"'
+            $(if $(IPSECMB),-DARC_HAVE_IPSEC_MB=1) -DARC_BUILD_INFO='"$(subst ; ,;,$(INFO))"'
 CFLAGS := -std=c99 -O1 -g -Wall -Wextra -Wno-unused-parameter -fno-strict-aliasing $(shell pkg-config --cflags $(PKG))
-LDLIBS := $(shell pkg-config --libs $(PKG)) -lm -lpthread
+LDLIBS := $(shell pkg-config --libs $(PKG)) $(IPSECMB) -lm -lpthread
 CC    := cc
 
 ifeq ($(SAN),strict)
@@ -27,6 +30,10 @@ CC     := clang
 CFLAGS += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 endif
 
+ifeq ($(SAN),bench)
+CFLAGS += -O2
+endif
+
 # TSan needs address space without randomisation on newer kernels.
 RUN := $(if $(filter thread,$(SAN)),setarch -R)
 FUZZ_SECONDS ?= 60
@@ -36,7 +43,9 @@ OBJECTS := $(SOURCES:csrc/%.c=$(DIR)/%.o)
 TESTS   := $(patsubst tests/c/%.c,$(DIR)/%,$(wildcard tests/c/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(DIR)/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: lib test fuzz replay FORCE
+BENCHES := $(patsubst bench/%.c,$(DIR)/%,$(wildcard bench/bench_*.c))
+
+.PHONY: lib test fuzz replay bench FORCE
 lib: $(DIR)/libarc.a
 
 $(DIR)/libarc.a: $(OBJECTS)
@@ -84,5 +93,11 @@ replay: $(FUZZERS)
 	@set -e; for f in $(FUZZERS); do n=$${f##*/fuzz_}; \
 	  $$f $$(find tests/fuzz/corpus/$$n -type f 2>/dev/null) \
 	      $$(find tests/fuzz/crashes -name "$$n-*" -type f 2>/dev/null); done
+
+# Programs that measure the core without Python; each prints when it is run.
+$(DIR)/bench_%: bench/bench_%.c $(DIR)/libarc.a
+	$(CC) $(CPPFLAGS) $(CFLAGS) $< -o $@ $(DIR)/libarc.a $(LDLIBS)
+
+bench: $(BENCHES)
 
 -include $(OBJECTS:.o=.d)

@@ -14,8 +14,10 @@ fail() {
 # 1. System packages, on Debian and its relatives; elsewhere build_ffi.py names what is missing.
 if command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; then
     missing=
-    while read -r package; do
+    machine=$(uname -m)
+    while read -r package only_on; do
         case $package in '' | '#'*) continue ;; esac
+        case $only_on in '' | "[$machine]") ;; *) continue ;; esac
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
     done <ci/packages.txt
     if [ -n "$missing" ]; then

@@ -4,6 +4,11 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no fault of the code under test.
+settings.register_profile("arcrtc", deadline=None)
+settings.load_profile("arcrtc")
 
 
 def pytest_report_header() -> str:

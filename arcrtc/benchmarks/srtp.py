@@ -1,4 +1,6 @@
-"""SRTP through the Python API: one packet a call, and batches; peer: libsrtp by pylibsrtp.
+"""SRTP through the Python API, by each cipher backend; peer: libsrtp by pylibsrtp.
+
+One packet a call, from bytes to bytes or into memory of the caller, and batches.
 
 A sequence number may be used once with a key. So both sides work through the same
 list of packets, and take a fresh context whenever the list begins anew; that costs
@@ -13,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from arcrtc.benchmarks.registry import Peer, Work, benchmark
+from arcrtc.crypto import CRYPTO_NAMES
 from arcrtc.srtp import PacketBatch, SrtpConfig, SrtpPipeline, SrtpProfile
 
 _SSRC: Final = 0x1234
@@ -31,10 +34,10 @@ def _rtp(seq: int, size: int) -> bytes:
     return struct.pack("!BBHII", 0x80, 96, seq, seq * 960, _SSRC) + bytes(size - 12)
 
 
-def _ours(profile: str) -> SrtpPipeline:
+def _ours(profile: str, crypto: str) -> SrtpPipeline:
     kind, key_bytes, salt_bytes, _ = _PROFILES[profile]
     return SrtpPipeline(SrtpConfig(profile=kind, master_key=bytes(range(key_bytes)),
-                                   master_salt=bytes(range(salt_bytes)), ssrc=_SSRC, roc=0))
+                                   master_salt=bytes(range(salt_bytes)), ssrc=_SSRC, roc=0, crypto=crypto))
 
 
 def _libsrtp(profile: str, *, inbound: bool) -> Any:
@@ -77,61 +80,72 @@ def _peer(profile: str, packets: list[bytes], verb: str) -> Peer | None:
                 _cycling(packets, lambda: getattr(_libsrtp(profile, inbound=inbound), verb)))
 
 
-def _protect(profile: str, size: int) -> Work:
+def _protect(profile: str, size: int, crypto: str) -> Work:
     packets = [_rtp(seq, size) for seq in range(_PACKETS)]
-    return Work(_cycling(packets, lambda: _ours(profile).encrypt), peer=_peer(profile, packets, "protect"))
+    return Work(_cycling(packets, lambda: _ours(profile, crypto).encrypt), peer=_peer(profile, packets, "protect"))
 
 
-def _unprotect(profile: str, size: int) -> Work:
-    sender = _ours(profile)
+def _protect_into(profile: str, size: int, crypto: str) -> Work:
+    packets = [_rtp(seq, size) for seq in range(_PACKETS)]
+    out = np.zeros(_SLOT_BYTES, np.uint8)
+
+    def new_call() -> Callable[[bytes], Any]:
+        encrypt_into = _ours(profile, crypto).encrypt_into
+        return lambda packet: encrypt_into(packet, out)
+
+    return Work(_cycling(packets, new_call), peer=_peer(profile, packets, "protect"))
+
+
+def _unprotect(profile: str, size: int, crypto: str) -> Work:
+    sender = _ours(profile, crypto)
     wires = [sender.encrypt(_rtp(seq, size)) for seq in range(_PACKETS)]
-    return Work(_cycling(wires, lambda: _ours(profile).decrypt_bytes),
+    return Work(_cycling(wires, lambda: _ours(profile, crypto).decrypt_bytes),
                 peer=_peer(profile, wires, "unprotect"))
 
 
-def _to_packet(profile: str, size: int) -> Work:
-    sender = _ours(profile)
+def _to_packet(profile: str, size: int, crypto: str) -> Work:
+    sender = _ours(profile, crypto)
     wires = [sender.encrypt(_rtp(seq, size)) for seq in range(_PACKETS)]
-    return Work(_cycling(wires, lambda: _ours(profile).decrypt))
+    return Work(_cycling(wires, lambda: _ours(profile, crypto).decrypt))
 
 
-def _batch(profile: str, size: int, *, both_ways: bool) -> Work:
-    """A full batch in place; the sequence numbers are moved on by NumPy between two calls."""
-    pipeline = _ours(profile)
-    batch = PacketBatch(_BATCH, _SLOT_BYTES)
-    for slot in range(_BATCH):
-        batch.data[slot, :size] = np.frombuffer(_rtp(slot, size), dtype=np.uint8)
-    batch.count = _BATCH
-    seqs = batch.data[:, 2:4]
-    first = 0
+def _batch(profile: str, size: int, crypto: str) -> Work:
+    """Full batches in place. What is encrypted again and again is not looked at; the numbers are fresh."""
+    batches = []
+    for first in range(0, _PACKETS, _BATCH):
+        batch = PacketBatch(_BATCH, _SLOT_BYTES)
+        for seq in range(first, first + _BATCH):
+            batch.append(_rtp(seq, size))
+        batches.append(batch)
+    pipeline, place = _ours(profile, crypto), 0
 
     def run(n: int) -> None:
-        nonlocal first
+        nonlocal pipeline, place
         for _ in range(n):
-            numbers = np.arange(first, first + _BATCH, dtype=np.uint32).astype(">u2")
-            seqs[:] = numbers.view(np.uint8).reshape(_BATCH, 2)
-            first = (first + _BATCH) & 0xFFFF
-            batch.lengths[:] = size
+            batch = batches[place]
             pipeline.encrypt_batch(batch)
-            if both_ways:
-                pipeline.decrypt_batch(batch)
+            batch.lengths[:] = size
+            place += 1
+            if place == len(batches):
+                place, pipeline = 0, _ours(profile, crypto)
 
     run(1)
-    if batch.status.any():
-        raise ValueError(f"a packet of the batch failed: {batch.status.tolist()}")
-    return Work(run, items=_BATCH)
+    if batches[0].status.any():
+        raise ValueError(f"a packet of the batch failed: {batches[0].status.tolist()}")
+    return Work(run, items=_BATCH, peer=_peer(profile, [_rtp(seq, size) for seq in range(_PACKETS)], "protect"))
 
 
-def _register(profile: str, size: int) -> None:
+def _register(profile: str, size: int, crypto: str) -> None:
     unit = "ns/packet"
-    end = f"{profile}.{size}B"
-    benchmark(f"srtp.protect.{end}", unit)(lambda: _protect(profile, size))
-    benchmark(f"srtp.protect.{end}.batch{_BATCH}", unit)(lambda: _batch(profile, size, both_ways=False))
-    benchmark(f"srtp.unprotect.{end}", unit)(lambda: _unprotect(profile, size))
-    benchmark(f"srtp.unprotect.{end}.to_packet", unit)(lambda: _to_packet(profile, size))
-    benchmark(f"srtp.both_ways.{end}.batch{_BATCH}", unit)(lambda: _batch(profile, size, both_ways=True))
+    end = f"{profile}.{size}B.{crypto}"
+    benchmark(f"srtp.protect.{end}", unit)(lambda: _protect(profile, size, crypto))
+    benchmark(f"srtp.protect.{end}.into", unit)(lambda: _protect_into(profile, size, crypto))
+    benchmark(f"srtp.protect.{end}.batch{_BATCH}", unit)(lambda: _batch(profile, size, crypto))
+    benchmark(f"srtp.unprotect.{end}", unit)(lambda: _unprotect(profile, size, crypto))
+    benchmark(f"srtp.unprotect.{end}.to_packet", unit)(lambda: _to_packet(profile, size, crypto))
 
 
-for _profile in _PROFILES:
-    for _size in (160, 1200):
-        _register(_profile, _size)
+for _crypto in CRYPTO_NAMES[1:]:
+    for _profile in _PROFILES:
+        for _size in (160, 1200):
+            _register(_profile, _size, _crypto)

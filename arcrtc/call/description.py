@@ -6,31 +6,13 @@ import os
 from pathlib import Path
 from typing import Final
 
-from arcrtc.errors import ConfigError, MediaError, ParseError
-from arcrtc.sdp import CRYPTO_SUITES, MAX_TEXT_BYTES, CryptoAttribute, MediaDescription, SessionDescription
-from arcrtc.srtp import SrtpConfig, SrtpProfile
+from arcrtc.errors import ConfigError, MediaError, NegotiationError, ParseError
+from arcrtc.sdes import CRYPTO_SUITES, CryptoAttribute, CryptoPolicy, choose
+from arcrtc.sdp import MAX_TEXT_BYTES, MediaDescription, SessionDescription
+from arcrtc.srtp import SrtpConfig
 
-#: Name of each profile as a=crypto has it (RFC 4568 section 6.2, RFC 6188 section 4, RFC 7714 section 14.1).
-SUITES: Final[dict[str, SrtpProfile]] = {
-    "AES_CM_128_HMAC_SHA1_80": SrtpProfile.AES128_CM_HMAC_SHA1_80,
-    "AES_CM_128_HMAC_SHA1_32": SrtpProfile.AES128_CM_HMAC_SHA1_32,
-    "AES_256_CM_HMAC_SHA1_80": SrtpProfile.AES256_CM_HMAC_SHA1_80,
-    "AES_256_CM_HMAC_SHA1_32": SrtpProfile.AES256_CM_HMAC_SHA1_32,
-    "AEAD_AES_128_GCM": SrtpProfile.AEAD_AES_128_GCM,
-    "AEAD_AES_256_GCM": SrtpProfile.AEAD_AES_256_GCM,
-}
-
-
-def crypto_of(config: SrtpConfig) -> CryptoAttribute:
-    """The a=crypto attribute of a key.
-
-    :raises ConfigError: the salt is longer than the suite's in SDP.
-    """
-    suite = next(name for name, profile in SUITES.items() if profile is config.profile)
-    salt_bytes = CRYPTO_SUITES[suite][1]
-    if any(config.master_salt[salt_bytes:]):
-        raise ConfigError(f"the key has a salt of {len(config.master_salt)} bytes; in SDP {suite} has {salt_bytes}")
-    return CryptoAttribute(1, suite, config.master_key + config.master_salt[:salt_bytes])
+#: A stream of ours has one key for both directions, known from the start.
+_POLICY: Final = CryptoPolicy(max_keys=1)
 
 
 def srtp_of(media: MediaDescription) -> SrtpConfig | None:
@@ -38,13 +20,14 @@ def srtp_of(media: MediaDescription) -> SrtpConfig | None:
 
     :raises ConfigError: it is encrypted, but no key is in it that we can use.
     """
-    if media.crypto:
-        crypto = media.crypto[0]
-        return SrtpConfig(crypto.master_key, crypto.master_salt, profile=SUITES[crypto.suite])
-    if "SAVP" in media.profile:
+    if not media.crypto and "SAVP" not in media.profile:
+        return None
+    try:
+        crypto = choose(media.crypto, _POLICY)
+    except NegotiationError as error:
         raise ConfigError(f"the {media.kind} section is {media.profile}, but has no key that can be used: "
-                          f"one a=crypto line with {', '.join(CRYPTO_SUITES)}")
-    return None
+                          f"{error}; the suites are {', '.join(CRYPTO_SUITES)}") from None
+    return crypto.to_config(encrypted_extensions=media.encrypted_extensions)
 
 
 def describe_audio(port: int, payload_type: int, *, channels: int, srtp: SrtpConfig | None) -> MediaDescription:
@@ -53,14 +36,14 @@ def describe_audio(port: int, payload_type: int, *, channels: int, srtp: SrtpCon
     return MediaDescription(
         "audio", port, payload_type, "opus", 48_000, 2,
         {"sprop-stereo": stereo, "stereo": stereo, "useinbandfec": "1"}, ptime_ms=20, direction="sendonly",
-        crypto=(crypto_of(srtp),) if srtp else ())
+        crypto=(CryptoAttribute.from_config(srtp),) if srtp else ())
 
 
 def describe_video(port: int, payload_type: int, *, srtp: SrtpConfig | None) -> MediaDescription:
     """The section of an H.264 stream that is received at ``port``."""
     return MediaDescription(
         "video", port, payload_type, "h264", 90_000, fmtp={"packetization-mode": "1"}, direction="sendonly",
-        crypto=(crypto_of(srtp),) if srtp else ())
+        crypto=(CryptoAttribute.from_config(srtp),) if srtp else ())
 
 
 def write_sdp(path: Path, description: SessionDescription) -> None:

@@ -31,6 +31,7 @@ _EVENT_WORDS: Final = {
     EventType.STREAM_ENDED: "a stream said good-bye, SSRC {value:#010x}",
     EventType.KEYFRAME_WANTED: "the receiver asked for a key frame",
     EventType.SSRC_COLLISION: "somebody else uses our SSRC {value:#010x}",
+    EventType.SSRC_CHANGED: "our SSRC is {value:#010x} now",
 }
 
 Pair = tuple[SentFrame, Arrival]

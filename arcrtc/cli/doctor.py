@@ -14,6 +14,7 @@ from arcrtc.cli.output import Json, Verbose, console, print_json
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from arcrtc.crypto import CryptoBackend
     from arcrtc.libraries import Library
     from arcrtc.machine import Machine
 
@@ -36,11 +37,17 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Everything the doctor found out."""
+    """Everything the doctor found out.
+
+    :ivar crypto: the cipher backends, each after its known-answer test.
+    :ivar crypto_choice: name of the one that SRTP uses; "": ARCRTC_CRYPTO names one that it cannot.
+    """
 
     package: dict[str, str]
     python_packages: dict[str, str]
     libraries: list[Library]
+    crypto: list[CryptoBackend]
+    crypto_choice: str
     machine: Machine
     network: probes.Network
     clock: probes.Clock
@@ -52,6 +59,7 @@ class Report:
             "package": self.package,
             "python_packages": self.python_packages,
             "libraries": [library.to_json() for library in self.libraries],
+            "crypto": {"in_use": self.crypto_choice, "backends": [backend.to_json() for backend in self.crypto]},
             "machine": self.machine.to_json(),
             "network": probes.to_json(self.network),
             "clock": probes.to_json(self.clock),
@@ -94,6 +102,7 @@ def _python_packages() -> dict[str, str]:
 
 def examine() -> Report:
     """Look at everything; takes under a second."""
+    from arcrtc.crypto import backends, chosen
     from arcrtc.libraries import libraries
     from arcrtc.machine import this_machine
 
@@ -101,6 +110,8 @@ def examine() -> Report:
         package=_package_facts(),
         # Before PyAV is loaded: it brings its own FFmpeg into the process.
         libraries=libraries(),
+        crypto=backends(),
+        crypto_choice=chosen(),
         python_packages=_python_packages(),
         machine=this_machine(),
         network=probes.probe_network(),
@@ -111,7 +122,8 @@ def examine() -> Report:
 
 def judge(report: Report) -> list[Verdict]:
     """Say what the findings mean, the worst first."""
-    verdicts = [*_judge_libraries(report.libraries, report.python_packages), *_judge_machine(report.machine),
+    verdicts = [*_judge_libraries(report.libraries, report.python_packages, report.machine.arch),
+                *_judge_crypto(report.crypto, report.crypto_choice), *_judge_machine(report.machine),
                 *_judge_network(report.network), *_judge_clock(report.clock), *_judge_devices(report.devices)]
     if report.package["sanitize"]:
         verdicts.append(Verdict("hint", f"the core is compiled with -fsanitize={report.package['sanitize']}",
@@ -120,18 +132,20 @@ def judge(report: Report) -> list[Verdict]:
     return sorted(verdicts, key=lambda verdict: order.index(verdict.level))
 
 
-def _judge_libraries(libraries: list[Library], python_packages: dict[str, str]) -> list[Verdict]:
+#: Libraries that exist for these processors only.
+_ONLY_ON: Final = {"IPSec_MB": ("x86_64", "AMD64")}
+
+
+def _judge_libraries(libraries: list[Library], python_packages: dict[str, str], arch: str) -> list[Verdict]:
     from arcrtc.libraries import differs
 
     out = [Verdict("fault", f"the Python package {name} is missing", f"pip install {name}")
            for name, version in python_packages.items() if not version]
     for library in libraries:
         if library.package is not None:
-            package = library.package
-            out.append(Verdict(
-                "hint", f"{library.name} is not compiled in",
-                f"install {package.debian} (Debian, Ubuntu), {package.fedora} (Fedora) or "
-                f"{package.homebrew} (Homebrew), then install arcrtc again"))
+            if arch in _ONLY_ON.get(library.name, (arch,)):
+                out.append(Verdict("hint", f"{library.name} is not compiled in",
+                                   f"install {library.package.where()}, then install arcrtc again"))
         elif differs(library):
             out.append(Verdict(
                 "hint", f"{library.name} {library.loaded} is loaded, compiled against was {library.compiled}",
@@ -139,6 +153,17 @@ def _judge_libraries(libraries: list[Library], python_packages: dict[str, str]) 
     if not out:
         out.append(Verdict("good", "every library is compiled in, and loaded as compiled against"))
     return out
+
+
+def _judge_crypto(backends: list[CryptoBackend], choice: str) -> list[Verdict]:
+    if not choice:
+        return [Verdict("fault", "the environment variable ARCRTC_CRYPTO asks for what SRTP cannot use here",
+                        "unset ARCRTC_CRYPTO, or set it to auto, " + " or ".join(
+                            backend.name for backend in backends if not backend.unusable))]
+    wrong = [Verdict("fault", f"{backend.name} {backend.version} is not used: {backend.unusable}",
+                     f"install another version of {backend.name}")
+             for backend in backends if "wrong answer" in backend.unusable]
+    return [*wrong, Verdict("good", f"SRTP is encrypted by {choice}")]
 
 
 def _judge_machine(machine: Machine) -> list[Verdict]:
@@ -207,6 +232,8 @@ def _show(report: Report, verdicts: list[Verdict], out: Console) -> None:
                        ("core", f"{package['core']} (ABI {package['abi']}, compiler {package['compiler']})"),
                        ("python", machine.python)])
     section("Libraries", [(library.name, _describe(library)) for library in report.libraries])
+    section("Encryption", [(backend.name + (" *" if backend.name == report.crypto_choice else ""),
+                            _describe_backend(backend)) for backend in report.crypto])
     section("Python packages", [(name, text or "missing") for name, text in report.python_packages.items()])
     virtual = ", virtual" if machine.virtual else ""
     section("Machine", [
@@ -242,6 +269,12 @@ def _describe(library: Library) -> str:
         return "not compiled in"
     loaded = f", loaded {library.loaded}" if library.loaded else ""
     return f"compiled against {library.compiled}{loaded}" + (f"  {library.path}" if library.path else "")
+
+
+def _describe_backend(backend: CryptoBackend) -> str:
+    if backend.unusable:
+        return f"{backend.version} not used: {backend.unusable}".strip()
+    return f"{backend.version}, known answers right" + (f", {backend.code} code" if backend.code else "")
 
 
 def doctor(json: Json = False, verbose: Verbose = False) -> None:

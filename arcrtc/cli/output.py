@@ -74,14 +74,14 @@ def parse_profile(name: str) -> SrtpProfile | None:
 
     :raises ConfigError: no such profile.
     """
-    from arcrtc.call.description import SUITES
     from arcrtc.errors import ConfigError
+    from arcrtc.sdes import SUITE_PROFILES
     from arcrtc.srtp import SrtpProfile as Profiles
 
     if name.lower() == "none":
         return None
-    if name.upper() in SUITES:
-        return SUITES[name.upper()]
+    if name.upper() in SUITE_PROFILES:
+        return SUITE_PROFILES[name.upper()]
     if name.upper() not in Profiles.__members__:
         raise ConfigError(f"profile {name!r} is not one of {', '.join(Profiles.__members__)}, none")
     return Profiles[name.upper()]

@@ -16,4 +16,8 @@
 #define arc_atomic_sub_acq_rel(p, v)   __atomic_fetch_sub((p), (v), __ATOMIC_ACQ_REL)
 #define arc_atomic_exchange(p, v)      __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
 
+/** Store `v` if the value is `from`; true: it was. `from` is evaluated once. */
+#define arc_atomic_compare_exchange(p, from, v)                                \
+    __sync_bool_compare_and_swap((p), (from), (v))
+
 #endif

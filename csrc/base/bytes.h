@@ -32,6 +32,52 @@ struct arc_writer {
 };
 /* ARC_CDEF_END */
 
+/* At a place that is known to have room. */
+
+static inline uint16_t arc_get_u16(const uint8_t *p)
+{
+    return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline uint32_t arc_get_u32(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 |
+           p[3];
+}
+
+static inline uint64_t arc_get_u64(const uint8_t *p)
+{
+    return (uint64_t)p[0] << 56 | (uint64_t)p[1] << 48 | (uint64_t)p[2] << 40 |
+           (uint64_t)p[3] << 32 | (uint64_t)p[4] << 24 | (uint64_t)p[5] << 16 |
+           (uint64_t)p[6] << 8 | p[7];
+}
+
+static inline void arc_put_u16(uint8_t *p, uint16_t v)
+{
+    p[0] = (uint8_t)(v >> 8);
+    p[1] = (uint8_t)v;
+}
+
+static inline void arc_put_u32(uint8_t *p, uint32_t v)
+{
+    p[0] = (uint8_t)(v >> 24);
+    p[1] = (uint8_t)(v >> 16);
+    p[2] = (uint8_t)(v >> 8);
+    p[3] = (uint8_t)v;
+}
+
+static inline void arc_put_u64(uint8_t *p, uint64_t v)
+{
+    p[0] = (uint8_t)(v >> 56);
+    p[1] = (uint8_t)(v >> 48);
+    p[2] = (uint8_t)(v >> 40);
+    p[3] = (uint8_t)(v >> 32);
+    p[4] = (uint8_t)(v >> 24);
+    p[5] = (uint8_t)(v >> 16);
+    p[6] = (uint8_t)(v >> 8);
+    p[7] = (uint8_t)v;
+}
+
 static inline void arc_reader_init(struct arc_reader *r, const uint8_t *data,
                                    size_t len)
 {
@@ -71,7 +117,7 @@ static inline uint16_t arc_reader_u16(struct arc_reader *r)
 {
     const uint8_t *p = arc_reader_take(r, 2);
 
-    return p ? (uint16_t)(p[0] << 8 | p[1]) : 0;
+    return p ? arc_get_u16(p) : 0;
 }
 
 static inline uint32_t arc_reader_u24(struct arc_reader *r)
@@ -85,8 +131,7 @@ static inline uint32_t arc_reader_u32(struct arc_reader *r)
 {
     const uint8_t *p = arc_reader_take(r, 4);
 
-    return p ? (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
-               (uint32_t)p[2] << 8 | p[3] : 0;
+    return p ? arc_get_u32(p) : 0;
 }
 
 static inline uint64_t arc_reader_u64(struct arc_reader *r)
@@ -131,10 +176,8 @@ static inline void arc_writer_u16(struct arc_writer *w, uint16_t v)
 {
     uint8_t *p = arc_writer_claim(w, 2);
 
-    if (p) {
-        p[0] = (uint8_t)(v >> 8);
-        p[1] = (uint8_t)v;
-    }
+    if (p)
+        arc_put_u16(p, v);
 }
 
 static inline void arc_writer_u24(struct arc_writer *w, uint32_t v)
@@ -152,12 +195,8 @@ static inline void arc_writer_u32(struct arc_writer *w, uint32_t v)
 {
     uint8_t *p = arc_writer_claim(w, 4);
 
-    if (p) {
-        p[0] = (uint8_t)(v >> 24);
-        p[1] = (uint8_t)(v >> 16);
-        p[2] = (uint8_t)(v >> 8);
-        p[3] = (uint8_t)v;
-    }
+    if (p)
+        arc_put_u32(p, v);
 }
 
 static inline void arc_writer_u64(struct arc_writer *w, uint64_t v)

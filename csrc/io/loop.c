@@ -40,24 +40,28 @@ struct arc_loop {
     int32_t               stop;  /* atomic flag */
     struct arc_turn       turn;
     struct arc_loop_stats stats;
+    struct arc_srtp_batch *work;   /* for the packets of a turn; NULL: no use */
     int32_t               n_slots; /* slots ever used */
     struct slot           slots[ARC_LOOP_MAX_SESSIONS];
 };
 
 /* --- a turn -------------------------------------------------------------------------- */
 
-static bool read_batches(struct slot *slot, bool rtcp, int64_t now_us)
+static bool read_batches(struct slot *slot, struct arc_srtp_batch *work,
+                         bool rtcp, int64_t now_us)
 {
     struct arc_pkt *pkts[ARC_UDP_BATCH];
-    bool good = false;
+    bool authentic[ARC_UDP_BATCH], good = false;
 
     for (int b = 0; b < READ_BATCHES; b++) {
         int32_t n = arc_udp_receive(slot->udp, rtcp,
                                     arc_session_pool(slot->session), pkts,
                                     now_us);
 
+        arc_session_receive_pkts(slot->session, work, pkts, (size_t)n,
+                                 authentic, now_us);
         for (int32_t i = 0; i < n; i++) {
-            if (arc_session_receive_pkt(slot->session, pkts[i], now_us)) {
+            if (authentic[i]) {
                 arc_udp_learn(slot->udp, rtcp, i);
                 good = true;
             }
@@ -69,33 +73,31 @@ static bool read_batches(struct slot *slot, bool rtcp, int64_t now_us)
     return good;
 }
 
-static void read_socket(struct slot *slot, int64_t now_us)
+static void read_socket(struct slot *slot, struct arc_srtp_batch *work,
+                        int64_t now_us)
 {
-    bool media = read_batches(slot, false, now_us);
+    bool media = read_batches(slot, work, false, now_us);
 
     if (arc_udp_rtcp_fd(slot->udp) >= 0)
-        media |= read_batches(slot, true, now_us);
+        media |= read_batches(slot, work, true, now_us);
     if (media && slot->audio)
         arc_worker_wake(slot->audio);
     if (media && slot->video)
         arc_worker_wake(slot->video);
 }
 
-static void send_due(struct slot *slot, int64_t now_us)
+static void send_due(struct slot *slot, struct arc_srtp_batch *work,
+                     int64_t now_us)
 {
     struct arc_pkt *pkts[ARC_UDP_BATCH];
-    int32_t n = 0;
+    size_t n = ARC_UDP_BATCH;
 
-    for (int32_t sent = 0; sent < SEND_A_TURN; sent++) {
-        if (arc_session_transmit_pkt(slot->session, now_us, &pkts[n]) != ARC_OK)
-            break;
-        if (++n == ARC_UDP_BATCH) {
-            arc_udp_send(slot->udp, pkts, n);
-            n = 0;
-        }
+    for (size_t sent = 0; sent < SEND_A_TURN && n == ARC_UDP_BATCH; sent += n) {
+        n = arc_session_transmit_pkts(slot->session, work, now_us, pkts,
+                                      ARC_UDP_BATCH);
+        if (n > 0)
+            arc_udp_send(slot->udp, pkts, (int32_t)n);
     }
-    if (n > 0)
-        arc_udp_send(slot->udp, pkts, n);
 }
 
 static void tell_events(struct arc_loop *l, struct slot *slot)
@@ -118,7 +120,7 @@ static int64_t serve_all(struct arc_loop *l, int64_t now_us)
         if (!slot->session)
             continue;
         if (arc_session_next_us(slot->session) <= now_us)
-            send_due(slot, now_us);
+            send_due(slot, l->work, now_us);
         tell_events(l, slot);
         next = arc_min_i64(next, arc_session_next_us(slot->session));
     }
@@ -152,7 +154,7 @@ static void take_turn(struct arc_loop *l, const struct epoll_event *ready,
         else if (tag == TIMER)
             arc_eventfd_clear(l->timer);
         else if (l->slots[tag].session)
-            read_socket(&l->slots[tag], now_us);
+            read_socket(&l->slots[tag], l->work, now_us);
     }
     set_timer(l, serve_all(l, now_us));
 
@@ -201,6 +203,10 @@ enum arc_status arc_loop_new(struct arc_loop **out)
     if (!l)
         return ARC_ERR_NOMEM;
     arc_turn_init(&l->turn);
+    if (arc_srtp_batch_new(&l->work) == ARC_ERR_NOMEM) {
+        arc_loop_free(l);
+        return ARC_ERR_NOMEM;
+    }
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
     l->wake  = arc_eventfd_new();
     l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -230,6 +236,7 @@ void arc_loop_free(struct arc_loop *l)
     arc_fd_close(l->timer);
     arc_fd_close(l->notify);
     arc_turn_close(&l->turn);
+    arc_srtp_batch_free(l->work);
     arc_mem_free(l);
 }
 
@@ -344,10 +351,26 @@ enum arc_status arc_loop_bye(struct arc_loop *l, struct arc_session *s)
     i = slot_of(l, s);
     if (i >= 0) {
         arc_session_bye(s);
-        send_due(&l->slots[i], arc_clock_us());
+        send_due(&l->slots[i], l->work, arc_clock_us());
     }
     arc_turn_leave(&l->turn);
     return i >= 0 ? ARC_OK : ARC_ERR_ARG;
+}
+
+enum arc_status
+arc_loop_rekey(struct arc_loop *l, struct arc_session *s,
+               const struct arc_srtp_key_config *send,
+               const struct arc_srtp_key_config *receive, int64_t overlap_us)
+{
+    enum arc_status status;
+
+    if (!s)
+        return ARC_ERR_ARG;
+    arc_turn_enter(&l->turn);
+    status = arc_session_rekey(s, send, receive, overlap_us, arc_clock_us());
+    arc_turn_leave(&l->turn);
+    arc_loop_wake(l);
+    return status;
 }
 
 enum arc_status arc_loop_snapshot(struct arc_loop *l, struct arc_session *s,

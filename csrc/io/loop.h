@@ -62,6 +62,12 @@ enum arc_status arc_loop_detach(struct arc_loop *l, struct arc_session *s);
 /** Send a BYE at once; nothing leaves afterwards. */
 enum arc_status arc_loop_bye(struct arc_loop *l, struct arc_session *s);
 
+/** arc_session_rekey() between two turns, at the time it is called. */
+enum arc_status
+arc_loop_rekey(struct arc_loop *l, struct arc_session *s,
+               const struct arc_srtp_key_config *send,
+               const struct arc_srtp_key_config *receive, int64_t overlap_us);
+
 /** An eventfd that becomes readable when a session has a new event. */
 int32_t         arc_loop_fd(const struct arc_loop *l);
 

@@ -281,6 +281,32 @@ static int32_t take_packets(struct arc_udp *u, int fd,
     return n;
 }
 
+static uint64_t mix(uint64_t hash, const void *data, size_t len)
+{
+    const uint8_t *bytes = data;
+
+    for (size_t i = 0; i < len; i++) /* FNV-1a */
+        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+/** One number for host and port, never 0; without what else the struct has. */
+static uint64_t hash_address(const struct sockaddr_storage *sa)
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)sa;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)sa;
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+    if (sa->ss_family == AF_INET6) {
+        hash = mix(hash, &v6->sin6_addr, sizeof(v6->sin6_addr));
+        hash = mix(hash, &v6->sin6_port, sizeof(v6->sin6_port));
+    } else {
+        hash = mix(hash, &v4->sin_addr, sizeof(v4->sin_addr));
+        hash = mix(hash, &v4->sin_port, sizeof(v4->sin_port));
+    }
+    return hash ? hash : 1;
+}
+
 int32_t arc_udp_receive(struct arc_udp *u, bool rtcp,
                         struct arc_pkt_pool *pool, struct arc_pkt **pkts,
                         int64_t now_us)
@@ -315,6 +341,7 @@ int32_t arc_udp_receive(struct arc_udp *u, bool rtcp,
         u->sources[i].len = messages[i].msg_hdr.msg_namelen;
         pkts[i]->len      = (int32_t)messages[i].msg_len;
         pkts[i]->time_us  = now_us;
+        pkts[i]->source   = hash_address(&u->sources[i].sa);
         if (messages[i].msg_hdr.msg_flags & MSG_TRUNC) {
             u->stats.truncated++;
             pkts[i]->len = 0; /* counted by the session as not RTP */

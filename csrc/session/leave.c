@@ -2,7 +2,8 @@
  * @file session/leave.c  Packets out: ring > pacer > number > history > SRTP
  *
  * The network side of sent streams. Sequence numbers are given here, behind
- * the pacer, so that what a queue drops leaves no hole at the receiver.
+ * the pacer, so that what a queue drops leaves no hole at the receiver; and
+ * SSRCs, so that one that collides changes between two packets.
  */
 #include <string.h>
 
@@ -159,6 +160,7 @@ static void number_media(struct arc_session *s, struct arc_sendstream *st,
     struct arc_txpkt p = attached(pkt);
 
     arc_rtp_set_seq16(pkt->data, st->next_seq16++);
+    arc_rtp_set_ssrc(pkt->data, st->cfg.ssrc);
     arc_txstats_on_packet(&st->stats, p.payload_bytes, pkt->len, false, now_us);
     record_frame(s, st, &p, now_us);
     if (st->history)
@@ -166,47 +168,71 @@ static void number_media(struct arc_session *s, struct arc_sendstream *st,
     st->next_seq++;
     st->last_rtp_ts     = p.rtp_ts;
     st->last_capture_us = p.capture_us;
-    st->sent_any        = true;
+    st->last_sent_us    = now_us;
+    if (!st->sent_any)
+        s->look_us = now_us; /* one more who takes part */
+    st->sent_any = true;
 }
 
 static void number_rtx(struct arc_sendstream *st, struct arc_pkt *pkt,
                        int64_t now_us)
 {
     arc_rtp_set_seq16(pkt->data, st->next_rtx_seq16++);
+    arc_rtp_set_ssrc(pkt->data, st->cfg.rtx_ssrc);
     arc_txstats_on_packet(&st->stats, pkt->len - RTP_HEADER_BYTES, pkt->len, true,
                           now_us);
 }
 
 /* --- SRTP ---------------------------------------------------------------------- */
 
-/** Bytes that may go on the wire. Takes the reference over: what the history
- *  keeps stays plain, so a packet that is shared is sealed in a copy. */
-static struct arc_pkt *seal(struct arc_session *s, struct arc_pkt *pkt,
-                            bool shared)
+/** A packet of our own to be sealed. Takes the reference over: what the history
+ *  keeps stays plain, so of a packet that is shared a copy is made. */
+static struct arc_pkt *own_copy(struct arc_session *s, struct arc_pkt *pkt,
+                                bool shared)
 {
-    struct arc_pkt *out = pkt;
-    size_t len = (size_t)pkt->len;
+    struct arc_pkt *out;
+
+    if (!s->srtp_out || !shared)
+        return pkt;
+    out = arc_pkt_get(s->pool);
+    if (out) {
+        memcpy(out->data, pkt->data, (size_t)pkt->len);
+        out->len     = pkt->len;
+        out->time_us = pkt->time_us;
+    } else {
+        s->stats.drops.no_packet++;
+    }
+    arc_pkt_unref(pkt);
+    return out;
+}
+
+/** Seal packets that leave() gave; those that fail are left out.
+ *  @return how many are left */
+size_t arc_peer_seal(struct arc_session *s, struct arc_srtp_batch *work,
+                     struct arc_pkt **pkts, size_t n)
+{
+    struct arc_srtp_unit units[ARC_SESSION_BATCH_PKTS];
+    size_t kept = 0;
 
     if (!s->srtp_out)
-        return pkt;
-    if (shared) {
-        out = arc_pkt_get(s->pool);
-        if (!out) {
-            s->stats.drops.no_packet++;
-            arc_pkt_unref(pkt);
-            return NULL;
+        return n;
+    for (size_t i = 0; i < n; i++) {
+        units[i].srtp = s->srtp_out;
+        units[i].data = pkts[i]->data;
+        units[i].len  = (size_t)pkts[i]->len;
+        units[i].cap  = ARC_PKT_CAP_BYTES;
+    }
+    arc_srtp_protect_units(work, units, n);
+    for (size_t i = 0; i < n; i++) {
+        if (units[i].status == ARC_OK) {
+            pkts[i]->len = (int32_t)units[i].len;
+            pkts[kept++] = pkts[i];
+        } else {
+            s->stats.drops.srtp_other++;
+            arc_pkt_unref(pkts[i]);
         }
-        memcpy(out->data, pkt->data, len);
-        arc_pkt_unref(pkt);
     }
-    if (arc_srtp_protect(s->srtp_out, out->data, len, ARC_PKT_CAP_BYTES,
-                         &len) != ARC_OK) {
-        s->stats.drops.srtp_other++;
-        arc_pkt_unref(out);
-        return NULL;
-    }
-    out->len = (int32_t)len;
-    return out;
+    return kept;
 }
 
 struct arc_pkt *arc_peer_seal_rtcp(struct arc_session *s, const uint8_t *data,
@@ -244,11 +270,16 @@ enum arc_status arc_peer_leave(struct arc_session *s, int64_t now_us,
     while (arc_pacer_pop(s->pacer, now_us, &item) == ARC_OK) {
         struct arc_sendstream *st = s->send[item.stream];
 
+        if (item.kind == KIND_RTX && item.queued_us < st->renamed_us) {
+            st->nack_misses++; /* of a source that has another name now */
+            arc_pkt_unref(item.pkt);
+            continue;
+        }
         if (item.kind == KIND_RTX)
             number_rtx(st, item.pkt, now_us);
         else
             number_media(s, st, item.pkt, now_us);
-        *out = seal(s, item.pkt, item.kind == KIND_MEDIA && st->history);
+        *out = own_copy(s, item.pkt, item.kind == KIND_MEDIA && st->history);
         if (*out)
             return ARC_OK;
     }

@@ -17,15 +17,20 @@
 #include "base/seq.h"
 #include "rx/assemble.h"
 #include "rx/jitter.h"
+#include "rx/members.h"
 #include "rx/nackgen.h"
+#include "rx/rtt.h"
 #include "rx/rxpkt.h"
 #include "rx/rxstats.h"
+#include "rx/ssrcwatch.h"
 #include "session/session.h"
 #include "tx/history.h"
 #include "tx/pacer.h"
+#include "tx/ssrcgroup.h"
 #include "tx/txstats.h"
 #include "video/decoder.h"
 #include "video/encoder.h"
+#include "wire/rtp.h"
 
 enum {
     ARC_PEER_EVENTS        = 256,  /* ring of events, oldest kept               */
@@ -35,6 +40,7 @@ enum {
     ARC_PEER_HISTORY_PKTS  = 1024,
     ARC_PEER_PICTURES      = 8,    /* decoded, waiting for play-out             */
     ARC_PEER_RTCP_BYTES    = 1200,
+    ARC_PEER_FAREWELLS     = 16,   /* SSRCs given up, whose BYE is still to go  */
     ARC_PEER_MAX_NACKS     = 8432, /* numbers in one NACK: 17 in each entry of
                                       the longest datagram                      */
 };
@@ -99,6 +105,9 @@ struct arc_sendstream {
     uint32_t               last_rtp_ts;
     int64_t                last_capture_us;
     bool                   sent_any;
+    int64_t                last_sent_us;
+    int64_t                renamed_us;   /* its SSRC collided and was changed */
+    struct arc_txstats_sr  sr_zero;      /* counters when that was          */
     int64_t                last_key_us;  /* a key frame was asked for       */
     int64_t                nacked, nack_misses;
     double                 remote_loss;
@@ -189,20 +198,32 @@ struct arc_session {
     struct arc_pkt_pool   *pool;
     struct arc_srtp       *srtp_out;
     struct arc_srtp       *srtp_in;
+    int64_t                keys_us;       /* srtp_in has a key to retire      */
     struct arc_pacer      *pacer;
     struct arc_rng         rng;
     struct arc_ring       *events;
     uint32_t               n_events;      /* put into it so far               */
     struct arc_ring       *sent_frames;
     uint32_t               rtcp_ssrc;     /* of a peer that only receives    */
-    int64_t                rtcp_due_us;
+    struct arc_members    *members;       /* others                          */
+    struct arc_ssrcwatch  *watch;
+    struct arc_ssrcgroup   rtcp;          /* turns; by index of the sent stream */
+    int64_t                look_us;       /* next look at who is there       */
+    int64_t                rate_us;       /* received_bps was counted        */
+    int64_t                rate_bytes;
+    int64_t                received_bps;
+    uint32_t               farewells[ARC_PEER_FAREWELLS];
+    int32_t                n_farewells;
     int32_t                next_block;    /* stream that a report begins with */
-    int32_t                next_report;
+    bool                   feedback_planned; /* it has its turn              */
+    int64_t                feedback_hold_us; /* refused: no more before this */
+    struct arc_rtt         rtt;
+    struct arc_rttref      references;    /* of receivers, to be answered    */
     bool                   rtt_by_reports; /* else by repairs                */
     bool                   bye_queued;
+    bool                   leaving;       /* the BYE has its turn            */
     bool                   bye_sent;
     int32_t                pace_bps;      /* told to the pacer last          */
-    int64_t                collision_us;  /* the last one was told           */
     int64_t                turn_us;       /* time of the last call           */
     struct arc_session_stats stats;
 
@@ -210,7 +231,12 @@ struct arc_session {
     int64_t                rtt_us;        /* atomic; -1: not known           */
 };
 
+/* keys.c */
+void arc_peer_keys_turn(struct arc_session *s, int64_t now_us);
+
 /* leave.c */
+size_t arc_peer_seal(struct arc_session *s, struct arc_srtp_batch *work,
+                     struct arc_pkt **pkts, size_t n);
 enum arc_status arc_peer_leave(struct arc_session *s, int64_t now_us,
                                struct arc_pkt **out);
 bool arc_peer_may_leave(const struct arc_session *s);
@@ -219,11 +245,26 @@ void arc_peer_resend(struct arc_session *s, struct arc_sendstream *st,
 struct arc_pkt *arc_peer_seal_rtcp(struct arc_session *s, const uint8_t *data,
                                    size_t len, int64_t now_us);
 
-/* feedback.c */
+/* group.c */
+enum arc_status arc_peer_group_open(struct arc_session *s);
+void arc_peer_group_close(struct arc_session *s);
+bool arc_peer_claim(struct arc_session *s, const struct arc_send_config *c);
+uint32_t arc_peer_ssrc_of(const struct arc_session *s, int32_t who);
+bool arc_peer_admit(struct arc_session *s, uint32_t ssrc,
+                    enum arc_ssrc_packet packet, uint64_t addr,
+                    uint64_t cname_hash, int64_t now_us);
+void arc_peer_on_media(struct arc_session *s, const struct arc_rtp *h,
+                       int64_t now_us);
+bool arc_peer_has_spoken(const struct arc_session *s);
+void arc_peer_look_after(struct arc_session *s, int64_t now_us);
+
+/* feedback_in.c */
 bool arc_peer_on_rtcp(struct arc_session *s, const uint8_t *data, size_t len,
-                      int64_t now_us);
+                      uint64_t addr, int64_t now_us);
 void arc_peer_on_repair(struct arc_session *s, struct arc_recvstream *st,
                         int64_t seq, int64_t now_us);
+
+/* feedback_out.c */
 struct arc_pkt *arc_peer_feedback(struct arc_session *s, int64_t now_us);
 int64_t arc_peer_feedback_next_us(const struct arc_session *s);
 uint64_t arc_peer_ntp(const struct arc_session *s, int64_t now_us);

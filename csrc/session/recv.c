@@ -21,7 +21,6 @@
 enum {
     VIDEO_RESERVE = 8,        /* parts of the pool                            */
     AUDIO_RESERVE = 16,
-    COLLISION_US  = 1000000,  /* a loop brings back each packet: told so often */
     SOURCE_TIMEOUT_US = 2000000,
 };
 
@@ -91,6 +90,7 @@ static void learn_source(struct arc_session *s, struct arc_recvstream *st,
     st->ssrc   = ssrc;
     st->ended  = false;
     st->sr_arrival_us = 0;
+    s->look_us = now_us; /* now there is something to report on */
     arc_unwrap_init(&st->seq);
     arc_unwrap_init(&st->ts);
     arc_rxstats_init(&st->stats, st->clock_hz);
@@ -221,18 +221,9 @@ static void hand_over(struct arc_session *s, struct arc_recvstream *st,
         arc_atomic_store_relaxed(&st->key_wanted, 1);
 }
 
-/** One of our own SSRCs came in: a loop, or somebody else drew it. */
-static void note_own(struct arc_session *s, uint32_t ssrc, int64_t now_us)
-{
-    s->stats.drops.own_ssrc++;
-    if (now_us - s->collision_us < COLLISION_US)
-        return;
-    s->collision_us = now_us;
-    arc_peer_event(s, ARC_EVENT_SSRC_COLLISION, -1, ssrc, now_us);
-}
-
 /* --- the way in -------------------------------------------------------------------- */
 
+/** A packet that is opened. */
 static bool on_rtp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
 {
     struct arc_session_drops *drops = &s->stats.drops;
@@ -241,16 +232,13 @@ static bool on_rtp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
     struct arc_rtp h;
     bool is_rtx;
 
-    if (!open_rtp(s, pkt))
-        return false;
     if (arc_rtp_parse(pkt->data, (size_t)pkt->len, &h) != ARC_OK) {
         drops->malformed++;
         return false;
     }
-    if (arc_peer_owns_ssrc(s, h.ssrc)) {
-        note_own(s, h.ssrc, now_us);
+    if (!arc_peer_admit(s, h.ssrc, ARC_SSRC_RTP, pkt->source, 0, now_us))
         return false;
-    }
+    arc_peer_on_media(s, &h, now_us);
     st = find_stream(s, &h, &is_rtx, now_us);
     if (!st || (is_rtx && st->ssrc == 0)) {
         drops->unknown_stream++;
@@ -295,7 +283,8 @@ static bool on_rtcp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
 {
     if (!open_rtcp(s, pkt))
         return false;
-    return arc_peer_on_rtcp(s, pkt->data, (size_t)pkt->len, now_us);
+    return arc_peer_on_rtcp(s, pkt->data, (size_t)pkt->len, pkt->source,
+                            now_us);
 }
 
 bool arc_session_receive_pkt(struct arc_session *s, struct arc_pkt *pkt,
@@ -303,14 +292,65 @@ bool arc_session_receive_pkt(struct arc_session *s, struct arc_pkt *pkt,
 {
     s->stats.received_pkts++;
     s->stats.received_bytes += pkt->len;
+    arc_peer_keys_turn(s, now_us);
     switch (arc_demux_classify(pkt->data, (size_t)pkt->len)) {
     case ARC_DEMUX_RTP:
-        return on_rtp(s, pkt, now_us);
+        return open_rtp(s, pkt) && on_rtp(s, pkt, now_us);
     case ARC_DEMUX_RTCP:
         return on_rtcp(s, pkt, now_us);
     default:
         s->stats.drops.not_rtp++;
         return false;
+    }
+}
+
+/** Open all RTP packets of a batch. @return how many there are */
+static size_t open_all(struct arc_session *s, struct arc_srtp_batch *work,
+                       struct arc_pkt **pkts, size_t n,
+                       struct arc_srtp_unit *units)
+{
+    size_t k = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const size_t len = (size_t)pkts[i]->len;
+
+        if (arc_demux_classify(pkts[i]->data, len) != ARC_DEMUX_RTP)
+            continue;
+        units[k].srtp  = s->srtp_in;
+        units[k].data  = pkts[i]->data;
+        units[k].len   = len;
+        units[k++].cap = ARC_PKT_CAP_BYTES;
+    }
+    arc_srtp_unprotect_units(work, units, k);
+    return k;
+}
+
+void arc_session_receive_pkts(struct arc_session *s,
+                              struct arc_srtp_batch *work,
+                              struct arc_pkt **pkts, size_t n, bool *good,
+                              int64_t now_us)
+{
+    struct arc_srtp_unit units[ARC_SESSION_BATCH_PKTS];
+    size_t opened = 0, k = 0;
+
+    arc_peer_keys_turn(s, now_us);
+    if (s->srtp_in)
+        opened = open_all(s, work, pkts, n, units);
+    for (size_t i = 0; i < n; i++) {
+        struct arc_pkt *pkt = pkts[i];
+
+        if (k == opened || units[k].data != pkt->data) {
+            good[i] = arc_session_receive_pkt(s, pkt, now_us);
+            continue;
+        }
+        s->stats.received_pkts++;
+        s->stats.received_bytes += pkt->len;
+        good[i] = count_srtp_fault(s, units[k].status);
+        if (good[i]) {
+            pkt->len = (int32_t)units[k].len;
+            good[i]  = on_rtp(s, pkt, now_us);
+        }
+        k++;
     }
 }
 

@@ -54,7 +54,6 @@ static struct arc_pkt *new_rtp(struct arc_sendstream *st, uint32_t rtp_ts,
     memset(&h, 0, sizeof(h));
     h.payload_type = (uint8_t)st->cfg.payload_type;
     h.rtp_ts       = rtp_ts;
-    h.ssrc         = st->cfg.ssrc;
     arc_rtp_write_header(&h, NULL, pkt->data, (size_t)arc_pkt_tailroom(pkt),
                          &len);
     pkt->len     = (int32_t)len;

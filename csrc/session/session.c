@@ -154,12 +154,14 @@ static enum arc_status open_session(struct arc_session *s, int64_t now_us)
          (status = arc_srtp_new(&c->srtp_receive, &s->srtp_in)) != ARC_OK))
         return status;
 
+    s->keys_us = ARC_NEVER_US;
     arc_rng_init(&s->rng, c->seed);
-    s->rtcp_ssrc = (uint32_t)(arc_rng_u64(&s->rng) | 1);
-    s->rtt_us    = -1;
-    s->collision_us = INT64_MIN / 2;
-    (void)now_us;
-    return ARC_OK;
+    s->rtt_us  = -1;
+    s->rate_us = now_us;
+    s->look_us = INT64_MIN;
+    arc_rtt_init(&s->rtt);
+    arc_rttref_init(&s->references);
+    return arc_peer_group_open(s);
 }
 
 enum arc_status arc_session_new(const struct arc_session_config *cfg,
@@ -263,6 +265,7 @@ static enum arc_status open_send(struct arc_session *s,
     st->next_seq       = st->next_seq16;
     st->ts_offset      = (uint32_t)arc_rng_u64(&s->rng);
     st->last_key_us    = INT64_MIN / 2;
+    st->renamed_us     = INT64_MIN;
     return ARC_OK;
 }
 
@@ -292,6 +295,10 @@ enum arc_status arc_session_add_send(struct arc_session *s,
     st->index   = s->n_send;
     st->cfg     = *cfg;
     status = open_send(s, st, why, why_cap);
+    if (status == ARC_OK && !arc_peer_claim(s, &st->cfg)) {
+        explain(why, why_cap, "the other side uses this SSRC");
+        status = ARC_ERR_ARG;
+    }
     if (status != ARC_OK) {
         free_send(st);
         return status;
@@ -446,6 +453,7 @@ void arc_session_free(struct arc_session *s)
         free_send(s->send[i]);
     for (int32_t i = 0; i < s->n_recv; i++)
         free_recv(s->recv[i]);
+    arc_peer_group_close(s);
     arc_pacer_free(s->pacer);
     arc_srtp_free(s->srtp_out);
     arc_srtp_free(s->srtp_in);
@@ -462,16 +470,52 @@ struct arc_pkt_pool *arc_session_pool(struct arc_session *s)
     return s->pool;
 }
 
+size_t arc_session_transmit_pkts(struct arc_session *s,
+                                 struct arc_srtp_batch *work, int64_t now_us,
+                                 struct arc_pkt **out, size_t cap)
+{
+    struct arc_pkt *plain[ARC_SESSION_BATCH_PKTS];
+    size_t n_plain = 0, n = 0;
+
+    s->turn_us = now_us;
+    arc_peer_keys_turn(s, now_us);
+    if (cap > ARC_SESSION_BATCH_PKTS)
+        cap = ARC_SESSION_BATCH_PKTS;
+    while (n + n_plain < cap) {
+        struct arc_pkt *pkt = arc_peer_feedback(s, now_us);
+
+        if (pkt)
+            out[n++] = pkt; /* before media: reports and requests are short */
+        /* After a BYE nothing may follow (RFC 3550 §6.6). */
+        else if (s->bye_queued || arc_peer_leave(s, now_us, &pkt) != ARC_OK)
+            break;
+        else
+            plain[n_plain++] = pkt;
+    }
+    n_plain = arc_peer_seal(s, work, plain, n_plain);
+    memcpy(out + n, plain, n_plain * sizeof(*plain));
+    n += n_plain;
+    for (size_t i = 0; i < n; i++)
+        s->stats.sent_bytes += out[i]->len;
+    s->stats.sent_pkts += (int64_t)n;
+    return n;
+}
+
 enum arc_status arc_session_transmit_pkt(struct arc_session *s, int64_t now_us,
                                          struct arc_pkt **out)
 {
     struct arc_pkt *pkt;
 
     s->turn_us = now_us;
+    arc_peer_keys_turn(s, now_us);
     pkt = arc_peer_feedback(s, now_us);
-    /* After a BYE nothing may follow (RFC 3550 §6.6). */
-    if (!pkt && (s->bye_sent || arc_peer_leave(s, now_us, &pkt) != ARC_OK))
-        return ARC_AGAIN;
+    while (!pkt) {
+        /* After a BYE nothing may follow (RFC 3550 §6.6). */
+        if (s->bye_queued || arc_peer_leave(s, now_us, &pkt) != ARC_OK)
+            return ARC_AGAIN;
+        if (arc_peer_seal(s, NULL, &pkt, 1) == 0)
+            pkt = NULL;
+    }
     s->stats.sent_pkts++;
     s->stats.sent_bytes += pkt->len;
     *out = pkt;
@@ -503,10 +547,13 @@ int64_t arc_session_next_us(struct arc_session *s)
 {
     if (s->bye_sent)
         return ARC_NEVER_US;
+    if (s->bye_queued)
+        return arc_peer_feedback_next_us(s);
     if (arc_peer_may_leave(s))
         return 0;
-    return arc_min_i64(arc_pacer_next_us(s->pacer, s->turn_us),
-                       arc_peer_feedback_next_us(s));
+    return arc_min_i64(arc_min_i64(arc_pacer_next_us(s->pacer, s->turn_us),
+                                   arc_peer_feedback_next_us(s)),
+                       s->keys_us);
 }
 
 void arc_session_bye(struct arc_session *s)
@@ -536,11 +583,16 @@ enum arc_status arc_session_poll_sent(struct arc_session *s,
 void arc_session_get_stats(struct arc_session *s,
                            struct arc_session_stats *out)
 {
+    struct arc_members_counts n;
     struct arc_pacer_stats p;
 
     arc_pacer_stats(s->pacer, &p);
+    arc_members_count(s->members, &n);
     *out = s->stats;
     out->rtt_us           = s->rtt_us;
+    out->rtt_min_us       = s->rtt.min_us;
+    out->members          = n.members;
+    out->senders          = n.senders;
     out->pacer_queue_pkts = p.depth_pkts;
     out->pacer_queue_us   = arc_pacer_oldest_us(s->pacer, s->turn_us);
     out->pool_used_pkts   = arc_pkt_pool_used(s->pool);

@@ -13,7 +13,7 @@
  *
  * The order of the stages is in these files, each one way through the house:
  * send.c, leave.c (media to datagrams), recv.c, pull*.c (datagrams to media),
- * feedback.c (RTCP, both ways).
+ * feedback_*.c (RTCP, both ways).
  *
  * Owner:   arc_session_new() and arc_session_add_*() allocate; nothing on the
  *          data path does, libraries' own memory aside.
@@ -32,11 +32,14 @@
 #include "base/log.h"
 #include "base/pkt.h"
 #include "base/status.h"
+#include "srtp/batch.h"
+#include "srtp/keys.h"
 #include "srtp/srtp.h"
 #include "video/encoder.h"
 #include "video/vframe.h"
 
 /* ARC_CDEF_BEGIN */
+#define ARC_SESSION_BATCH_PKTS   64   /* taken or given at once                */
 #define ARC_SESSION_MAX_STREAMS  8    /* of each direction                     */
 #define ARC_SESSION_CNAME_BYTES  64
 #define ARC_SESSION_MAX_SAMPLES  11520 /* a block: 120 ms, 48 kHz, two channels */
@@ -96,12 +99,15 @@ struct arc_session_drops {
     int64_t auth;            /* tag did not match                                */
     int64_t replay;          /* accepted before, or behind the window            */
     int64_t srtp_other;      /* key limit, stream table full                     */
-    int64_t own_ssrc;        /* a loop or a collision (RFC 3550 §8.2)            */
+    int64_t own_ssrc;        /* came with an SSRC of ours: a loop, or a collision
+                                (RFC 3550 §8.2)                                  */
+    int64_t other_way;       /* came from another address than its source's      */
     int64_t unknown_stream;  /* authentic, but no stream takes it                */
     int64_t no_packet;       /* the packet pool was empty                        */
     int64_t media_full;      /* the media side does not fetch                    */
     int64_t pacer_full;      /* a resend; media wait in their ring                */
     int64_t too_long;        /* datagram above the packet size                   */
+    int64_t bye_full;        /* BYE of an SSRC that was given up: no room        */
 };
 
 struct arc_session_stats {
@@ -110,6 +116,8 @@ struct arc_session_stats {
     int64_t rtcp_received, rtcp_sent;
     int64_t nack_received, nack_sent, pli_received, pli_sent;
     int64_t rtt_us;          /* smoothed; -1: not known yet                      */
+    int64_t rtt_min_us;      /* of the last 10 to 20 s; -1: not known yet        */
+    int32_t members, senders;/* other SSRCs that take part; of these with media  */
     int64_t pacer_queue_pkts, pacer_queue_us;
     int32_t pool_used_pkts;
     struct arc_session_drops drops;
@@ -169,7 +177,13 @@ enum arc_event_type {
     ARC_EVENT_STREAM_ENDED,      /* value: SSRC of a BYE                         */
     ARC_EVENT_KEY_FRAME_WANTED,  /* the peer asked for one (PLI or FIR)          */
     ARC_EVENT_RTT,               /* value: smoothed round-trip time, us          */
-    ARC_EVENT_SSRC_COLLISION,    /* value: our SSRC that somebody else uses      */
+    ARC_EVENT_SSRC_COLLISION,    /* value: our SSRC that somebody else uses;
+                                    stream: whose media it is of, else -1        */
+    ARC_EVENT_SSRC_CHANGED,      /* value: what it is now; stream: as above      */
+    ARC_EVENT_KEY_NEAR_LIMIT,    /* value: packets that a key of SRTP may still
+                                    protect, or accept: change it              */
+    ARC_EVENT_KEY_USED_UP,       /* nothing more passes with it, that way        */
+    ARC_EVENT_KEY_RETIRED,       /* a former key is not accepted any more        */
 };
 
 struct arc_event {
@@ -277,8 +291,26 @@ void arc_session_get_send_stats(struct arc_session *s, int32_t stream,
 void arc_session_get_recv_stats(struct arc_session *s, int32_t stream,
                                 struct arc_recv_net_stats *out);
 
+/**
+ * Change the keys while packets are on their way. What leaves is under the new
+ * key from the next packet on; what arrives may be under either until
+ * `overlap_us` have passed. Where the peer must know a key before it meets it,
+ * call this there first with `receive` only.
+ *
+ * @param send, receive NULL: that way keeps its key. Key and MKI are as long as
+ *                      those that the session began with
+ *
+ * @return ARC_OK; ARC_ERR_ARG (also: the session has no SRTP), ARC_ERR_LIMIT
+ *         (ARC_SRTP_KEYS_MAX are accepted), ARC_ERR_NOMEM, ARC_ERR_LIBRARY
+ */
+enum arc_status
+arc_session_rekey(struct arc_session *s, const struct arc_srtp_key_config *send,
+                  const struct arc_srtp_key_config *receive, int64_t overlap_us,
+                  int64_t now_us);
+
 /** Queue a BYE for all our streams (RFC 3550 §6.6); leaves with the next
- *  arc_session_transmit(). */
+ *  arc_session_transmit(), or, in a session of more than 50 members, in its turn
+ *  (§6.3.7). Nothing is said if nothing ever was. No media leave any more. */
 void arc_session_bye(struct arc_session *s);
 
 /* --- media side, sending --------------------------------------------------- */
@@ -362,6 +394,25 @@ bool arc_session_receive_pkt(struct arc_session *s, struct arc_pkt *pkt,
  *  caller. */
 enum arc_status arc_session_transmit_pkt(struct arc_session *s, int64_t now_us,
                                          struct arc_pkt **out);
+
+/**
+ * The two above for many datagrams at once: SRTP opens and seals them together.
+ *
+ * @param work Lent working memory; NULL: each by itself
+ * @param n    1..ARC_SESSION_BATCH_PKTS, all of `now_us`
+ * @param good n; as arc_session_receive_pkt() answers
+ */
+void arc_session_receive_pkts(struct arc_session *s,
+                              struct arc_srtp_batch *work,
+                              struct arc_pkt **pkts, size_t n, bool *good,
+                              int64_t now_us);
+
+/** @return datagrams in `out`; fewer than `cap` (at most ARC_SESSION_BATCH_PKTS):
+ *  nothing else is due until arc_session_next_us(), unless one could not be
+ *  sealed (counted) */
+size_t arc_session_transmit_pkts(struct arc_session *s,
+                                 struct arc_srtp_batch *work, int64_t now_us,
+                                 struct arc_pkt **out, size_t cap);
 
 /** Events that were put up so far, read or not; wraps. */
 uint32_t arc_session_events(const struct arc_session *s);

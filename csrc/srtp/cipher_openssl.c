@@ -23,22 +23,26 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "srtp/cipher.h"
+#include "srtp/cipher_backend.h"
 
 enum {
     GCM_TAG_BYTES       = 16,
-    HMAC_TAG_MIN_BYTES  = 4,
     KEYSTREAM_MAX_BYTES = 1 << 20, /* 2^16 blocks: RFC 3711 §4.1.1 */
 };
 
-struct arc_cipher {
-    int32_t         kind;
-    size_t          tag_bytes;
-    EVP_CIPHER_CTX *seal;  /* GCM: encrypts. CM: both ways, the same thing */
-    EVP_CIPHER_CTX *open;  /* GCM only                                     */
-    SHA_CTX         inner; /* HMAC: state after the block key ^ ipad       */
-    SHA_CTX         outer; /* ... key ^ opad                               */
+struct openssl_cipher {
+    struct arc_cipher base;
+    EVP_CIPHER_CTX   *seal;  /* GCM: encrypts. CM: both ways, the same thing */
+    EVP_CIPHER_CTX   *open;  /* GCM only                                     */
+    SHA_CTX           inner; /* HMAC: state after the block key ^ ipad       */
+    SHA_CTX           outer; /* ... key ^ opad                               */
+    OSSL_PARAM        tag[2]; /* GCM: where the tag is; pointed to each packet's */
 };
+
+static struct openssl_cipher *of(struct arc_cipher *c)
+{
+    return (struct openssl_cipher *)c; /* base is the first member */
+}
 
 static const char *cipher_name(int32_t kind, size_t key_len)
 {
@@ -77,101 +81,119 @@ static void hmac_pad(SHA_CTX *state, const uint8_t *key, uint8_t pad)
     arc_mem_wipe(block, sizeof(block));
 }
 
-static bool config_ok(const struct arc_cipher_config *cfg)
+static void openssl_free(struct arc_cipher *c)
 {
-    if (cfg->key_len != 16 && cfg->key_len != 32)
-        return false;
-    if (cfg->kind == ARC_CIPHER_AES_GCM)
-        return cfg->tag_bytes == GCM_TAG_BYTES;
-    return cfg->kind == ARC_CIPHER_AES_CM_HMAC_SHA1 &&
-           cfg->tag_bytes >= HMAC_TAG_MIN_BYTES &&
-           cfg->tag_bytes <= SHA_DIGEST_LENGTH;
+    EVP_CIPHER_CTX_free(of(c)->seal); /* cleanses its key schedule */
+    EVP_CIPHER_CTX_free(of(c)->open);
+    arc_mem_wipe_free(c);
 }
 
-enum arc_status arc_cipher_new(const struct arc_cipher_config *cfg,
-                               struct arc_cipher **out)
+static enum arc_status openssl_make(const struct arc_cipher_config *cfg,
+                                    struct arc_cipher **out)
 {
-    struct arc_cipher *c;
-    bool gcm;
+    const bool gcm = cfg->kind == ARC_CIPHER_AES_GCM;
+    struct openssl_cipher *c = arc_mem_zalloc(1, sizeof(*c));
 
-    if (!cfg || !out || !config_ok(cfg))
-        return ARC_ERR_ARG;
-    c = arc_mem_zalloc(1, sizeof(*c));
     if (!c)
         return ARC_ERR_NOMEM;
-
-    gcm          = cfg->kind == ARC_CIPHER_AES_GCM;
-    c->kind      = cfg->kind;
-    c->tag_bytes = (size_t)cfg->tag_bytes;
+    c->base.ops       = &arc_cipher_openssl;
+    c->base.kind      = cfg->kind;
+    c->base.key_len   = cfg->key_len;
+    c->base.tag_bytes = (size_t)cfg->tag_bytes;
     c->seal = context_new(cfg->kind, cfg->key, (size_t)cfg->key_len, 1);
     if (gcm)
         c->open = context_new(cfg->kind, cfg->key, (size_t)cfg->key_len, 0);
     if (!c->seal || (gcm && !c->open)) {
-        arc_cipher_free(c);
+        openssl_free(&c->base);
         return ARC_ERR_LIBRARY;
     }
     hmac_pad(&c->inner, cfg->auth_key, 0x36);
     hmac_pad(&c->outer, cfg->auth_key, 0x5c);
-    *out = c;
+    c->tag[0] = OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG,
+                                                  NULL, GCM_TAG_BYTES);
+    c->tag[1] = OSSL_PARAM_construct_end();
+    *out = &c->base;
     return ARC_OK;
 }
 
-void arc_cipher_free(struct arc_cipher *c)
+static enum arc_status openssl_rekey(struct arc_cipher *base,
+                                     const struct arc_cipher_config *cfg)
 {
-    if (!c)
-        return;
-    EVP_CIPHER_CTX_free(c->seal); /* cleanses its key schedule */
-    EVP_CIPHER_CTX_free(c->open);
-    arc_mem_wipe_free(c);
+    struct openssl_cipher *c = of(base);
+
+    if (!EVP_CipherInit_ex2(c->seal, NULL, cfg->key, NULL, 1, NULL) ||
+        (c->open &&
+         !EVP_CipherInit_ex2(c->open, NULL, cfg->key, NULL, 0, NULL)))
+        return ARC_ERR_LIBRARY;
+    hmac_pad(&c->inner, cfg->auth_key, 0x36);
+    hmac_pad(&c->outer, cfg->auth_key, 0x5c);
+    return ARC_OK;
 }
 
-/** Lengths that OpenSSL's int arguments can carry. */
-static bool job_ok(const struct arc_cipher_job *job)
+/** Lengths that OpenSSL's int arguments can carry, and those of cipher.h. */
+static bool job_ok(const struct arc_cipher      *c,
+                   const struct arc_cipher_job *job)
 {
-    return job->head_len <= INT_MAX && job->body_len <= INT_MAX &&
-           job->tail_len <= INT_MAX;
+    if (job->head_len > INT_MAX || job->body_len > INT_MAX ||
+        job->tail_len > INT_MAX)
+        return false;
+    return c->kind != ARC_CIPHER_AES_GCM || !job->tail_len || !job->body_len ||
+           job->head_len + job->tail_len <= ARC_CIPHER_AAD_MAX_BYTES;
 }
 
-/** IV, associated data, body: what GCM does alike in both directions. */
-static bool gcm_feed(EVP_CIPHER_CTX *ctx, const struct arc_cipher_job *job,
-                     int encrypt)
+/* The next three are written out for each direction: EVP_CipherUpdate() and its
+ * kin would look up in every call which one it is. */
+
+static bool gcm_encrypt(EVP_CIPHER_CTX *ctx, const struct arc_cipher_job *job)
 {
     uint8_t *body = job->data + job->head_len;
     int n;
 
-    if (!EVP_CipherInit_ex2(ctx, NULL, NULL, job->iv, encrypt, NULL))
+    if (!EVP_EncryptInit_ex2(ctx, NULL, NULL, job->iv, NULL))
         return false;
     if (job->head_len &&
-        !EVP_CipherUpdate(ctx, NULL, &n, job->data, (int)job->head_len))
+        !EVP_EncryptUpdate(ctx, NULL, &n, job->data, (int)job->head_len))
         return false;
     if (job->tail_len &&
-        !EVP_CipherUpdate(ctx, NULL, &n, job->tail, (int)job->tail_len))
+        !EVP_EncryptUpdate(ctx, NULL, &n, job->tail, (int)job->tail_len))
         return false;
     return !job->body_len ||
-           EVP_CipherUpdate(ctx, body, &n, body, (int)job->body_len);
+           EVP_EncryptUpdate(ctx, body, &n, body, (int)job->body_len);
 }
 
-static enum arc_status gcm_seal(struct arc_cipher *c,
+static bool gcm_decrypt(EVP_CIPHER_CTX *ctx, const struct arc_cipher_job *job)
+{
+    uint8_t *body = job->data + job->head_len;
+    int n;
+
+    if (!EVP_DecryptInit_ex2(ctx, NULL, NULL, job->iv, NULL))
+        return false;
+    if (job->head_len &&
+        !EVP_DecryptUpdate(ctx, NULL, &n, job->data, (int)job->head_len))
+        return false;
+    if (job->tail_len &&
+        !EVP_DecryptUpdate(ctx, NULL, &n, job->tail, (int)job->tail_len))
+        return false;
+    return !job->body_len ||
+           EVP_DecryptUpdate(ctx, body, &n, body, (int)job->body_len);
+}
+
+static enum arc_status gcm_seal(struct openssl_cipher *c,
                                 const struct arc_cipher_job *job)
 {
-    OSSL_PARAM params[2];
     uint8_t none[16];
     int n;
 
-    if (!gcm_feed(c->seal, job, 1) || !EVP_CipherFinal_ex(c->seal, none, &n))
-        return ARC_ERR_LIBRARY;
-
-    params[0] = OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG,
-                                                  job->tag, GCM_TAG_BYTES);
-    params[1] = OSSL_PARAM_construct_end();
-    return EVP_CIPHER_CTX_get_params(c->seal, params) ? ARC_OK
+    c->tag[0].data = job->tag;
+    return gcm_encrypt(c->seal, job) && EVP_EncryptFinal_ex(c->seal, none, &n) &&
+           EVP_CIPHER_CTX_get_params(c->seal, c->tag) ? ARC_OK
                                                       : ARC_ERR_LIBRARY;
 }
 
-/* GCM hashes and decrypts in one pass, so a forged packet is decrypted before
- * it is found out. Encrypting what came out with the same key stream gives the
+/* GCM hashes and decrypts in one pass, so a forged packet is decrypted before it
+ * is found out. Encrypting what came out with the same key stream gives the
  * bytes back: the good packet pays nothing, not even a copy. */
-static enum arc_status gcm_restore(struct arc_cipher *c,
+static enum arc_status gcm_restore(struct openssl_cipher *c,
                                    const struct arc_cipher_job *job)
 {
     struct arc_cipher_job bare = *job;
@@ -179,30 +201,27 @@ static enum arc_status gcm_restore(struct arc_cipher *c,
     bare.data += bare.head_len;
     bare.head_len = 0;
     bare.tail_len = 0;
-    return gcm_feed(c->seal, &bare, 1) ? ARC_ERR_AUTH : ARC_ERR_LIBRARY;
+    return gcm_encrypt(c->seal, &bare) ? ARC_ERR_AUTH : ARC_ERR_LIBRARY;
 }
 
-static enum arc_status gcm_open(struct arc_cipher *c,
+static enum arc_status gcm_open(struct openssl_cipher *c,
                                 const struct arc_cipher_job *job)
 {
-    OSSL_PARAM params[2];
     uint8_t none[16];
     int n;
 
-    if (!gcm_feed(c->open, job, 0))
+    c->tag[0].data = job->tag;
+    if (!gcm_decrypt(c->open, job) ||
+        !EVP_CIPHER_CTX_set_params(c->open, c->tag))
         return ARC_ERR_LIBRARY;
-    params[0] = OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG,
-                                                  job->tag, GCM_TAG_BYTES);
-    params[1] = OSSL_PARAM_construct_end();
-    if (!EVP_CIPHER_CTX_set_params(c->open, params))
-        return ARC_ERR_LIBRARY;
-    if (!EVP_CipherFinal_ex(c->open, none, &n)) /* compares by CRYPTO_memcmp */
+    if (!EVP_DecryptFinal_ex(c->open, none, &n)) /* by CRYPTO_memcmp */
         return gcm_restore(c, job);
     return ARC_OK;
 }
 
 /** HMAC-SHA1 over head, body, tail (RFC 3711 §4.2.1). */
-static void hmac(const struct arc_cipher *c, const struct arc_cipher_job *job,
+static void hmac(const struct openssl_cipher *c,
+                 const struct arc_cipher_job *job,
                  uint8_t digest[SHA_DIGEST_LENGTH])
 {
     SHA_CTX state = c->inner;
@@ -218,7 +237,8 @@ static void hmac(const struct arc_cipher *c, const struct arc_cipher_job *job,
 }
 
 /** Counter mode is its own inverse. */
-static bool cm_crypt(struct arc_cipher *c, const struct arc_cipher_job *job)
+static bool cm_crypt(struct openssl_cipher       *c,
+                     const struct arc_cipher_job *job)
 {
     uint8_t *body = job->data + job->head_len;
     int n;
@@ -228,7 +248,7 @@ static bool cm_crypt(struct arc_cipher *c, const struct arc_cipher_job *job)
             EVP_EncryptUpdate(c->seal, body, &n, body, (int)job->body_len));
 }
 
-static enum arc_status cm_seal(struct arc_cipher *c,
+static enum arc_status cm_seal(struct openssl_cipher *c,
                                const struct arc_cipher_job *job)
 {
     uint8_t digest[SHA_DIGEST_LENGTH];
@@ -236,35 +256,49 @@ static enum arc_status cm_seal(struct arc_cipher *c,
     if (!cm_crypt(c, job))
         return ARC_ERR_LIBRARY;
     hmac(c, job, digest);
-    memcpy(job->tag, digest, c->tag_bytes);
+    memcpy(job->tag, digest, c->base.tag_bytes);
     return ARC_OK;
 }
 
-static enum arc_status cm_open(struct arc_cipher *c,
+static enum arc_status cm_open(struct openssl_cipher *c,
                                const struct arc_cipher_job *job)
 {
     uint8_t digest[SHA_DIGEST_LENGTH];
 
     hmac(c, job, digest);
-    if (CRYPTO_memcmp(digest, job->tag, c->tag_bytes) != 0)
+    if (CRYPTO_memcmp(digest, job->tag, c->base.tag_bytes) != 0)
         return ARC_ERR_AUTH;
     return cm_crypt(c, job) ? ARC_OK : ARC_ERR_LIBRARY;
 }
 
-enum arc_status arc_cipher_seal(struct arc_cipher *c,
-                                const struct arc_cipher_job *job)
+static enum arc_status openssl_seal(struct arc_cipher *c,
+                                    const struct arc_cipher_job *job)
 {
-    if (!job_ok(job))
+    if (!job_ok(c, job))
         return ARC_ERR_ARG;
-    return c->kind == ARC_CIPHER_AES_GCM ? gcm_seal(c, job) : cm_seal(c, job);
+    switch (c->kind) {
+    case ARC_CIPHER_AES_GCM:
+        return gcm_seal(of(c), job);
+    case ARC_CIPHER_AES_CM_HMAC_SHA1:
+        return cm_seal(of(c), job);
+    default:
+        return cm_crypt(of(c), job) ? ARC_OK : ARC_ERR_LIBRARY;
+    }
 }
 
-enum arc_status arc_cipher_open(struct arc_cipher *c,
-                                const struct arc_cipher_job *job)
+static enum arc_status openssl_open(struct arc_cipher *c,
+                                    const struct arc_cipher_job *job)
 {
-    if (!job_ok(job))
+    if (!job_ok(c, job))
         return ARC_ERR_ARG;
-    return c->kind == ARC_CIPHER_AES_GCM ? gcm_open(c, job) : cm_open(c, job);
+    switch (c->kind) {
+    case ARC_CIPHER_AES_GCM:
+        return gcm_open(of(c), job);
+    case ARC_CIPHER_AES_CM_HMAC_SHA1:
+        return cm_open(of(c), job);
+    default:
+        return cm_crypt(of(c), job) ? ARC_OK : ARC_ERR_LIBRARY;
+    }
 }
 
 enum arc_status arc_cipher_keystream(const uint8_t *key, size_t key_len,
@@ -280,7 +314,7 @@ enum arc_status arc_cipher_keystream(const uint8_t *key, size_t key_len,
         return ARC_ERR_ARG;
 
     memset(out, 0, len);
-    ctx  = context_new(ARC_CIPHER_AES_CM_HMAC_SHA1, key, key_len, 1);
+    ctx  = context_new(ARC_CIPHER_AES_CM, key, key_len, 1);
     done = ctx && EVP_EncryptInit_ex2(ctx, NULL, NULL, iv, NULL) &&
            EVP_EncryptUpdate(ctx, out, &n, out, (int)len);
     EVP_CIPHER_CTX_free(ctx);
@@ -294,7 +328,28 @@ enum arc_status arc_cipher_random(uint8_t *out, size_t len)
     return RAND_priv_bytes(out, (int)len) == 1 ? ARC_OK : ARC_ERR_LIBRARY;
 }
 
-const char *arc_cipher_library(void)
+bool arc_cipher_equal(const uint8_t *a, const uint8_t *b, size_t len)
+{
+    return CRYPTO_memcmp(a, b, len) == 0;
+}
+
+static const char *openssl_version(void)
 {
     return OpenSSL_version(OPENSSL_VERSION);
 }
+
+static const char *openssl_code(void)
+{
+    return ""; /* OpenSSL chooses by itself and does not tell */
+}
+
+static const char *openssl_missing(void)
+{
+    return NULL;
+}
+
+const struct arc_cipher_ops arc_cipher_openssl = {
+    ARC_CIPHER_OPENSSL, "openssl",     openssl_version, openssl_code,
+    openssl_missing,    openssl_make,  openssl_rekey,   openssl_free,
+    openssl_seal,       openssl_open,
+};

@@ -11,9 +11,8 @@
 #define RTCP_LIMIT_PKTS (UINT64_C(1) << 31)
 
 enum {
-    GCM_SALT_BYTES = 12, /* RFC 7714 §12 */
-    CM_SALT_BYTES  = 14,
-    RTCP_TAG_BYTES = 10, /* HMAC-SHA1: also of the _32 profiles */
+    RTCP_TAG_BYTES   = 10, /* HMAC-SHA1: also of the _32 profiles    */
+    NEAR_LIMIT_SHIFT = 3,  /* near the limit: an eighth of it is left */
 };
 
 /* The six profiles differ in these numbers only. */
@@ -44,84 +43,47 @@ static const struct profile *profile_of(int32_t number)
     return NULL;
 }
 
-static bool keys_ok(const struct arc_srtp_config *cfg)
+static bool has_ext_ids(const struct arc_srtp_config *cfg)
 {
-    const struct profile *p = profile_of(cfg->profile);
+    uint8_t any = 0;
 
-    if (!p || cfg->key_len != p->key_bytes)
-        return false;
-    return cfg->salt_len == CM_SALT_BYTES ||
-           (cfg->salt_len == GCM_SALT_BYTES && p->kind == ARC_CIPHER_AES_GCM);
+    for (int i = 0; i < ARC_SRTP_EXT_ID_BYTES; i++)
+        any |= cfg->ext_ids[i];
+    return any != 0;
+}
+
+/** log2 of a derivation rate; -1: it is 0; -2: not a power of two, or too big. */
+static int32_t bits_of_rate(int32_t rate)
+{
+    int32_t bits = 0;
+
+    if (rate == 0)
+        return -1;
+    if (rate < 0 || rate > ARC_SRTP_RATE_MAX || rate & (rate - 1))
+        return -2;
+    while (rate >> (bits + 1))
+        bits++;
+    return bits;
 }
 
 static bool sizes_ok(const struct arc_srtp_config *cfg)
 {
     return (cfg->window_pkts == 0 || arc_replay_words(cfg->window_pkts) > 0) &&
-           cfg->max_streams >= 0 && cfg->max_streams <= ARC_SRTP_STREAMS_MAX;
+           cfg->max_streams >= 0 && cfg->max_streams <= ARC_SRTP_STREAMS_MAX &&
+           cfg->mki_len >= 0 && cfg->mki_len <= ARC_SRTP_MKI_MAX_BYTES &&
+           bits_of_rate(cfg->derivation_rate) != -2 &&
+           (cfg->ext_ids[0] & 1) == 0; /* id 0 is padding, RFC 8285 §4.1.2 */
 }
 
-static enum arc_status derive_all(const struct arc_srtp_config *cfg,
-                                  int32_t first_label,
-                                  struct arc_srtp_session_keys *out)
+static bool keys_ok(const struct arc_srtp_config *cfg)
 {
-    const size_t len = (size_t)cfg->key_len;
-    uint8_t salt[ARC_KDF_SALT_BYTES] = {0};
-    enum arc_status status;
+    const struct profile *p = profile_of(cfg->profile);
 
-    memcpy(salt, cfg->master_salt, (size_t)cfg->salt_len);
-    status = arc_kdf_derive(cfg->master_key, len, salt, first_label,
-                            out->enc_key, len);
-    if (!status)
-        status = arc_kdf_derive(cfg->master_key, len, salt, first_label + 1,
-                                out->auth_key, sizeof(out->auth_key));
-    if (!status)
-        status = arc_kdf_derive(cfg->master_key, len, salt, first_label + 2,
-                                out->salt, sizeof(out->salt));
-    arc_mem_wipe(salt, sizeof(salt));
-    return status;
-}
-
-enum arc_status arc_srtp_new(const struct arc_srtp_config *cfg,
-                             struct arc_srtp **out)
-{
-    struct arc_srtp_session_keys rtp, rtcp;
-    enum arc_status status;
-
-    if (!cfg || !out || !keys_ok(cfg))
-        return ARC_ERR_ARG;
-
-    status = derive_all(cfg, ARC_KDF_RTP_ENCRYPTION, &rtp);
-    if (!status)
-        status = derive_all(cfg, ARC_KDF_RTCP_ENCRYPTION, &rtcp);
-    if (!status)
-        status = arc_srtp_new_from_session(cfg, &rtp, &rtcp, out);
-    arc_mem_wipe(&rtp, sizeof(rtp));
-    arc_mem_wipe(&rtcp, sizeof(rtcp));
-    return status;
-}
-
-static enum arc_status session_init(struct arc_srtp_session *session,
-                                    const struct profile *p, int32_t tag_bytes,
-                                    const struct arc_srtp_session_keys *keys)
-{
-    const bool gcm = p->kind == ARC_CIPHER_AES_GCM;
-    struct arc_cipher_config cfg = {0};
-    enum arc_status status;
-
-    cfg.kind      = p->kind;
-    cfg.key_len   = p->key_bytes;
-    cfg.tag_bytes = tag_bytes;
-    memcpy(cfg.key, keys->enc_key, (size_t)p->key_bytes);
-    memcpy(cfg.auth_key, keys->auth_key, sizeof(cfg.auth_key));
-    status = arc_cipher_new(&cfg, &session->cipher);
-    arc_mem_wipe(&cfg, sizeof(cfg));
-
-    /* The IV is SSRC || index (48 bits) under the end of the salt: at its bytes
-     * 2..11 of 12 (RFC 7714 §8.1), 4..13 of 14 (RFC 3711 §4.1.1). */
-    memcpy(session->salt, keys->salt, gcm ? GCM_SALT_BYTES : CM_SALT_BYTES);
-    session->iv_ssrc_at = gcm ? 2 : 4;
-    session->tag_bytes  = (size_t)tag_bytes;
-    return status;
+    if (cfg->key_len != p->key_bytes)
+        return false;
+    return cfg->salt_len == ARC_KDF_SALT_BYTES ||
+           (cfg->salt_len == ARC_SRTP_GCM_SALT_BYTES &&
+            p->kind == ARC_CIPHER_AES_GCM);
 }
 
 static uint64_t lower(uint64_t limit_pkts, uint64_t most_pkts)
@@ -129,33 +91,67 @@ static uint64_t lower(uint64_t limit_pkts, uint64_t most_pkts)
     return limit_pkts && limit_pkts < most_pkts ? limit_pkts : most_pkts;
 }
 
-enum arc_status
-arc_srtp_new_from_session(const struct arc_srtp_config *cfg,
-                          const struct arc_srtp_session_keys *rtp,
-                          const struct arc_srtp_session_keys *rtcp,
-                          struct arc_srtp **out)
+/** Everything that stays as it is for the life of the object. */
+static void set_format(struct arc_srtp *s, const struct arc_srtp_config *cfg)
 {
-    const struct profile *p = cfg ? profile_of(cfg->profile) : NULL;
-    enum arc_status status;
-    struct arc_srtp *s;
-    int32_t max, window;
+    const struct profile *p = profile_of(cfg->profile);
 
-    if (!p || !rtp || !rtcp || !out || !sizes_ok(cfg))
-        return ARC_ERR_ARG;
-    s = arc_mem_zalloc(1, sizeof(*s));
+    s->profile   = p->profile;
+    s->backend   = cfg->backend;
+    s->kind      = p->kind;
+    s->key_bytes = p->key_bytes;
+    s->aead      = p->kind == ARC_CIPHER_AES_GCM;
+    s->tag_bytes[ARC_SRTP_RTP]   = (size_t)p->tag_bytes;
+    s->tag_bytes[ARC_SRTP_RTCP]  = (size_t)p->rtcp_tag_bytes;
+    s->mki_bytes                 = (size_t)cfg->mki_len;
+    s->limit_pkts[ARC_SRTP_RTP]  = lower(cfg->limit_pkts, RTP_LIMIT_PKTS);
+    s->limit_pkts[ARC_SRTP_RTCP] = lower(cfg->limit_pkts, RTCP_LIMIT_PKTS);
+    for (int half = 0; half < ARC_SRTP_HALVES; half++)
+        s->near_pkts[half] = s->limit_pkts[half] -
+                             (s->limit_pkts[half] >> NEAR_LIMIT_SHIFT);
+    s->derivation_bits           = bits_of_rate(cfg->derivation_rate);
+    s->encrypts_ext              = has_ext_ids(cfg);
+    memcpy(s->ext_ids, cfg->ext_ids, sizeof(s->ext_ids));
+}
+
+static enum arc_status first_key(struct arc_srtp *s,
+                                 const struct arc_srtp_config *cfg,
+                                 const struct arc_srtp_session_keys *rtp,
+                                 const struct arc_srtp_session_keys *rtcp)
+{
+    struct arc_srtp_key_config key = {0};
+    enum arc_status status;
+    int32_t id;
+
+    memcpy(key.master_key, cfg->master_key, sizeof(key.master_key));
+    memcpy(key.master_salt, cfg->master_salt, sizeof(key.master_salt));
+    memcpy(key.mki, cfg->mki, sizeof(key.mki));
+    key.key_len  = cfg->key_len;
+    key.salt_len = cfg->salt_len;
+    key.mki_len  = cfg->mki_len;
+    status = arc_srtp_install_key(s, &key, rtp, rtcp, &id);
+    if (!status)
+        arc_srtp_send_with(s, id);
+    arc_mem_wipe(&key, sizeof(key));
+    return status;
+}
+
+static enum arc_status make(const struct arc_srtp_config *cfg,
+                            const struct arc_srtp_session_keys *rtp,
+                            const struct arc_srtp_session_keys *rtcp,
+                            struct arc_srtp **out)
+{
+    const int32_t max    = cfg->max_streams ? cfg->max_streams
+                                            : ARC_SRTP_STREAMS_DEFAULT;
+    const int32_t window = cfg->window_pkts ? cfg->window_pkts
+                                            : ARC_REPLAY_WINDOW_DEFAULT_PKTS;
+    struct arc_srtp *s = arc_mem_zalloc(1, sizeof(*s));
+    enum arc_status status;
+
     if (!s)
         return ARC_ERR_NOMEM;
-
-    max = cfg->max_streams ? cfg->max_streams : ARC_SRTP_STREAMS_DEFAULT;
-    window = cfg->window_pkts ? cfg->window_pkts
-                              : ARC_REPLAY_WINDOW_DEFAULT_PKTS;
-    s->aead            = p->kind == ARC_CIPHER_AES_GCM;
-    s->rtp.limit_pkts  = lower(cfg->limit_pkts, RTP_LIMIT_PKTS);
-    s->rtcp.limit_pkts = lower(cfg->limit_pkts, RTCP_LIMIT_PKTS);
-
-    status = session_init(&s->rtp, p, p->tag_bytes, rtp);
-    if (!status)
-        status = session_init(&s->rtcp, p, p->rtcp_tag_bytes, rtcp);
+    set_format(s, cfg);
+    status = first_key(s, cfg, rtp, rtcp);
     if (!status)
         status = arc_srtp_streams_init(&s->send, max, 0);
     if (!status)
@@ -168,27 +164,36 @@ arc_srtp_new_from_session(const struct arc_srtp_config *cfg,
     return ARC_OK;
 }
 
+enum arc_status arc_srtp_new(const struct arc_srtp_config *cfg,
+                             struct arc_srtp **out)
+{
+    if (!cfg || !out || !profile_of(cfg->profile) || !keys_ok(cfg) ||
+        !sizes_ok(cfg))
+        return ARC_ERR_ARG;
+    return make(cfg, NULL, NULL, out);
+}
+
+enum arc_status
+arc_srtp_new_from_session(const struct arc_srtp_config *cfg,
+                          const struct arc_srtp_session_keys *rtp,
+                          const struct arc_srtp_session_keys *rtcp,
+                          struct arc_srtp **out)
+{
+    if (!cfg || !rtp || !rtcp || !out || !profile_of(cfg->profile) ||
+        !sizes_ok(cfg) || cfg->derivation_rate || has_ext_ids(cfg))
+        return ARC_ERR_ARG;
+    return make(cfg, rtp, rtcp, out);
+}
+
 void arc_srtp_free(struct arc_srtp *s)
 {
     if (!s)
         return;
-    arc_cipher_free(s->rtp.cipher);
-    arc_cipher_free(s->rtcp.cipher);
+    for (int i = 0; i < ARC_SRTP_KEYS_MAX; i++)
+        arc_srtp_drop_key(&s->keys[i]);
     arc_srtp_streams_free(&s->send);
     arc_srtp_streams_free(&s->recv);
     arc_mem_wipe_free(s);
-}
-
-void arc_srtp_make_iv(const struct arc_srtp_session *session, uint32_t ssrc,
-                      uint64_t index, uint8_t *iv)
-{
-    uint8_t *p = iv + session->iv_ssrc_at;
-
-    memcpy(iv, session->salt, ARC_CIPHER_IV_MAX_BYTES);
-    for (int i = 0; i < 4; i++)
-        p[i] ^= (uint8_t)(ssrc >> (24 - 8 * i));
-    for (int i = 0; i < 6; i++)
-        p[4 + i] ^= (uint8_t)(index >> (40 - 8 * i));
 }
 
 bool arc_srtp_has_room(const struct arc_srtp *s,
@@ -251,6 +256,12 @@ enum arc_status arc_srtp_set_roc(struct arc_srtp *s, uint32_t ssrc,
     if (!stream)
         return arc_srtp_failed(s, ARC_ERR_LIMIT);
     return arc_index_set_roc(&stream->index, roc);
+}
+
+int32_t arc_srtp_backend(const struct arc_srtp *s)
+{
+    return arc_cipher_backend_of(
+        s->sending->sessions[ARC_SRTP_RTP][0].cipher);
 }
 
 void arc_srtp_get_stats(const struct arc_srtp *s, struct arc_srtp_stats *out)

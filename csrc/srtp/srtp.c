@@ -1,6 +1,8 @@
 /**
- * @file srtp/srtp.c  Secure RTP: protect and unprotect, one packet or many
+ * @file srtp/srtp.c  Secure RTP: protect and unprotect
  */
+#include <string.h>
+
 #include "base/bytes.h"
 #include "srtp/context.h"
 
@@ -15,40 +17,43 @@ struct rtp_head {
 /** Header as far as SRTP cares (RFC 3550 §5.1, §5.3.1). @return well-formed */
 static bool read_head(const uint8_t *data, size_t len, struct rtp_head *head)
 {
-    struct arc_reader r;
-    uint8_t first;
+    size_t bytes;
 
-    arc_reader_init(&r, data, len);
-    first = arc_reader_u8(&r);
-    arc_reader_u8(&r); /* marker, payload type */
-    head->seq16 = arc_reader_u16(&r);
-    arc_reader_u32(&r); /* timestamp */
-    head->ssrc = arc_reader_u32(&r);
-    arc_reader_take(&r, 4 * (size_t)(first & 0x0f)); /* CSRCs */
-    if (first & 0x10) {                              /* X */
-        arc_reader_u16(&r);
-        arc_reader_take(&r, 4 * (size_t)arc_reader_u16(&r));
+    if (len < RTP_HEADER_BYTES || data[0] >> 6 != 2)
+        return false;
+    head->seq16 = arc_get_u16(data + 2);
+    head->ssrc  = arc_get_u32(data + 8);
+    bytes       = RTP_HEADER_BYTES + 4 * (size_t)(data[0] & 0x0f); /* CSRCs */
+    if (data[0] & 0x10) {                                          /* X */
+        if (len < bytes + 4)
+            return false;
+        bytes += 4 + 4 * (size_t)arc_get_u16(data + bytes + 2);
     }
-    head->bytes = r.pos;
-    return !r.fail && first >> 6 == 2;
+    head->bytes = bytes;
+    return bytes <= len;
 }
 
-/** What the cipher is given for a packet whose index is known. */
-static void make_job(const struct arc_srtp *s, const struct rtp_head *head,
-                     uint64_t index, uint8_t *iv, uint8_t roc[4], uint8_t *data,
-                     size_t len, struct arc_cipher_job *job)
+/** Bytes behind the payload of a protected packet. */
+static size_t trailer_bytes(const struct arc_srtp *s)
 {
-    arc_srtp_make_iv(&s->rtp, head->ssrc, index, iv);
-    for (int i = 0; i < 4; i++)
-        roc[i] = (uint8_t)(index >> (40 - 8 * i));
+    return s->tag_bytes[ARC_SRTP_RTP] + s->mki_bytes;
+}
 
-    job->iv       = iv;
-    job->data     = data;
-    job->head_len = head->bytes;
-    job->body_len = len - head->bytes;
-    job->tail     = roc; /* RFC 3711 §4.2: M || ROC; GCM has it in the IV */
-    job->tail_len = s->aead ? 0 : 4;
-    job->tag      = data + len;
+/* The MKI stands in front of the tag (RFC 3711 §3.1), but behind that of an AEAD,
+ * which is a part of the ciphertext (RFC 7714 §8.2). */
+static size_t mki_offset(const struct arc_srtp *s)
+{
+    return s->aead ? s->tag_bytes[ARC_SRTP_RTP] : 0;
+}
+
+static size_t tag_offset(const struct arc_srtp *s)
+{
+    return s->aead ? 0 : s->mki_bytes;
+}
+
+static uint8_t *end_of(const struct arc_srtp_work *w)
+{
+    return w->job.data + w->job.head_len + w->job.body_len;
 }
 
 /** Index by the state of the stream; by the defaults if there is none yet. */
@@ -61,39 +66,93 @@ static enum arc_status estimate(const struct arc_srtp_stream *stream,
     return ARC_OK;
 }
 
-static enum arc_status protect(struct arc_srtp *s, uint8_t *data, size_t len,
-                               size_t cap)
+/** What the cipher is given; `len` without the trailer. */
+static void set_job(const struct arc_srtp *s, const struct rtp_head *head,
+                    uint8_t *data, size_t len, struct arc_srtp_work *w)
 {
-    uint8_t iv[ARC_CIPHER_IV_MAX_BYTES], roc[4];
-    struct arc_srtp_stream *stream;
-    struct arc_cipher_job job;
+    w->ssrc  = head->ssrc;
+    w->seq16 = head->seq16;
+    arc_put_u32(w->roc, (uint32_t)(w->index >> 16));
+
+    w->job.iv       = w->iv;
+    w->job.data     = data;
+    w->job.head_len = head->bytes;
+    w->job.body_len = len - head->bytes;
+    w->job.tail     = w->roc; /* RFC 3711 §4.2: M || ROC; GCM has it in the IV */
+    w->job.tail_len = s->aead ? 0 : sizeof(w->roc);
+    w->job.tag      = data + len + tag_offset(s);
+}
+
+/** Session keys and IV for the index. @return the library did not fail */
+static bool set_keys(struct arc_srtp *s, struct arc_srtp_work *w)
+{
+    w->session = arc_srtp_session_for(s, w->key, ARC_SRTP_RTP, w->index);
+    if (!w->session)
+        return false;
+    arc_srtp_make_iv(w->session->salt, s->aead, w->ssrc, w->index, w->iv);
+    return true;
+}
+
+/* --- sending -------------------------------------------------------------------------- */
+
+enum arc_status arc_srtp_begin_send(struct arc_srtp *s, uint8_t *data,
+                                    size_t len, size_t cap,
+                                    struct arc_srtp_work *w)
+{
     struct rtp_head head;
     enum arc_status status;
-    uint64_t index;
 
     if (!data || len > ARC_SRTP_PACKET_MAX_BYTES || len > cap)
         return ARC_ERR_ARG;
     if (!read_head(data, len, &head))
         return ARC_ERR_FORMAT;
-    if (cap - len < s->rtp.tag_bytes)
+    if (cap - len < trailer_bytes(s))
         return ARC_ERR_SPACE;
 
-    stream = arc_srtp_streams_find(&s->send, head.ssrc);
-    status = estimate(stream, head.seq16, &index);
+    w->stream = arc_srtp_streams_find(&s->send, head.ssrc);
+    w->key    = s->sending;
+    status    = estimate(w->stream, head.seq16, &w->index);
     if (status)
         return status;
-    if (s->stats.rtp_sent >= s->rtp.limit_pkts || !arc_srtp_has_room(s, stream))
+    if (w->key->sent_pkts[ARC_SRTP_RTP] >= s->limit_pkts[ARC_SRTP_RTP] ||
+        !arc_srtp_has_room(s, w->stream))
         return ARC_ERR_LIMIT;
 
-    make_job(s, &head, index, iv, roc, data, len, &job);
-    status = arc_cipher_seal(s->rtp.cipher, &job);
+    set_job(s, &head, data, len, w);
+    if (!set_keys(s, w))
+        return ARC_ERR_LIBRARY;
+    if (s->encrypts_ext) /* RFC 6904 §3: before the tag */
+        return arc_srtp_crypt_ext(s, w->session, w->ssrc, w->index, data, len);
+    return ARC_OK;
+}
+
+void arc_srtp_commit_send(struct arc_srtp *s, struct arc_srtp_work *w)
+{
+    if (!w->stream)
+        w->stream = arc_srtp_streams_add(&s->send, w->ssrc);
+    arc_index_commit(&w->stream->index, w->index);
+    arc_srtp_count_use(s, w->key, ARC_SRTP_RTP, true);
+    s->stats.rtp_sent++;
+}
+
+void arc_srtp_write_mki(const struct arc_srtp *s, const struct arc_srtp_work *w)
+{
+    if (s->mki_bytes)
+        memcpy(end_of(w) + mki_offset(s), w->key->mki, s->mki_bytes);
+}
+
+static enum arc_status protect(struct arc_srtp *s, uint8_t *data, size_t len,
+                               size_t cap)
+{
+    struct arc_srtp_work w;
+    enum arc_status status = arc_srtp_begin_send(s, data, len, cap, &w);
+
+    if (!status)
+        status = w.session->cipher->ops->seal(w.session->cipher, &w.job);
     if (status)
         return status;
-
-    if (!stream)
-        stream = arc_srtp_streams_add(&s->send, head.ssrc);
-    arc_index_commit(&stream->index, index);
-    s->stats.rtp_sent++;
+    arc_srtp_commit_send(s, &w);
+    arc_srtp_write_mki(s, &w);
     return ARC_OK;
 }
 
@@ -104,47 +163,104 @@ enum arc_status arc_srtp_protect(struct arc_srtp *s, uint8_t *data, size_t len,
 
     if (status)
         return arc_srtp_failed(s, status);
-    *len_out = len + s->rtp.tag_bytes;
+    *len_out = len + trailer_bytes(s);
+    return ARC_OK;
+}
+
+int32_t arc_srtp_protect_to(struct arc_srtp *s, const uint8_t *in,
+                            size_t in_len, uint8_t *out, size_t cap)
+{
+    enum arc_status status;
+
+    if (!in || !out || in_len > ARC_SRTP_PACKET_MAX_BYTES)
+        return arc_srtp_failed(s, ARC_ERR_ARG);
+    if (cap < in_len)
+        return arc_srtp_failed(s, ARC_ERR_SPACE);
+    memcpy(out, in, in_len);
+    status = protect(s, out, in_len, cap);
+    return status ? (int32_t)arc_srtp_failed(s, status)
+                  : (int32_t)(in_len + trailer_bytes(s));
+}
+
+/* --- receiving ------------------------------------------------------------------------ */
+
+/* RFC 3711 §3.3: which key (1), index (2), replay check (5), tag (5), decrypt (6);
+ * only then roll-over counter and window (7). Nothing before may change state. */
+
+enum arc_status arc_srtp_begin_recv(struct arc_srtp *s, uint8_t *data,
+                                    size_t len, struct arc_srtp_work *w)
+{
+    struct rtp_head head;
+    enum arc_status status;
+
+    if (!data)
+        return ARC_ERR_ARG;
+    if (len < RTP_HEADER_BYTES + trailer_bytes(s) ||
+        len > ARC_SRTP_PACKET_MAX_BYTES)
+        return ARC_ERR_FORMAT;
+    len -= trailer_bytes(s);
+    if (!read_head(data, len, &head))
+        return ARC_ERR_FORMAT;
+
+    memset(&w->tried, 0, sizeof(w->tried));
+    w->stream = arc_srtp_streams_find(&s->recv, head.ssrc);
+    status    = estimate(w->stream, head.seq16, &w->index);
+    if (!status && w->stream)
+        status = arc_replay_check(&w->stream->rtp_seen, w->index);
+    if (status)
+        return status;
+    set_job(s, &head, data, len, w);
+    return ARC_OK;
+}
+
+enum arc_status arc_srtp_take_key(struct arc_srtp *s, struct arc_srtp_work *w)
+{
+    w->key = arc_srtp_next_key(s, ARC_SRTP_RTP, w->stream,
+                               end_of(w) + mki_offset(s), &w->tried);
+    if (!w->key)
+        return ARC_AGAIN;
+    return set_keys(s, w) ? ARC_OK : ARC_ERR_LIBRARY;
+}
+
+enum arc_status arc_srtp_accept(struct arc_srtp *s, struct arc_srtp_work *w)
+{
+    const size_t len = w->job.head_len + w->job.body_len;
+
+    /* An authentic packet whose extension is malformed is left to its parser. */
+    if (s->encrypts_ext &&
+        arc_srtp_crypt_ext(s, w->session, w->ssrc, w->index, w->job.data, len) ==
+            ARC_ERR_LIBRARY)
+        return ARC_ERR_LIBRARY;
+    if (w->stream)
+        arc_srtp_streams_touch(&s->recv, w->stream);
+    else
+        w->stream = arc_srtp_recv_stream(s, w->ssrc);
+    w->stream->key_id = w->key->id;
+    arc_index_commit(&w->stream->index, w->index);
+    arc_replay_commit(&w->stream->rtp_seen, w->index);
+    arc_srtp_count_use(s, w->key, ARC_SRTP_RTP, false);
+    s->stats.rtp_received++;
     return ARC_OK;
 }
 
 static enum arc_status unprotect(struct arc_srtp *s, uint8_t *data, size_t len)
 {
-    uint8_t iv[ARC_CIPHER_IV_MAX_BYTES], roc[4];
-    struct arc_srtp_stream *stream;
-    struct arc_cipher_job job;
-    struct rtp_head head;
-    enum arc_status status;
-    uint64_t index;
+    struct arc_srtp_work w;
+    enum arc_status status = arc_srtp_begin_recv(s, data, len, &w);
 
-    if (!data)
-        return ARC_ERR_ARG;
-    if (len < RTP_HEADER_BYTES + s->rtp.tag_bytes ||
-        len > ARC_SRTP_PACKET_MAX_BYTES ||
-        !read_head(data, len - s->rtp.tag_bytes, &head))
-        return ARC_ERR_FORMAT;
-
-    /* RFC 3711 §3.3: index (2), replay check (5), tag (5), decrypt (6); only
-     * then roll-over counter and window (7). Nothing before may change state. */
-    stream = arc_srtp_streams_find(&s->recv, head.ssrc);
-    status = estimate(stream, head.seq16, &index);
-    if (!status && stream)
-        status = arc_replay_check(&stream->rtp_seen, index);
-    if (!status && s->stats.rtp_received >= s->rtp.limit_pkts)
-        status = ARC_ERR_LIMIT;
-    if (status)
-        return status;
-
-    make_job(s, &head, index, iv, roc, data, len - s->rtp.tag_bytes, &job);
-    status = arc_cipher_open(s->rtp.cipher, &job);
-    if (status)
-        return status;
-
-    stream = arc_srtp_recv_stream(s, head.ssrc);
-    arc_index_commit(&stream->index, index);
-    arc_replay_commit(&stream->rtp_seen, index);
-    s->stats.rtp_received++;
-    return ARC_OK;
+    while (!status) {
+        status = arc_srtp_take_key(s, &w);
+        if (status == ARC_AGAIN)
+            return arc_srtp_no_key(s, &w.tried);
+        if (status)
+            break;
+        status = w.session->cipher->ops->open(w.session->cipher, &w.job);
+        if (!status)
+            return arc_srtp_accept(s, &w);
+        if (status == ARC_ERR_AUTH)
+            status = ARC_OK; /* perhaps under another key */
+    }
+    return status;
 }
 
 enum arc_status arc_srtp_unprotect(struct arc_srtp *s, uint8_t *data,
@@ -154,49 +270,28 @@ enum arc_status arc_srtp_unprotect(struct arc_srtp *s, uint8_t *data,
 
     if (status)
         return arc_srtp_failed(s, status);
-    *len_out = len - s->rtp.tag_bytes;
+    *len_out = len - trailer_bytes(s);
     return ARC_OK;
 }
 
-enum arc_status arc_srtp_protect_batch(struct arc_srtp *s, uint8_t *data,
-                                       size_t slot_bytes, int32_t *lengths,
-                                       int32_t *status, size_t n)
+int32_t arc_srtp_unprotect_to(struct arc_srtp *s, const uint8_t *in,
+                              size_t in_len, uint8_t *out, size_t cap)
 {
-    if (n && (!data || !lengths || !status))
-        return ARC_ERR_ARG;
+    enum arc_status status;
 
-    for (size_t i = 0; i < n; i++) {
-        size_t len = (size_t)lengths[i]; /* a negative one is above any cap */
-
-        status[i] = arc_srtp_protect(s, data + i * slot_bytes, len, slot_bytes,
-                                     &len);
-        if (status[i] == ARC_OK)
-            lengths[i] = (int32_t)len;
-    }
-    return ARC_OK;
-}
-
-enum arc_status arc_srtp_unprotect_batch(struct arc_srtp *s, uint8_t *data,
-                                         size_t slot_bytes, int32_t *lengths,
-                                         int32_t *status, size_t n)
-{
-    if (n && (!data || !lengths || !status))
-        return ARC_ERR_ARG;
-
-    for (size_t i = 0; i < n; i++) {
-        size_t len = (size_t)lengths[i];
-
-        status[i] = len > slot_bytes
-                        ? arc_srtp_failed(s, ARC_ERR_ARG)
-                        : arc_srtp_unprotect(s, data + i * slot_bytes, len,
-                                             &len);
-        if (status[i] == ARC_OK)
-            lengths[i] = (int32_t)len;
-    }
-    return ARC_OK;
+    if (!in || !out)
+        return arc_srtp_failed(s, ARC_ERR_ARG);
+    if (in_len > ARC_SRTP_PACKET_MAX_BYTES)
+        return arc_srtp_failed(s, ARC_ERR_FORMAT);
+    if (cap < in_len)
+        return arc_srtp_failed(s, ARC_ERR_SPACE);
+    memcpy(out, in, in_len);
+    status = unprotect(s, out, in_len);
+    return status ? (int32_t)arc_srtp_failed(s, status)
+                  : (int32_t)(in_len - trailer_bytes(s));
 }
 
 int32_t arc_srtp_overhead_bytes(const struct arc_srtp *s)
 {
-    return (int32_t)s->rtp.tag_bytes;
+    return (int32_t)trailer_bytes(s);
 }

@@ -1,12 +1,13 @@
 /**
- * @file srtp/srtp.h  Secure RTP: one master key, both directions
+ * @file srtp/srtp.h  Secure RTP: both directions under the same master keys
  *
- * RFC 3711 with AES-CM and HMAC-SHA1, RFC 6188 (AES-256), RFC 7714 (AES-GCM).
- * No MKI, key derivation rate 0, header extensions not encrypted.
+ * RFC 3711 with AES-CM and HMAC-SHA1, RFC 6188 (AES-256), RFC 7714 (AES-GCM),
+ * RFC 6904 (encrypted header extensions), MKI, key derivation rate.
  *
  * One object sends and receives with the same master key and keeps the states
  * of the two apart; every SSRC has its own index. All packets are changed in
- * place.
+ * place. keys.h has the change of keys and the events, srtcp.h the other half,
+ * batch.h many packets at once.
  *
  * Order:    receiving: estimate the index -> replay check -> authenticate ->
  *           decrypt -> commit. A packet that fails leaves no trace but a count
@@ -18,7 +19,7 @@
  *           starts like a new one, with roll-over counter 0 and an empty replay
  *           window. Choose max_streams above the number of live sources.
  * Limits:   2^48 RTP and 2^31 RTCP packets for one key, sent and accepted
- *           counted apart (RFC 3711 §9.2); then ARC_ERR_LIMIT, re-key.
+ *           counted apart (RFC 3711 §9.2); then ARC_ERR_LIMIT, re-key (keys.h).
  * Sharing:  two senders with one master key must never use the same SSRC: the
  *           IVs would repeat, which breaks both modes (RFC 7714 §8.4).
  * Resent:   protecting the same packet again gives the same bytes. Protecting
@@ -39,7 +40,11 @@
 /* ARC_CDEF_BEGIN */
 #define ARC_SRTP_PACKET_MAX_BYTES 65535 /* UDP cannot carry more        */
 #define ARC_SRTP_STREAMS_DEFAULT  64
-#define ARC_SRTP_TRAILER_MAX_BYTES 20   /* GCM tag and the SRTCP index  */
+#define ARC_SRTP_MKI_MAX_BYTES     128  /* RFC 4568 §6.1                */
+#define ARC_SRTP_TRAILER_MAX_BYTES 148  /* GCM tag, SRTCP index, MKI    */
+#define ARC_SRTP_GCM_SALT_BYTES    12   /* RFC 7714 §12                 */
+#define ARC_SRTP_EXT_ID_BYTES      32   /* a bit for each id 0..255     */
+#define ARC_SRTP_RATE_MAX          16777216 /* 2^24: RFC 3711 §4.3.1   */
 
 enum arc_srtp_profile { /* numbers of RFC 5764 §4.1.2, RFC 7714 §14.2 */
     ARC_SRTP_AES128_CM_HMAC_SHA1_80 = 1,
@@ -62,6 +67,13 @@ struct arc_srtp_config {
     int32_t  window_pkts; /* replay window; 64..32768; 0: 128               */
     int32_t  max_streams; /* SSRCs each way; 1..4096; 0: 64                 */
     uint64_t limit_pkts;  /* lowers the limits of RFC 3711 §9.2; 0: as they are */
+    int32_t  backend;     /* enum arc_cipher_backend; 0: the fastest usable   */
+    int32_t  derivation_rate; /* 0, or a power of two up to 2^24: session keys
+                                 are derived anew after so many packets       */
+    uint8_t  mki[128];
+    int32_t  mki_len;     /* bytes; 0: packets carry none                     */
+    uint8_t  ext_ids[32]; /* header extension elements to be encrypted: bit
+                             id % 8 of byte id / 8; none: RFC 6904 is not used */
 };
 
 /** What the key derivation makes for SRTP or for SRTCP (RFC 3711 §4.3). */
@@ -78,23 +90,29 @@ struct arc_srtp_stats {
     uint64_t rtp_received;    /* packets authenticated and accepted     */
     uint64_t rtcp_received;
     uint64_t malformed;       /* ARC_ERR_FORMAT, received               */
-    uint64_t unauthenticated; /* ARC_ERR_AUTH                           */
+    uint64_t unauthenticated; /* ARC_ERR_AUTH; unknown MKIs among them  */
+    uint64_t unknown_mki;     /* of these: no key has the MKI           */
     uint64_t replayed;        /* ARC_ERR_REPLAY                         */
     uint64_t too_old;         /* ARC_ERR_OLD                            */
     uint64_t over_limit;      /* ARC_ERR_LIMIT, either way              */
     uint64_t other_failures;  /* any other status, either way           */
     uint64_t streams_evicted; /* receive states given to another SSRC   */
+    uint64_t events_lost;     /* not polled in time (keys.h)            */
     int32_t  send_streams;    /* SSRCs known now                        */
     int32_t  recv_streams;
 };
 
-/** @return ARC_OK, ARC_ERR_ARG, ARC_ERR_NOMEM or ARC_ERR_LIBRARY */
+/**
+ * @return ARC_OK, ARC_ERR_ARG, ARC_ERR_NOMEM, ARC_ERR_LIBRARY, or
+ *         ARC_ERR_UNSUPPORTED: the backend asked for is not usable here
+ */
 enum arc_status arc_srtp_new(const struct arc_srtp_config *cfg,
                              struct arc_srtp **out);
 
 /**
  * The same from session keys, without the key derivation: for vectors that
- * start behind it (RFC 7714 §16, §17). Keys and salt in `cfg` are not looked at.
+ * start behind it (RFC 7714 §16, §17). Keys and salt in `cfg` are not looked at,
+ * and it must have derivation rate 0 and no encrypted extensions.
  */
 enum arc_status
 arc_srtp_new_from_session(const struct arc_srtp_config       *cfg,
@@ -134,25 +152,18 @@ enum arc_status arc_srtp_unprotect(struct arc_srtp *s, uint8_t *data,
                                    size_t len, size_t *len_out);
 
 /**
- * Protect many packets in one call.
+ * The two calls above from one buffer to another: the input is not changed.
  *
- * @param data       n slots of slot_bytes, one packet at the start of each
- * @param slot_bytes Room of one packet
- * @param lengths    n; in: bytes of the packet, out: of the SRTP packet. That of
- *                   a packet that failed is left
- * @param status     n; enum arc_status of each, as arc_srtp_protect()
- * @param n          Packets
+ * @param in  Packet, `in_len` bytes; must not overlap `out`
+ * @param out Room for `cap` bytes: in_len + arc_srtp_overhead_bytes() to protect,
+ *            in_len to unprotect
  *
- * @return ARC_OK whatever became of the packets, or ARC_ERR_ARG (NULL)
+ * @return Bytes written, or a negative enum arc_status (`out` is then worthless)
  */
-enum arc_status arc_srtp_protect_batch(struct arc_srtp *s, uint8_t *data,
-                                       size_t slot_bytes, int32_t *lengths,
-                                       int32_t *status, size_t n);
-
-/** The same for arc_srtp_unprotect(). */
-enum arc_status arc_srtp_unprotect_batch(struct arc_srtp *s, uint8_t *data,
-                                         size_t slot_bytes, int32_t *lengths,
-                                         int32_t *status, size_t n);
+int32_t arc_srtp_protect_to(struct arc_srtp *s, const uint8_t *in,
+                            size_t in_len, uint8_t *out, size_t cap);
+int32_t arc_srtp_unprotect_to(struct arc_srtp *s, const uint8_t *in,
+                              size_t in_len, uint8_t *out, size_t cap);
 
 /**
  * Say which roll-over counter the next packet of an SSRC has. May make room for
@@ -164,8 +175,11 @@ enum arc_status arc_srtp_unprotect_batch(struct arc_srtp *s, uint8_t *data,
 enum arc_status arc_srtp_set_roc(struct arc_srtp *s, uint32_t ssrc,
                                  uint32_t roc, bool sending);
 
-/** Bytes that arc_srtp_protect() adds. */
+/** Bytes that arc_srtp_protect() adds: tag and MKI. */
 int32_t arc_srtp_overhead_bytes(const struct arc_srtp *s);
+
+/** enum arc_cipher_backend that protects RTP. */
+int32_t arc_srtp_backend(const struct arc_srtp *s);
 
 void arc_srtp_get_stats(const struct arc_srtp *s, struct arc_srtp_stats *out);
 /* ARC_CDEF_END */

@@ -129,9 +129,3 @@ void arc_srtp_streams_evict(struct arc_srtp_streams *t)
     for (int32_t i = 0; i < t->n; i++)
         enter(t, i);
 }
-
-void arc_srtp_streams_touch(struct arc_srtp_streams *t,
-                            struct arc_srtp_stream *stream)
-{
-    stream->last_used = ++t->uses;
-}

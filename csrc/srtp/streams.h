@@ -23,6 +23,7 @@
 struct arc_srtp_stream {
     uint32_t          ssrc;
     uint32_t          rtcp_next; /* sending: SRTCP index of the next packet */
+    int32_t           key_id;    /* receiving: opened the last packet       */
     uint64_t          last_used; /* value of the table's use counter        */
     struct arc_index  index;     /* RTP                                     */
     struct arc_replay rtp_seen;  /* receiving only                          */
@@ -63,7 +64,10 @@ struct arc_srtp_stream *arc_srtp_streams_add(struct arc_srtp_streams *t,
 void arc_srtp_streams_evict(struct arc_srtp_streams *t);
 
 /** Make a stream the most recently used. */
-void arc_srtp_streams_touch(struct arc_srtp_streams *t,
-                            struct arc_srtp_stream *stream);
+static inline void arc_srtp_streams_touch(struct arc_srtp_streams *t,
+                                          struct arc_srtp_stream *stream)
+{
+    stream->last_used = ++t->uses;
+}
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/units.h"
 #include "wire/rtcp.h"
+#include "wire/rtcpfb.h"
 
 enum {
     VERSION           = 2,
@@ -13,6 +14,14 @@ enum {
     SENDER_INFO_BYTES = 20,
     MAX_BODY_BYTES    = 4 * 65535
 };
+
+/* libwebrtc fills transport-wide feedback up with 1 to 3 bytes, announces them as
+ * padding, and puts other packets behind it. Its own count of packets tells
+ * where such a message ends. */
+static bool is_padded_anyhow(const struct arc_rtcp_packet *p)
+{
+    return p->type == ARC_RTCP_RTPFB && p->count == ARC_RTPFB_TWCC;
+}
 
 /* One packet off the reader; NULL or why not. `padded`: the P bit. */
 static const char *take_packet(struct arc_reader *r,
@@ -39,9 +48,10 @@ static const char *take_packet(struct arc_reader *r,
     if (out->body_len == 0)
         return "padding bit set in a packet without body";
     count = out->body[out->body_len - 1];
-    if (count == 0 || count % 4 || count > out->body_len)
+    if (count == 0 || count > out->body_len ||
+        (count % 4 && !is_padded_anyhow(out)))
         return "padding count is not a multiple of 4 within the packet";
-    out->body_len -= count;
+    out->body_len -= count / 4 * 4;
     return NULL;
 }
 
@@ -62,7 +72,7 @@ const char *arc_rtcp_fault(const uint8_t *data, size_t len,
 
         if (why)
             return why;
-        if (padded && arc_reader_left(&r) > 0)
+        if (padded && arc_reader_left(&r) > 0 && !is_padded_anyhow(&p))
             return "padding in a packet that is not the last";
         if (first && !reduced_size_allowed &&
             (padded || (p.type != ARC_RTCP_SR && p.type != ARC_RTCP_RR)))

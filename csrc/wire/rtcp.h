@@ -49,7 +49,8 @@ struct arc_rtcp_packet {
     uint8_t        type;     /* ARC_RTCP_..., or any other                   */
     uint8_t        count;    /* blocks, chunks, subtype or format: 0..31     */
     const uint8_t *body;     /* after the 4-byte header                      */
-    size_t         body_len; /* bytes, padding removed; a multiple of 4      */
+    size_t         body_len; /* bytes, a multiple of 4; whole words of padding
+                              * are removed                                  */
 };
 
 struct arc_rtcp_report_block {
@@ -96,8 +97,10 @@ struct arc_rtcp_app {
 
 /**
  * Check a datagram as RFC 3550 A.2 says: every version is 2, the lengths add
- * up, padding only in the last packet, and the first packet is an SR or RR
- * without padding unless `reduced_size_allowed` (RFC 5506).
+ * up, padding in whole words and only in the last packet, and the first packet
+ * is an SR or RR without padding unless `reduced_size_allowed` (RFC 5506). Only
+ * transport-wide feedback (wire/twcc.h) may have padding anywhere, of any
+ * length: that is how the most widespread implementation sends it.
  *
  * @return ARC_OK, ARC_ERR_ARG (NULL) or ARC_ERR_FORMAT
  */

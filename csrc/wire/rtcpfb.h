@@ -1,8 +1,9 @@
 /**
- * @file wire/rtcpfb.h  RTCP feedback: NACK, PLI, FIR, REMB
+ * @file wire/rtcpfb.h  RTCP feedback on transport: NACK, TMMBR, TMMBN, SR-REQ
  *
- * RFC 4585 §6.2.1 (generic NACK) and §6.3.1 (PLI), RFC 5104 §4.3.1 (FIR),
- * draft-alvestrand-rmcat-remb-03 §2.2 (REMB).
+ * RFC 4585 §6.2.1 (generic NACK), RFC 5104 §4.2.1 and §4.2.2 (temporary maximum
+ * bit rate: request, notification), RFC 6051 §3.2 (request for a sender report).
+ * What all feedback begins with (RFC 4585 §6.1) stands here too.
  *
  * Owner:   the caller; nothing is kept.
  * Threads: any.
@@ -10,6 +11,7 @@
 #ifndef ARC_WIRE_RTCPFB_H
 #define ARC_WIRE_RTCPFB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,14 +20,20 @@
 #include "wire/rtcp.h"
 
 /* ARC_CDEF_BEGIN */
-#define ARC_RTPFB_NACK 1  /* RFC 4585 §6.2.1                                  */
-#define ARC_RTPFB_CCFB 11 /* RFC 8888 §3.1                                    */
-#define ARC_RTPFB_TWCC 15 /* draft-holmer-rmcat-transport-wide-cc-extensions  */
-#define ARC_PSFB_PLI   1  /* RFC 4585 §6.3.1                                  */
-#define ARC_PSFB_FIR   4  /* RFC 5104 §4.3.1                                  */
-#define ARC_PSFB_AFB   15 /* RFC 4585 §6.4: application layer, REMB among them */
+#define ARC_RTPFB_NACK   1  /* RFC 4585 §6.2.1                                */
+#define ARC_RTPFB_TMMBR  3  /* RFC 5104 §4.2.1                                */
+#define ARC_RTPFB_TMMBN  4  /* RFC 5104 §4.2.2                                */
+#define ARC_RTPFB_SR_REQ 5  /* RFC 6051 §3.2                                  */
+#define ARC_RTPFB_CCFB   11 /* RFC 8888 §3.1                                  */
+#define ARC_RTPFB_TWCC   15 /* draft-holmer-rmcat-transport-wide-cc-... §3.1  */
 
-#define ARC_RTCP_MAX_REMB_SSRCS 255
+/** The most that one source may send, all headers of its packets included. */
+struct arc_rtcp_rate_limit {
+    uint32_t ssrc;           /* asked to keep to it; in a TMMBN: who asked   */
+    uint64_t bitrate_bps;    /* rounded down to 17 bits of mantissa on write;
+                              * UINT64_MAX if it does not fit 64 bits        */
+    uint16_t overhead_bytes; /* measured, mean of a packet: 0..511           */
+};
 
 /**
  * Ask for lost packets. Each 32-bit entry carries one number and the 16 after
@@ -49,49 +57,58 @@ enum arc_status arc_rtcp_parse_nack(const struct arc_rtcp_packet *p,
                                     uint32_t *media_ssrc, uint16_t *seqs,
                                     size_t cap, size_t *n);
 
-/** Say that a picture is lost. */
-void arc_rtcp_write_pli(struct arc_writer *w, uint32_t sender_ssrc,
-                        uint32_t media_ssrc);
+/**
+ * Ask sources to send no more than a rate.
+ *
+ * @param n 0 writes nothing, since a request without entries is illegal; an
+ *          overhead above 511 fails the writer
+ */
+void arc_rtcp_write_tmmbr(struct arc_writer *w, uint32_t sender_ssrc,
+                          const struct arc_rtcp_rate_limit *limits, size_t n);
 
-/** @return ARC_OK, ARC_ERR_FORMAT or ARC_ERR_ARG (another type or format) */
-enum arc_status arc_rtcp_parse_pli(const struct arc_rtcp_packet *p,
-                                   uint32_t *sender_ssrc,
-                                   uint32_t *media_ssrc);
-
-/** Ask one source for a key frame; a repeated request keeps its `seq_nr`. */
-void arc_rtcp_write_fir(struct arc_writer *w, uint32_t sender_ssrc,
-                        uint32_t media_ssrc, uint8_t seq_nr);
-
-/** As arc_rtcp_write_fir() for several sources; n 0 writes nothing. */
-void arc_rtcp_write_fir_list(struct arc_writer *w, uint32_t sender_ssrc,
-                             const uint32_t *ssrcs, const uint8_t *seq_nrs,
-                             size_t n);
+/** Tell all which limits bound this source; n 0: none does (§4.2.2.2). */
+void arc_rtcp_write_tmmbn(struct arc_writer *w, uint32_t sender_ssrc,
+                          const struct arc_rtcp_rate_limit *limits, size_t n);
 
 /** @return as arc_rtcp_parse_nack() */
-enum arc_status arc_rtcp_parse_fir(const struct arc_rtcp_packet *p,
-                                   uint32_t *sender_ssrc, uint32_t *ssrcs,
-                                   uint8_t *seq_nrs, size_t cap, size_t *n);
+enum arc_status arc_rtcp_parse_tmmbr(const struct arc_rtcp_packet *p,
+                                     uint32_t *sender_ssrc,
+                                     struct arc_rtcp_rate_limit *limits,
+                                     size_t cap, size_t *n);
+enum arc_status arc_rtcp_parse_tmmbn(const struct arc_rtcp_packet *p,
+                                     uint32_t *sender_ssrc,
+                                     struct arc_rtcp_rate_limit *limits,
+                                     size_t cap, size_t *n);
 
-/**
- * Tell the highest rate that some sources may send together.
- *
- * @param bitrate_bps Rounded down to 18 bits of mantissa
- * @param n           0..255; more fail the writer
- */
-void arc_rtcp_write_remb(struct arc_writer *w, uint32_t sender_ssrc,
-                         uint64_t bitrate_bps, const uint32_t *ssrcs,
-                         size_t n);
+/** Ask a source for a sender report now, to synchronise its streams. */
+void arc_rtcp_write_sr_req(struct arc_writer *w, uint32_t sender_ssrc,
+                           uint32_t media_ssrc);
 
-/**
- * @param bitrate_bps UINT64_MAX when the rate does not fit 64 bits
- *
- * @return as arc_rtcp_parse_nack(), and ARC_ERR_UNSUPPORTED: application layer
- *         feedback that is not a REMB
- */
-enum arc_status arc_rtcp_parse_remb(const struct arc_rtcp_packet *p,
-                                    uint32_t *sender_ssrc,
-                                    uint64_t *bitrate_bps, uint32_t *ssrcs,
-                                    size_t cap, size_t *n);
+/** @return ARC_OK, ARC_ERR_FORMAT or ARC_ERR_ARG (another type or format) */
+enum arc_status arc_rtcp_parse_sr_req(const struct arc_rtcp_packet *p,
+                                      uint32_t *sender_ssrc,
+                                      uint32_t *media_ssrc);
 /* ARC_CDEF_END */
+
+/* For the other feedback messages of this layer. */
+
+bool arc_rtcpfb_is(const struct arc_rtcp_packet *p, uint8_t type,
+                   uint8_t format);
+
+/** Reader behind the two SSRCs (§6.1); false: too short for them. */
+bool arc_rtcpfb_read_head(const struct arc_rtcp_packet *p, struct arc_reader *r,
+                          uint32_t *sender_ssrc, uint32_t *media_ssrc);
+
+/** As arc_rtcp_open(), with the two SSRCs written already. */
+bool arc_rtcpfb_open(struct arc_writer *w, uint8_t type, uint8_t format,
+                     uint32_t sender_ssrc, uint32_t media_ssrc,
+                     size_t fci_bytes, struct arc_writer *body);
+
+/** mantissa * 2^exponent, or UINT64_MAX if that is more. */
+uint64_t arc_rtcpfb_rate(uint32_t mantissa, uint32_t exponent);
+
+/** The other way, rounded down: the mantissa, of at most `bits` bits. */
+uint32_t arc_rtcpfb_split_rate(uint64_t rate, uint32_t bits,
+                               uint32_t *exponent);
 
 #endif

@@ -6,64 +6,102 @@
 #include "base/bytes.h"
 #include "wire/rtp.h"
 
-enum { VERSION = 2, MAX_EXT_BYTES = 4 * 65535 };
+enum {
+    VERSION       = 2,
+    HAS_PADDING   = 0x20,
+    HAS_EXTENSION = 0x10,
+    MAX_EXT_BYTES = 4 * 65535
+};
+
+/* What the first byte and the lengths say; a header is looked through for these
+ * before a field of the caller's struct is written. */
+struct parts {
+    uint16_t ext_profile;
+    size_t   csrc_count;
+    size_t   ext_off;
+    size_t   ext_len;
+    size_t   payload_off;
+    size_t   padding_len;
+};
 
 /* The extension header says its length in 32-bit words (RFC 3550 §5.3.1). */
-static const char *parse_extension(struct arc_reader *r, struct arc_rtp *h)
+static const char *find_extension(struct arc_reader *r, struct parts *p)
 {
     uint16_t words;
 
-    h->ext_profile = arc_reader_u16(r);
+    p->ext_profile = arc_reader_u16(r);
     words          = arc_reader_u16(r);
     if (r->fail)
         return "extension header runs past the end";
-    h->ext_off = (int32_t)r->pos;
-    h->ext_len = words * 4;
-    if (!arc_reader_take(r, (size_t)h->ext_len))
+    p->ext_off = r->pos;
+    p->ext_len = (size_t)words * 4;
+    if (!arc_reader_take(r, p->ext_len))
         return "extension runs past the end";
     return NULL;
 }
 
 /* The last byte counts the padding and itself (RFC 3550 §5.1). */
-static const char *strip_padding(const uint8_t *data, size_t len,
-                                 struct arc_rtp *h)
+static const char *find_padding(const uint8_t *data, size_t len,
+                                struct parts *p)
 {
-    uint8_t count;
+    size_t rest = len - p->payload_off;
 
-    if (h->payload_len == 0)
+    if (rest == 0)
         return "padding bit set but nothing follows the header";
-    count = data[len - 1];
-    if (count == 0)
+    p->padding_len = data[len - 1];
+    if (p->padding_len == 0)
         return "padding count is zero";
-    if (count > h->payload_len)
+    if (p->padding_len > rest)
         return "padding is longer than what follows the header";
-    h->padding_len = count;
-    h->payload_len -= count;
     return NULL;
 }
 
 /* Everything but the padding; NULL or why not. */
-static const char *parse_header(const uint8_t *data, size_t len,
-                                struct arc_rtp *h)
+static const char *find_header(const uint8_t *data, size_t len, struct parts *p)
 {
     struct arc_reader r;
-    uint8_t first, second;
+    const char *why = NULL;
 
     if (!data || len < ARC_RTP_HEADER_BYTES)
         return "too short for an RTP header (12 bytes)";
     if (len > ARC_RTP_MAX_BYTES)
         return "longer than a datagram (65535 bytes)";
-
-    memset(h, 0, sizeof(*h));
-    arc_reader_init(&r, data, len);
-    first  = arc_reader_u8(&r);
-    second = arc_reader_u8(&r);
-    if (first >> 6 != VERSION)
+    if (data[0] >> 6 != VERSION)
         return "version is not 2";
 
-    h->has_padding   = first & 0x20;
-    h->has_extension = first & 0x10;
-    h->csrc_count    = first & 0x0f;
+    *p            = (struct parts){0};
+    p->csrc_count = data[0] & 0x0f;
+    arc_reader_init(&r, data, len);
+    if (!arc_reader_take(&r, ARC_RTP_HEADER_BYTES + 4 * p->csrc_count))
+        return "CSRC list runs past the end";
+    if (data[0] & HAS_EXTENSION)
+        why = find_extension(&r, p);
+    p->payload_off = r.pos;
+    return why;
+}
+
+static const char *find(const uint8_t *data, size_t len, struct parts *p)
+{
+    const char *why = find_header(data, len, p);
+
+    if (!why && data[0] & HAS_PADDING)
+        why = find_padding(data, len, p);
+    return why;
+}
+
+static void fill(const uint8_t *data, size_t len, const struct parts *p,
+                 struct arc_rtp *h)
+{
+    struct arc_reader r;
+    uint8_t first, second;
+
+    memset(h->csrcs, 0, sizeof(h->csrcs)); /* the whole struct takes longer */
+    arc_reader_init(&r, data, len);
+    first            = arc_reader_u8(&r);
+    second           = arc_reader_u8(&r);
+    h->has_padding   = first & HAS_PADDING;
+    h->has_extension = first & HAS_EXTENSION;
+    h->csrc_count    = (uint8_t)p->csrc_count;
     h->marker        = second & 0x80;
     h->payload_type  = second & 0x7f;
     h->seq16         = arc_reader_u16(&r);
@@ -71,60 +109,45 @@ static const char *parse_header(const uint8_t *data, size_t len,
     h->ssrc          = arc_reader_u32(&r);
     for (int i = 0; i < h->csrc_count; i++)
         h->csrcs[i] = arc_reader_u32(&r);
-    if (r.fail)
-        return "CSRC list runs past the end";
-
-    if (h->has_extension) {
-        const char *why = parse_extension(&r, h);
-
-        if (why)
-            return why;
-    }
-    h->payload_off = (int32_t)r.pos;
-    h->payload_len = (int32_t)arc_reader_left(&r);
-    return NULL;
-}
-
-static const char *parse(const uint8_t *data, size_t len, struct arc_rtp *h)
-{
-    const char *why = parse_header(data, len, h);
-
-    if (!why && h->has_padding)
-        why = strip_padding(data, len, h);
-    return why;
+    h->ext_profile = p->ext_profile;
+    h->ext_off     = (int32_t)p->ext_off;
+    h->ext_len     = (int32_t)p->ext_len;
+    h->payload_off = (int32_t)p->payload_off;
+    h->payload_len = (int32_t)(len - p->payload_off - p->padding_len);
+    h->padding_len = (int32_t)p->padding_len;
 }
 
 enum arc_status arc_rtp_parse(const uint8_t *data, size_t len,
                               struct arc_rtp *out)
 {
-    struct arc_rtp h;
+    struct parts p;
 
     if (!data || !out)
         return ARC_ERR_ARG;
-    if (parse(data, len, &h))
+    if (find(data, len, &p))
         return ARC_ERR_FORMAT;
-    *out = h;
+    fill(data, len, &p, out);
     return ARC_OK;
 }
 
 enum arc_status arc_rtp_parse_header(const uint8_t *data, size_t len,
                                      struct arc_rtp *out)
 {
-    struct arc_rtp h;
+    struct parts p;
 
     if (!data || !out)
         return ARC_ERR_ARG;
-    if (parse_header(data, len, &h))
+    if (find_header(data, len, &p))
         return ARC_ERR_FORMAT;
-    *out = h;
+    fill(data, len, &p, out);
     return ARC_OK;
 }
 
 const char *arc_rtp_fault(const uint8_t *data, size_t len)
 {
-    struct arc_rtp h;
+    struct parts p;
 
-    return parse(data, len, &h);
+    return find(data, len, &p);
 }
 
 static bool header_ok(const struct arc_rtp *h, const uint8_t *ext)
@@ -157,8 +180,8 @@ enum arc_status arc_rtp_write_header(const struct arc_rtp *h,
         return ARC_ERR_ARG;
 
     arc_writer_init(&w, out, cap);
-    arc_writer_u8(&w, (uint8_t)(VERSION << 6 | (h->has_padding ? 0x20 : 0) |
-                                (h->has_extension ? 0x10 : 0) |
+    arc_writer_u8(&w, (uint8_t)(VERSION << 6 | (h->has_padding ? HAS_PADDING : 0) |
+                                (h->has_extension ? HAS_EXTENSION : 0) |
                                 h->csrc_count));
     arc_writer_u8(&w, (uint8_t)((h->marker ? 0x80 : 0) | h->payload_type));
     arc_writer_u16(&w, h->seq16);

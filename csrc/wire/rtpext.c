@@ -7,69 +7,25 @@
 
 enum {
     ONE_BYTE_MAX_ID  = 14,
-    ONE_BYTE_STOP_ID = 15,
     ONE_BYTE_MAX_LEN = 16,
     TWO_BYTE_MAX_LEN = 255
 };
 
-static bool is_two_byte(uint16_t profile)
-{
-    return (profile & 0xfff0) == ARC_RTPEXT_TWO_BYTE; /* §4.3: low bits free */
-}
-
 bool arc_rtpext_is_known(uint16_t profile)
 {
-    return profile == ARC_RTPEXT_ONE_BYTE || is_two_byte(profile);
+    return profile == ARC_RTPEXT_ONE_BYTE || arc_rtpext_is_two_byte(profile);
 }
 
 void arc_rtpext_iter_init(struct arc_rtpext_iter *it, const uint8_t *packet,
                           const struct arc_rtp *h)
 {
-    bool known = h->has_extension && arc_rtpext_is_known(h->ext_profile);
-
-    it->body     = known ? packet + h->ext_off : NULL;
-    it->len      = known ? (size_t)h->ext_len : 0;
-    it->pos      = 0;
-    it->two_byte = is_two_byte(h->ext_profile);
-}
-
-static enum arc_status stop(struct arc_rtpext_iter *it, enum arc_status status)
-{
-    it->pos = it->len;
-    return status;
+    arc_rtpext_begin(it, packet, h);
 }
 
 enum arc_status arc_rtpext_next(struct arc_rtpext_iter *it,
                                 struct arc_rtpext_element *out)
 {
-    struct arc_reader r;
-    const uint8_t *value;
-    uint8_t id, len;
-
-    while (it->pos < it->len && it->body[it->pos] == 0)
-        it->pos++; /* padding has no length byte, in either form (§4.1.2) */
-    if (it->pos == it->len)
-        return ARC_AGAIN;
-
-    arc_reader_init(&r, it->body + it->pos, it->len - it->pos);
-    id = arc_reader_u8(&r);
-    if (it->two_byte) {
-        len = arc_reader_u8(&r);
-    } else {
-        len = (uint8_t)((id & 0x0f) + 1);
-        id >>= 4;
-        if (id == 0 || id == ONE_BYTE_STOP_ID)
-            return stop(it, ARC_AGAIN); /* §4.1.2, §4.2: the rest is not ours */
-    }
-    value = arc_reader_take(&r, len);
-    if (!value)
-        return stop(it, ARC_ERR_FORMAT);
-
-    it->pos   += r.pos;
-    out->id    = id;
-    out->len   = len;
-    out->value = value;
-    return ARC_OK;
+    return arc_rtpext_step(it, out);
 }
 
 enum arc_status arc_rtpext_find(const uint8_t *packet, const struct arc_rtp *h,
@@ -82,8 +38,8 @@ enum arc_status arc_rtpext_find(const uint8_t *packet, const struct arc_rtp *h,
     if (!packet || !h || id == 0 || !value || !len)
         return ARC_ERR_ARG;
 
-    arc_rtpext_iter_init(&it, packet, h);
-    while ((status = arc_rtpext_next(&it, &e)) == ARC_OK) {
+    arc_rtpext_begin(&it, packet, h);
+    while ((status = arc_rtpext_step(&it, &e)) == ARC_OK) {
         if (e.id == id) {
             *value = e.value;
             *len   = e.len;
@@ -93,35 +49,51 @@ enum arc_status arc_rtpext_find(const uint8_t *packet, const struct arc_rtp *h,
     return status;
 }
 
-enum arc_status arc_rtpext_list(const uint8_t *packet, const struct arc_rtp *h,
-                                int32_t *triples, size_t *n_out)
+uint32_t arc_rtpext_layout(const uint8_t *data, size_t len)
 {
     struct arc_rtpext_iter it;
     struct arc_rtpext_element e;
-    enum arc_status status;
-    bool seen[256] = {false};
-    size_t n = 0;
+    struct arc_rtp h;
+    enum arc_status status = arc_rtp_parse(data, len, &h);
 
-    if (!packet || !h || !triples || !n_out)
-        return ARC_ERR_ARG;
+    if (status == ARC_OK && h.has_extension) {
+        arc_rtpext_begin(&it, data, &h);
+        while ((status = arc_rtpext_step(&it, &e)) == ARC_OK)
+            ;
+        status = status == ARC_AGAIN ? ARC_OK : status;
+    }
+    if (status != ARC_OK)
+        return 0;
+    return (uint32_t)h.payload_off |
+           (uint32_t)h.padding_len << ARC_RTPEXT_LAYOUT_PADDING_SHIFT |
+           (uint32_t)h.csrc_count << ARC_RTPEXT_LAYOUT_CSRCS_SHIFT;
+}
 
-    *n_out = 0;
-    if (!h->has_extension || !arc_rtpext_is_known(h->ext_profile))
+int32_t arc_rtpext_list(const uint8_t *header, size_t len, int32_t *triples)
+{
+    struct arc_rtpext_iter it;
+    struct arc_rtpext_element e;
+    struct arc_rtp h;
+    bool seen[256]         = {false};
+    enum arc_status status = triples ? arc_rtp_parse_header(header, len, &h)
+                                     : ARC_ERR_ARG;
+    int32_t n = 0;
+
+    if (status != ARC_OK)
+        return status;
+    if (!h.has_extension || !arc_rtpext_is_known(h.ext_profile))
         return ARC_AGAIN;
-    arc_rtpext_iter_init(&it, packet, h);
-    while ((status = arc_rtpext_next(&it, &e)) == ARC_OK) {
+    arc_rtpext_begin(&it, header, &h);
+    while ((status = arc_rtpext_step(&it, &e)) == ARC_OK) {
         if (seen[e.id])
             continue; /* as arc_rtpext_find(): the first counts */
-        seen[e.id] = true;
+        seen[e.id]         = true;
         triples[3 * n]     = e.id;
-        triples[3 * n + 1] = (int32_t)(e.value - packet);
-        triples[3 * n + 2] = (int32_t)(e.value - packet) + e.len;
+        triples[3 * n + 1] = (int32_t)(e.value - header);
+        triples[3 * n + 2] = (int32_t)(e.value - header) + e.len;
         n++;
     }
-    if (status != ARC_AGAIN)
-        return status;
-    *n_out = n;
-    return ARC_OK;
+    return status == ARC_AGAIN ? n : (int32_t)status;
 }
 
 static bool fits_form(bool two_byte, uint8_t id, size_t len)

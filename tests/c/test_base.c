@@ -6,9 +6,11 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/idmap.h"
 #include "base/mem.h"
 #include "base/pkt.h"
 #include "base/ring.h"
+#include "base/rng.h"
 #include "base/log.h"
 #include "check.h"
 
@@ -174,6 +176,60 @@ static void test_log_drops_the_oldest_and_counts_it(void)
     CHECK(arc_log_pop(&log, &line) == ARC_AGAIN);
 }
 
+/** Against an array: `truth[id]` is the place, or -1. */
+static void test_idmap_agrees_with_an_array(void)
+{
+    enum { IDS = 64, CAPACITY = 20 };
+    struct arc_idmap *m = NULL;
+    struct arc_rng rng;
+    int32_t truth[IDS], n = 0;
+
+    arc_rng_init(&rng, 1);
+    CHECK(arc_idmap_new(CAPACITY, 7, &m) == ARC_OK);
+    for (int i = 0; i < IDS; i++)
+        truth[i] = -1;
+    for (int32_t step = 0; step < 20000; step++) {
+        uint32_t id = arc_rng_below(&rng, IDS);
+        bool there = truth[id] >= 0;
+
+        if (arc_rng_below(&rng, 2)) {
+            CHECK(arc_idmap_put(m, id, step) == (!there && n < CAPACITY));
+            if (!there && n < CAPACITY) {
+                truth[id] = step;
+                n++;
+            }
+        } else {
+            CHECK(arc_idmap_remove(m, id) == there);
+            truth[id] = -1;
+            n -= there;
+        }
+        for (uint32_t k = 0; k < IDS; k++)
+            CHECK(arc_idmap_get(m, k) == truth[k]);
+    }
+    CHECK(!arc_idmap_put(m, 1000, -1));
+    arc_idmap_free(m);
+}
+
+static void test_idmap_new_survives_every_allocation_failure(void)
+{
+    int64_t live = arc_mem_live_blocks();
+    struct arc_idmap *m = NULL;
+    int allowed = 0;
+
+    for (; allowed < 10; allowed++) {
+        arc_mem_fail_after(allowed);
+        if (arc_idmap_new(5, 1, &m) == ARC_OK)
+            break;
+        CHECK(m == NULL && arc_mem_live_blocks() == live);
+    }
+    arc_mem_fail_after(-1);
+    CHECK(allowed == 2);
+    arc_idmap_free(m);
+    arc_idmap_free(NULL);
+    CHECK(arc_idmap_new(0, 1, &m) == ARC_ERR_ARG);
+    CHECK(arc_idmap_new((1 << 24) + 1, 1, &m) == ARC_ERR_ARG);
+}
+
 int main(void)
 {
     test_mem_counts_aligns_and_refuses_overflow();
@@ -184,5 +240,7 @@ int main(void)
     test_reader_fails_softly_past_the_end();
     test_writer_never_writes_past_its_cap();
     test_log_drops_the_oldest_and_counts_it();
+    test_idmap_agrees_with_an_array();
+    test_idmap_new_survives_every_allocation_failure();
     return check_done("test_base");
 }

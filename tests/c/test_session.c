@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "wire/rtcp.h"
 #include "wire/rtcpfb.h"
+#include "wire/rtcppsfb.h"
 #include "peers.h"
 
 /* --- a call: A sends, B receives ------------------------------------------------ */
@@ -19,7 +20,7 @@ struct call {
     int64_t now_us;
     int32_t pictures; /* sent so far */
     int32_t blocks, shown, keys, made_up;
-    int32_t events[8]; /* at B, by type */
+    int32_t events[16]; /* at B, by type */
     int64_t last_ts;
 };
 
@@ -162,7 +163,7 @@ static int64_t dropped(const struct arc_session_stats *s)
     const struct arc_session_drops *d = &s->drops;
 
     return d->not_rtp + d->malformed + d->auth + d->replay + d->srtp_other +
-           d->own_ssrc + d->unknown_stream + d->no_packet + d->media_full +
+           d->own_ssrc + d->other_way + d->bye_full + d->unknown_stream + d->no_packet + d->media_full +
            d->pacer_full + d->too_long;
 }
 
@@ -449,47 +450,218 @@ static void test_add_refuses_what_cannot_be_told_apart(void)
     arc_session_free(s);
 }
 
-static void test_own_packets_that_come_back_are_dropped(void)
+/** All that is due now; what it names in BYEs goes to `byes`. */
+static int32_t drain(struct arc_session *s, int64_t now_us, uint32_t *byes,
+                     uint32_t *media_ssrc)
+{
+    uint8_t data[MTU];
+    int32_t n_byes = 0;
+    size_t len;
+
+    while (arc_session_transmit(s, now_us, data, sizeof(data), &len) ==
+           ARC_OK) {
+        struct arc_rtcp_packet p;
+        struct arc_reader r;
+
+        if ((data[1] & 0x7f) == AUDIO_PT)
+            *media_ssrc = (uint32_t)data[8] << 24 | (uint32_t)data[9] << 16 |
+                          (uint32_t)data[10] << 8 | data[11];
+        arc_reader_init(&r, data, len);
+        while (data[1] >= 200 && arc_rtcp_next(&r, &p) == ARC_OK) {
+            const uint8_t *why;
+            size_t n = 0, why_len;
+
+            if (p.type == ARC_RTCP_BYE &&
+                arc_rtcp_parse_bye(&p, byes + n_byes, 8 - (size_t)n_byes, &n,
+                                   &why, &why_len) == ARC_OK)
+                n_byes += (int32_t)n;
+        }
+    }
+    return n_byes;
+}
+
+/** RFC 3550 8.2: BYE for the old one, another one for us, and it goes on. */
+static void test_ssrc_that_collides_is_given_up(void)
 {
     struct arc_session_config cfg = session_config(1, false);
     struct arc_session *s = new_session(&cfg);
     struct arc_send_config tx = audio_config();
-    struct arc_recv_config rx = recv_config(ARC_MEDIA_AUDIO);
+    struct arc_sendstream *speech = add_send(s, &tx);
+    struct arc_send_net_stats net;
+    uint32_t byes[8], ssrc = 0;
     uint8_t data[100];
     struct arc_event e;
 
-    add_send(s, &tx);
-    add_recv(s, &rx);
-    arc_session_receive(s, data, make_opus(data, 1, 0, AUDIO_SSRC), 0);
+    send_sound(speech, 0);
+    CHECK(drain(s, 0, byes, &ssrc) == 0 && ssrc == AUDIO_SSRC);
+    send_sound(speech, 20 * MS); /* waits under the old name */
+    arc_session_receive(s, data, make_opus(data, 1, 0, AUDIO_SSRC), 20 * MS);
     CHECK(stats_of(s).drops.own_ssrc == 1);
     CHECK(arc_session_poll_event(s, &e) == ARC_OK);
-    CHECK(e.type == ARC_EVENT_SSRC_COLLISION && e.value == AUDIO_SSRC);
+    CHECK(e.type == ARC_EVENT_SSRC_COLLISION && e.value == AUDIO_SSRC &&
+          e.stream == 0);
+    CHECK(arc_session_poll_event(s, &e) == ARC_OK);
+    CHECK(e.type == ARC_EVENT_SSRC_CHANGED && e.value != AUDIO_SSRC);
+    CHECK(arc_session_next_us(s) <= 20 * MS);
+    CHECK(drain(s, 20 * MS, byes, &ssrc) == 1);
+    CHECK(byes[0] == AUDIO_SSRC && ssrc == (uint32_t)e.value);
+    arc_session_get_send_stats(s, 0, &net);
+    CHECK(net.ssrc == ssrc && net.pkts == 2);
+    /* The other source keeps it, and is nobody that we may be. */
+    tx.payload_type = 100;
+    CHECK(arc_session_add_send(s, &tx, &speech, NULL, 0) == ARC_ERR_ARG);
     arc_session_free(s);
 }
 
-/** Whoever sends our own packets back to us must not fill the list of events. */
-static void test_a_loop_does_not_drown_other_events(void)
+/** Who has never said a word has nothing to take back. */
+static void test_ssrc_that_was_never_heard_gets_no_bye(void)
 {
     struct arc_session_config cfg = session_config(1, false);
     struct arc_session *s = new_session(&cfg);
     struct arc_send_config tx = audio_config();
-    struct arc_recv_config rx = recv_config(ARC_MEDIA_AUDIO);
-    int32_t collisions = 0, added = 0;
+    uint32_t byes[8], ssrc = 0;
     uint8_t data[100];
-    struct arc_event e;
 
     add_send(s, &tx);
+    arc_session_receive(s, data, make_opus(data, 1, 0, AUDIO_SSRC), 0);
+    CHECK(drain(s, 0, byes, &ssrc) == 0);
+    arc_session_bye(s);
+    CHECK(drain(s, 0, byes, &ssrc) == 0);
+    CHECK(arc_session_next_us(s) == ARC_NEVER_US);
+    arc_session_free(s);
+}
+
+/** Whoever sends us all back that we say must neither make us change again and
+ *  again nor fill the list of events. */
+static void test_a_loop_is_seen_once(void)
+{
+    struct arc_session_config cfg = session_config(1, false);
+    struct arc_session *s = new_session(&cfg);
+    struct arc_send_config tx = audio_config();
+    struct arc_recv_config rx = recv_config(ARC_MEDIA_VIDEO);
+    struct arc_sendstream *speech = add_send(s, &tx);
+    int32_t collisions = 0, changes = 0, others = 0;
+    uint8_t data[MTU];
+    struct arc_event e;
+    size_t len;
+
     add_recv(s, &rx);
-    for (int i = 0; i < 500; i++)
-        arc_session_receive(s, data, make_opus(data, (uint16_t)i, 0, AUDIO_SSRC),
-                            i * 10 * MS);
-    arc_session_receive(s, data, make_opus(data, 1, 0, 77), 5000 * MS);
-    while (arc_session_poll_event(s, &e) == ARC_OK) {
-        collisions += e.type == ARC_EVENT_SSRC_COLLISION;
-        added      += e.type == ARC_EVENT_STREAM_ADDED;
+    for (int64_t now_us = 0; now_us < 10000 * MS; now_us += 20 * MS) {
+        send_sound(speech, now_us);
+        while (arc_session_transmit(s, now_us, data, sizeof(data), &len) ==
+               ARC_OK)
+            arc_session_receive(s, data, len, now_us);
+        while (arc_session_poll_event(s, &e) == ARC_OK) {
+            collisions += e.type == ARC_EVENT_SSRC_COLLISION;
+            changes    += e.type == ARC_EVENT_SSRC_CHANGED;
+            others     += e.type < ARC_EVENT_SSRC_COLLISION;
+        }
     }
-    CHECK(stats_of(s).drops.own_ssrc == 500);
-    CHECK(collisions >= 2 && collisions <= 6 && added == 1);
+    CHECK(collisions == 2 && changes == 2); /* media and RTCP, once each */
+    CHECK(others == 0);
+    CHECK(stats_of(s).drops.own_ssrc > 490);
+    arc_session_free(s);
+}
+
+static size_t make_member(uint8_t *out, uint32_t ssrc, bool leaves)
+{
+    char cname[16];
+    struct arc_writer w;
+
+    snprintf(cname, sizeof(cname), "m%u", (unsigned)ssrc);
+    arc_writer_init(&w, out, MTU);
+    arc_rtcp_write_rr(&w, ssrc, NULL, 0);
+    arc_rtcp_write_sdes_cname(&w, ssrc, cname);
+    if (leaves)
+        arc_rtcp_write_bye(&w, &ssrc, 1, NULL);
+    CHECK(!w.fail);
+    return w.pos;
+}
+
+/** RFC 3550 6.3.7: among 60 it waits, and the BYEs of others make it wait on. */
+static void test_bye_of_a_crowd_waits_its_turn(void)
+{
+    struct arc_session_config cfg = session_config(1, false);
+    struct arc_send_config tx = audio_config();
+    struct arc_session *s = new_session(&cfg);
+    struct arc_sendstream *speech = add_send(s, &tx);
+    uint32_t byes[8], ssrc = 0;
+    int64_t now_us = 0, left_us;
+    uint8_t data[MTU];
+
+    for (uint32_t i = 0; i < 60; i++)
+        arc_session_receive(s, data, make_member(data, 100 + i, false), 0);
+    CHECK(stats_of(s).members == 60 && stats_of(s).senders == 0);
+    for (; now_us < 4000 * MS; now_us += 20 * MS) {
+        send_sound(speech, now_us);
+        CHECK(drain(s, now_us, byes, &ssrc) == 0);
+    }
+    CHECK(stats_of(s).rtcp_sent > 0);
+    arc_session_bye(s);
+    send_sound(speech, now_us);
+    ssrc = 0;
+    CHECK(drain(s, now_us, byes, &ssrc) == 0 && ssrc == 0);
+    left_us = arc_session_next_us(s);
+    CHECK(left_us > now_us + 300 * MS && left_us < now_us + 1300 * MS);
+    for (uint32_t i = 0; i < 600; i++) /* known to us or not */
+        arc_session_receive(s, data, make_member(data, 100 + i, true), now_us);
+    CHECK(drain(s, left_us, byes, &ssrc) == 0); /* reconsidered */
+    for (now_us = left_us; arc_session_next_us(s) != ARC_NEVER_US;) {
+        CHECK(arc_session_next_us(s) > now_us);
+        now_us = arc_session_next_us(s);
+        if (drain(s, now_us, byes, &ssrc) == 1)
+            break;
+    }
+    CHECK(byes[0] == AUDIO_SSRC && now_us > left_us + 2000 * MS);
+    CHECK(arc_session_next_us(s) == ARC_NEVER_US);
+    arc_session_free(s);
+}
+
+/** Who falls silent for five intervals is no member (RFC 3550 6.3.5). */
+static void test_members_come_and_go(void)
+{
+    struct arc_session_config cfg = session_config(1, false);
+    struct arc_send_config tx = audio_config();
+    struct arc_session *s = new_session(&cfg);
+    struct arc_sendstream *speech = add_send(s, &tx);
+    uint32_t byes[8], ssrc;
+    uint8_t data[MTU];
+
+    for (uint32_t i = 0; i < 20; i++)
+        arc_session_receive(s, data, make_member(data, 100 + i, false), 0);
+    arc_session_receive(s, data, make_member(data, 100, true), 0);
+    CHECK(stats_of(s).members == 19);
+    arc_session_receive(s, data, make_opus(data, 1, 0, 101), 0);
+    CHECK(stats_of(s).senders == 1);
+    for (int64_t now_us = 0; now_us < 28000 * MS; now_us += 20 * MS) {
+        send_sound(speech, now_us);
+        if (now_us == 20000 * MS)
+            arc_session_receive(s, data, make_member(data, 105, false), now_us);
+        drain(s, now_us, byes, &ssrc);
+        CHECK(stats_of(s).members == (now_us < 25000 * MS ? 19 : 1) ||
+              (now_us >= 25000 * MS && now_us < 25200 * MS));
+    }
+    CHECK(stats_of(s).senders == 0);
+    arc_session_free(s);
+}
+
+/** A source that has been heard from one place is not taken from another. */
+static void test_source_has_one_address(void)
+{
+    struct arc_session_config cfg = session_config(1, false);
+    struct arc_recv_config rx = recv_config(ARC_MEDIA_AUDIO);
+    struct arc_session *s = new_session(&cfg);
+    struct arc_pkt *pkt = arc_pkt_get(arc_session_pool(s));
+
+    add_recv(s, &rx);
+    for (int i = 0; i < 20; i++) {
+        pkt->len    = (int32_t)make_opus(pkt->data, (uint16_t)i, 0, 5);
+        pkt->source = i % 2 ? 1001 : 1002;
+        CHECK(arc_session_receive_pkt(s, pkt, i * MS) == !(i % 2));
+    }
+    CHECK(stats_of(s).drops.other_way == 10);
+    CHECK(heard_pkts(s, 0) == 10);
+    arc_pkt_unref(pkt);
     arc_session_free(s);
 }
 
@@ -966,7 +1138,8 @@ int main(void)
     test_bye_is_the_last_word();
     test_datagrams_that_no_stream_takes_are_counted();
     test_add_refuses_what_cannot_be_told_apart();
-    test_own_packets_that_come_back_are_dropped();
+    test_ssrc_that_collides_is_given_up();
+    test_ssrc_that_was_never_heard_gets_no_bye();
     test_rtcp_keeps_to_the_mtu();
     test_media_side_that_never_fetches_is_bounded();
     test_network_side_that_never_fetches_is_bounded();
@@ -975,7 +1148,10 @@ int main(void)
     test_small_pool_does_not_stop_pictures();
     test_stalled_stream_leaves_packets_for_others();
     test_full_pacer_drops_whole_frames();
-    test_a_loop_does_not_drown_other_events();
+    test_a_loop_is_seen_once();
+    test_bye_of_a_crowd_waits_its_turn();
+    test_members_come_and_go();
+    test_source_has_one_address();
     test_every_datagram_is_counted();
     test_broken_rtcp_is_not_to_be_trusted();
     test_long_play_out_delay_keeps_every_picture();

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "wire/rtcp.h"
 #include "wire/rtcpfb.h"
+#include "wire/rtcppsfb.h"
 
 #define REQUIRE(condition) ((condition) ? (void)0 : abort())
 
@@ -22,6 +23,9 @@ static uint32_t ssrcs[16384];
 static uint16_t seqs[MAX_NACKED];
 static uint8_t numbers[16384];
 static struct arc_rtcp_sdes_item items[MAX_ITEMS];
+static struct arc_rtcp_rate_limit limits[16384];
+static struct arc_rtcp_tradeoff tradeoffs[16384];
+static struct arc_rtcp_sli slices[16384];
 
 static void rewrite_sdes(const struct arc_rtcp_packet *p, struct arc_writer *w)
 {
@@ -56,6 +60,30 @@ static void rewrite_feedback(const struct arc_rtcp_packet *p,
         arc_rtcp_write_remb(w, sender, rate, ssrcs, n);
 }
 
+static void rewrite_control(const struct arc_rtcp_packet *p,
+                            struct arc_writer *w)
+{
+    const uint8_t *bits;
+    uint32_t sender, media;
+    uint8_t type;
+    size_t n;
+
+    if (arc_rtcp_parse_tmmbr(p, &sender, limits, 16384, &n) == ARC_OK)
+        arc_rtcp_write_tmmbr(w, sender, limits, n);
+    if (arc_rtcp_parse_tmmbn(p, &sender, limits, 16384, &n) == ARC_OK)
+        arc_rtcp_write_tmmbn(w, sender, limits, n);
+    if (arc_rtcp_parse_tstr(p, &sender, tradeoffs, 16384, &n) == ARC_OK)
+        arc_rtcp_write_tstr(w, sender, tradeoffs, n);
+    if (arc_rtcp_parse_tstn(p, &sender, tradeoffs, 16384, &n) == ARC_OK)
+        arc_rtcp_write_tstn(w, sender, tradeoffs, n);
+    if (arc_rtcp_parse_sr_req(p, &sender, &media) == ARC_OK)
+        arc_rtcp_write_sr_req(w, sender, media);
+    if (arc_rtcp_parse_sli(p, &sender, &media, slices, 16384, &n) == ARC_OK)
+        arc_rtcp_write_sli(w, sender, media, slices, n);
+    if (arc_rtcp_parse_rpsi(p, &sender, &media, &type, &bits, &n) == ARC_OK)
+        arc_rtcp_write_rpsi(w, sender, media, type, bits, n);
+}
+
 static void rewrite(const struct arc_rtcp_packet *p, struct arc_writer *w)
 {
     struct arc_rtcp_sender_info info;
@@ -74,6 +102,7 @@ static void rewrite(const struct arc_rtcp_packet *p, struct arc_writer *w)
         arc_rtcp_write_app(w, &app);
     rewrite_sdes(p, w);
     rewrite_feedback(p, w);
+    rewrite_control(p, w);
 }
 
 static void check_packet(const struct arc_rtcp_packet *p)

@@ -29,16 +29,21 @@ static void check_header(const uint8_t *data, size_t size,
     REQUIRE(n == (size_t)h->payload_off && memcmp(out, data, n) == 0);
 }
 
-static void check_elements(const uint8_t *data, const struct arc_rtp *h)
+static void check_elements(const uint8_t *data, size_t size,
+                           const struct arc_rtp *h)
 {
     static int32_t triples[3 * ARC_RTPEXT_MAX_IDS];
     uint8_t ids[ARC_RTPEXT_MAX_IDS], lens[ARC_RTPEXT_MAX_IDS];
     struct arc_rtp again = *h;
     const uint8_t *value;
     size_t n, len, total = 0;
+    int32_t found = arc_rtpext_list(data, (size_t)h->payload_off, triples);
+    bool good     = found >= 0 || found == ARC_AGAIN;
 
-    if (arc_rtpext_list(data, h, triples, &n) != ARC_OK)
+    REQUIRE((arc_rtpext_layout(data, size) != 0) == good);
+    if (found < 0)
         return;
+    n = (size_t)found;
     for (size_t i = 0; i < n; i++) {
         const int32_t *t = triples + 3 * i;
 
@@ -91,7 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     REQUIRE(arc_rtp_parse_header(data, size, &head) == ARC_OK);
     REQUIRE(head.payload_len == h.payload_len + h.padding_len);
     check_header(data, size, &h);
-    check_elements(data, &h);
+    check_elements(data, size, &h);
     check_rtx(data, size, &h);
     return 0;
 }

@@ -197,7 +197,7 @@ static void look(struct all *x)
     must(media.concealed_samples >= 0 && media.silent_samples >= 0);
     while (arc_session_poll_event(x->s, &event) == ARC_OK)
         must(event.type >= ARC_EVENT_STREAM_ADDED &&
-             event.type <= ARC_EVENT_SSRC_COLLISION);
+             event.type <= ARC_EVENT_SSRC_CHANGED);
     while (arc_session_poll_sent(x->s, &frame) == ARC_OK)
         must(frame.stream >= 0 && frame.stream < 2 && frame.pkts > 0);
 }

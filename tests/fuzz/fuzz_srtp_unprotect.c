@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "srtp/cipher.h"
 #include "srtp/srtcp.h"
 #include "srtp/srtp.h"
 
@@ -31,12 +32,22 @@ static void must(int condition)
         abort();
 }
 
-static struct arc_srtp *make(int32_t profile)
+/* What the bits of the first byte choose, beside the profile. */
+enum { RTCP = 8, OPENSSL = 16, WITH_MKI = 32, WITH_RATE = 64, WITH_EXT = 128 };
+
+static struct arc_srtp *make(uint8_t options)
 {
+    const int32_t profile = profiles[(options & 7) % 6];
     struct arc_srtp_config cfg;
     struct arc_srtp *s = NULL;
 
-    memset(&cfg, 7, sizeof(cfg));
+    memset(&cfg, 0, sizeof(cfg));
+    memset(cfg.master_key, 7, sizeof(cfg.master_key));
+    memset(cfg.mki, 9, sizeof(cfg.mki));
+    cfg.backend = options & OPENSSL ? ARC_CIPHER_OPENSSL : ARC_CIPHER_AUTO;
+    cfg.mki_len = options & WITH_MKI ? 3 : 0;
+    cfg.derivation_rate = options & WITH_RATE ? 4 : 0;
+    memset(cfg.ext_ids, options & WITH_EXT ? 0x52 : 0, sizeof(cfg.ext_ids));
     cfg.profile     = profile;
     cfg.key_len     = profile == ARC_SRTP_AEAD_AES_256_GCM ||
                       profile >= ARC_SRTP_AES256_CM_HMAC_SHA1_80 ? 32 : 16;
@@ -105,19 +116,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const int64_t live = arc_mem_live_blocks();
     struct arc_srtp *sender, *receiver;
-    int32_t profile;
 
     if (size < 1)
         return 0;
-    profile  = profiles[(data[0] & 7) % 6];
-    sender   = make(profile);
-    receiver = make(profile);
+    sender   = make(data[0]);
+    receiver = make(data[0]);
     for (size_t at = 1; at < size;) {
         size_t len = data[at++];
 
         if (len > size - at)
             len = size - at;
-        record(sender, receiver, data[0] & 8, data + at, len);
+        record(sender, receiver, data[0] & RTCP, data + at, len);
         at += len;
     }
     arc_srtp_free(sender);

@@ -203,7 +203,7 @@ static void check_counts(struct peer *p)
     }
     while (arc_session_poll_event(p->s, &e) == ARC_OK)
         must(e.type >= ARC_EVENT_STREAM_ADDED &&
-             e.type <= ARC_EVENT_SSRC_COLLISION && ++n <= 256);
+             e.type <= ARC_EVENT_SSRC_CHANGED && ++n <= 256);
 }
 
 static void step(struct peer *p, struct arc_reader *r)

@@ -19,9 +19,9 @@ from arcrtc.video.frame import VideoFrame
 SECONDS = 9
 AUDIO, VIDEO, RTX = "111", "97", "98"
 FIELDS = ("rtp.ssrc", "rtp.seq", "rtp.p_type", "rtp.marker", "rtp.timestamp", "rtp.payload", "rtcp.pt",
-          "rtcp.rtpfb.fmt", "rtcp.psfb.fmt", "rtcp.rtpfb.nack_pid", "rtcp.length_check", "rtcp.sdes.text")
+          "rtcp.rtpfb.fmt", "rtcp.psfb.fmt", "rtcp.rtpfb.nack_pid", "rtcp.length_check", "rtcp.sdes.text", "rtcp.xr.bt")
 COMPLAINTS = ("_ws.malformed", "_ws.expert.message")
-SR, RR, SDES, BYE, RTPFB, PSFB = "200", "201", "202", "203", "205", "206"
+SR, RR, SDES, BYE, RTPFB, PSFB, XR = "200", "201", "202", "203", "205", "206", "207"
 Row = dict[str, str]
 
 
@@ -110,9 +110,15 @@ def test_interop_tshark_call_has_every_kind_of_packet(call) -> None:
     sent = {s["kind"]: s["network"] for s in a.stats().send}
     assert media == {AUDIO: sent["audio"]["pkts"], VIDEO: sent["video"]["pkts"], RTX: sent["video"]["rtx_pkts"]}
     reports = Counter(kind for row in rows if row["rtcp.pt"] for kind in row["rtcp.pt"].split(","))
-    assert set(reports) == {SR, RR, SDES, BYE, RTPFB, PSFB}
+    assert set(reports) == {SR, RR, SDES, BYE, RTPFB, PSFB, XR}
     assert sum("1" in row["rtcp.rtpfb.fmt"].split(",") for row in rows) == b.stats().session["nack_sent"] > 0
     assert sum("1" in row["rtcp.psfb.fmt"].split(",") for row in rows) == b.stats().session["pli_sent"] > 0
+    # Who only receives tells its time (RFC 3611 4.4), and the other side answers (4.5).
+    blocks = Counter(block for row in rows for block in row["rtcp.xr.bt"].split(",") if block)
+    assert set(blocks) == {"4", "5"}
+    assert all(SR in row["rtcp.pt"].split(",") for row in rows if "5" in row["rtcp.xr.bt"].split(","))
+    assert a.stats().session["rtt_us"] == pytest.approx(40_000, rel=0.05)
+    assert b.stats().session["rtt_us"] == pytest.approx(40_000, rel=0.05)
     # One good-bye from each side, at the end of its compound packet, and nothing of it afterwards.
     byes = [row["rtcp.pt"] for row in rows if BYE in row["rtcp.pt"].split(",")]
     assert len(byes) == 2

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from arcrtc.sdp import CryptoAttribute, MediaDescription, SessionDescription, h264_fmtp, parse
+from arcrtc.sdes import CryptoAttribute, CryptoKey
+from arcrtc.sdp import MediaDescription, SessionDescription, h264_fmtp, parse
 
 KEY = bytes(range(30))
+CRYPTO = CryptoAttribute(1, "AES_CM_128_HMAC_SHA1_80", (CryptoKey(KEY),))
 OPUS_SENDER = ["-f", "lavfi", "-i", "sine=sample_rate=48000", "-ac", "2", "-c:a", "libopus",
                "-payload_type", "111"]
 H264_SENDER = ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=30", "-c:v", "libx264", "-preset",
@@ -49,11 +51,11 @@ def parameter_sets() -> bytes:
 CASES = {
     "opus": (OPUS_SENDER, MediaDescription("audio", 0, 111, "opus", 48_000, 2, {"sprop-stereo": "1"})),
     "opus-savp": (OPUS_SENDER, MediaDescription(
-        "audio", 0, 111, "opus", 48_000, 2, crypto=(CryptoAttribute(1, "AES_CM_128_HMAC_SHA1_80", KEY),))),
+        "audio", 0, 111, "opus", 48_000, 2, crypto=(CRYPTO,))),
     "h264": (H264_SENDER, MediaDescription("video", 0, 97, "h264", 90_000, direction="sendonly")),
     "h264-savpf": (H264_SENDER, MediaDescription(
         "video", 0, 97, "h264", 90_000, rtcp_fb=("nack", "nack pli", "ccm fir"), ssrc=4660, cname="here",
-        crypto=(CryptoAttribute(1, "AES_CM_128_HMAC_SHA1_80", KEY),))),
+        crypto=(CRYPTO,))),
 }
 
 
@@ -114,5 +116,5 @@ def test_interop_we_read_the_description_that_ffmpeg_writes(crypto: bool, tmp_pa
     assert (video.kind, video.port, video.payload_type, video.codec) == ("video", ports[1], 97, "h264")
     assert video.fmtp["packetization-mode"] == "1"
     assert video.fmtp["sprop-parameter-sets"]
-    expected = (CryptoAttribute(1, "AES_CM_128_HMAC_SHA1_80", KEY),) if crypto else ()
+    expected = (CRYPTO,) if crypto else ()
     assert audio.crypto == video.crypto == expected

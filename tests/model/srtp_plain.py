@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 
@@ -95,9 +97,9 @@ def gcm_tag(aes: Aes, iv: bytes, aad: bytes, body: bytes) -> bytes:
     return xor(s.to_bytes(16, "big"), aes.block(iv + b"\0\0\0\1"))
 
 
-def derive(master_key: bytes, master_salt: bytes, label: int, n: int) -> bytes:
-    """RFC 3711 section 4.3 with key derivation rate 0."""
-    x = int.from_bytes(master_salt.ljust(14, b"\0"), "big") ^ label << 48
+def derive(master_key: bytes, master_salt: bytes, label: int, n: int, r: int = 0) -> bytes:
+    """RFC 3711 section 4.3; ``r`` is the index DIV the key derivation rate."""
+    x = int.from_bytes(master_salt.ljust(14, b"\0"), "big") ^ label << 48 ^ r
     return Aes(master_key).counter(x << 16, n)
 
 
@@ -111,12 +113,54 @@ class PlainSrtp:
     rtcp_tag_bytes: int
     master_key: bytes
     master_salt: bytes
+    mki: bytes = b""
+    rate: int = 0
+    ext_ids: frozenset[int] = frozenset()
 
-    def _keys(self, first_label: int) -> tuple[Aes, bytes, int]:
-        enc = derive(self.master_key, self.master_salt, first_label, self.key_bytes)
-        auth = derive(self.master_key, self.master_salt, first_label + 1, 20)
-        salt = derive(self.master_key, self.master_salt, first_label + 2, 12 if self.aead else 14)
+    def _derive(self, label: int, n: int, index: int) -> bytes:
+        return derive(self.master_key, self.master_salt, label, n, index // self.rate if self.rate else 0)
+
+    def _keys(self, first_label: int, index: int) -> tuple[Aes, bytes, int]:
+        enc = self._derive(first_label, self.key_bytes, index)
+        auth = self._derive(first_label + 1, 20, index)
+        salt = self._derive(first_label + 2, 12 if self.aead else 14, index)
         return Aes(enc), auth, int.from_bytes(salt, "big")
+
+    def extension(self, packet: bytes, index: int) -> bytes:
+        """The packet with the elements of ``ext_ids`` encrypted (RFC 6904): mask and key stream, byte by byte."""
+        at = 12 + 4 * (packet[0] & 15)
+        if not packet[0] & 16 or not self.ext_ids:
+            return packet
+        profile, words = struct.unpack_from("!HH", packet, at)
+        start, end = at + 4, at + 4 + 4 * words
+        salt = int.from_bytes(self._derive(7, 14, index), "big")
+        ssrc = int.from_bytes(packet[8:12], "big")
+        stream = Aes(self._derive(6, self.key_bytes, index)).counter(
+            (salt << 16) ^ (ssrc << 64) ^ (index << 16), end - start)
+        out = bytearray(packet)
+        for ident, first, behind in self._elements(packet, profile, start, end):
+            if ident in self.ext_ids:
+                for i in range(first, behind):
+                    out[i] ^= stream[i - start]
+        return bytes(out)
+
+    @staticmethod
+    def _elements(packet: bytes, profile: int, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+        """(id, first byte of the value, byte behind it), as RFC 8285 has them."""
+        while at < end:
+            if packet[at] == 0:
+                at += 1
+                continue
+            if profile == 0xBEDE:
+                ident, n, at = packet[at] >> 4, (packet[at] & 15) + 1, at + 1
+                if ident in (0, 15):
+                    return
+            elif profile & 0xFFF0 == 0x1000:
+                ident, n, at = packet[at], packet[at + 1], at + 2
+            else:
+                return
+            yield ident, at, at + n
+            at += n
 
     def _cipher(self, aes: Aes, salt: int, ssrc: int, index: int, body: bytes) -> tuple[bytes, bytes]:
         """IV (GCM) and encrypted body."""
@@ -130,24 +174,26 @@ class PlainSrtp:
         head = 12 + 4 * (packet[0] & 15)
         if packet[0] & 16:
             head += 4 + 4 * int.from_bytes(packet[head + 2:head + 4], "big")
-        aes, auth, salt = self._keys(0)
         seq, ssrc = int.from_bytes(packet[2:4], "big"), int.from_bytes(packet[8:12], "big")
-        iv, body = self._cipher(aes, salt, ssrc, roc << 16 | seq, packet[head:])
+        index = roc << 16 | seq
+        packet = self.extension(packet, index)
+        aes, auth, salt = self._keys(0, index)
+        iv, body = self._cipher(aes, salt, ssrc, index, packet[head:])
         if self.aead:
-            return packet[:head] + body + gcm_tag(aes, iv, packet[:head], body)
+            return packet[:head] + body + gcm_tag(aes, iv, packet[:head], body) + self.mki
         message = packet[:head] + body + roc.to_bytes(4, "big")
         tag = hmac.new(auth, message, hashlib.sha1).digest()[:self.tag_bytes]
-        return packet[:head] + body + tag
+        return packet[:head] + body + self.mki + tag
 
     def rtcp(self, packet: bytes, index: int, encrypted: bool = True) -> bytes:
-        aes, auth, salt = self._keys(3)
+        aes, auth, salt = self._keys(3, index)
         head = 8 if encrypted else len(packet)
         word = (index | encrypted << 31).to_bytes(4, "big")
         iv, body = self._cipher(aes, salt, int.from_bytes(packet[4:8], "big"), index, packet[head:])
         if self.aead:
-            return packet[:head] + body + gcm_tag(aes, iv, packet[:head] + word, body) + word
+            return packet[:head] + body + gcm_tag(aes, iv, packet[:head] + word, body) + word + self.mki
         tag = hmac.new(auth, packet[:head] + body + word, hashlib.sha1).digest()[:self.rtcp_tag_bytes]
-        return packet[:head] + body + word + tag
+        return packet[:head] + body + word + self.mki + tag
 
 
 @dataclass

@@ -11,7 +11,9 @@ import pytest
 
 from arcrtc._native import lib
 from arcrtc.audio.frame import AudioFrame
-from arcrtc.session import Concealment, EventType, ReceivedFrame, Session, SessionConfig
+from arcrtc.rtcp import RtcpPacket, SenderReport, SourceDescription
+from arcrtc.rtp import RtpHeader, RtpPacket
+from arcrtc.session import AudioSender, Concealment, EventType, ReceivedFrame, Session, SessionConfig
 from arcrtc.sim import NetworkPlan, World
 from arcrtc.srtp import SrtpConfig
 from arcrtc.video.frame import VideoFrame
@@ -377,3 +379,178 @@ def test_sim_dtx_pauses_are_silence_not_loss() -> None:
     later = [x for x in blocks if 3_000 * MS < x.playout_us < 7_900 * MS]
     assert not [x for x in later if x.concealment is Concealment.CONCEALED]
     assert sum(x.concealment is Concealment.SILENT for x in later) > 100
+
+
+# --- who takes part, and when RTCP leaves ---
+
+def rtcp_of(datagram: bytes) -> bool:
+    return 192 <= datagram[1] <= 223
+
+
+def speak(world: World, session: Session, *, until_us: int | None = None, **options: Any) -> AudioSender:
+    """Say something every 20 ms."""
+    sender = session.send_audio(complexity=3, **options)
+    sound = AudioFrame(samples=speechlike(0.02), sample_rate=RATE)
+
+    def say(now_us: int) -> None:
+        if until_us is None or now_us < until_us:
+            sender.send(sound, capture_us=now_us, now_us=now_us)
+
+    world.every(20 * MS, say)
+    return sender
+
+
+@pytest.mark.parametrize(("delay_ms", "seed"), [(5, 1), (40, 2), (150, 3), (400, 4)])
+def test_sim_peer_that_only_receives_measures_the_round_trip(delay_ms: int, seed: int) -> None:
+    """RFC 3611 sections 4.4 and 4.5: no packet is lost, so no repair could tell it."""
+    a, b = (Session(SessionConfig(srtp=KEY, seed=s), now_us=0) for s in (seed, seed + 100))
+    world = World(seed=seed)
+    world.connect(a, b, NetworkPlan.symmetric(delay_ms=delay_ms))
+    speak(world, a)
+    b.receive_audio()
+    world.on_turn(b, lambda now_us: [None for _ in b.frames(now_us)])
+    world.run(6_000 * MS)
+    for session in (a, b):
+        assert session.stats().session["rtt_us"] == pytest.approx(2 * delay_ms * MS, rel=0.05)
+        assert session.stats().session["rtt_min_us"] == pytest.approx(2 * delay_ms * MS, rel=0.05)
+    assert b.stats().receive[0]["network"]["recovered_pkts"] == 0
+
+
+def test_sim_repairs_tell_the_round_trip_to_a_peer_without_xr() -> None:
+    a, b = (Session(SessionConfig(seed=s), now_us=0) for s in (1, 2))
+    camera = a.send_video(resolution=(320, 180), frame_rate=25, bitrate=400_000, encoder="libx264", threads=1)
+    b.receive_video()
+    one_way, now, on_the_way = 30 * MS, 0, []  # type: ignore[var-annotated]
+    for now in range(0, 4_000 * MS, 5 * MS):
+        if now % (40 * MS) == 0:
+            camera.send(picture(now // (40 * MS)), capture_us=now, now_us=now)
+        for one, other in ((a, b), (b, a)):
+            while (datagram := one.poll_transmit(now)) is not None:
+                if rtcp_of(datagram):
+                    datagram = without_xr(datagram)
+                if datagram and (rtcp_of(datagram) or datagram[3] % 20):
+                    on_the_way.append((now + one_way, other, datagram))
+        for item in [x for x in on_the_way if x[0] <= now]:
+            on_the_way.remove(item)
+            item[1].receive(item[2], now)
+        list(b.frames(now))
+    assert b.stats().receive[0]["network"]["recovered_pkts"] > 3
+    assert b.stats().session["rtt_us"] == pytest.approx(2 * one_way, rel=0.4)
+
+
+def without_xr(datagram: bytes) -> bytes:
+    """The packets of a compound, but for extended reports."""
+    kept, at = b"", 0
+    while at + 4 <= len(datagram):
+        size = 4 * (int.from_bytes(datagram[at + 2:at + 4], "big") + 1)
+        if datagram[at + 1] != 207:
+            kept += datagram[at:at + size]
+        at += size
+    return kept
+
+
+def test_sim_two_streams_of_a_session_report_in_one_packet() -> None:
+    """RFC 8108 section 5.3: each SSRC reports, together, at the pace of one."""
+    a, b = (Session(SessionConfig(seed=s), now_us=0) for s in (1, 2))
+    world = World(seed=1)
+    world.connect(a, b, NetworkPlan.symmetric(delay_ms=10))
+    first = speak(world, a, payload_type=111)
+    second = speak(world, a, payload_type=112)
+    b.receive_audio(payload_type=111)
+    b.receive_audio(payload_type=112)
+    compounds: list[list[Any]] = []
+    receive = b.receive
+    b.receive = lambda datagram, now_us=None: (  # type: ignore[method-assign]
+        compounds.append(RtcpPacket.parse_compound(datagram)) if rtcp_of(datagram) else None,
+        receive(datagram, now_us))[1]
+    world.on_turn(b, lambda now_us: [None for _ in b.frames(now_us)])
+    world.run(20_000 * MS)
+    reports = [[p.ssrc for p in packets if isinstance(p, SenderReport)] for packets in compounds]
+    assert {ssrc for report in reports for ssrc in report} == {first.ssrc, second.ssrc}
+    assert sum(len(report) == 2 for report in reports) >= 0.9 * len(reports)
+    assert 15 <= len(reports) <= 40  # about one a second
+    # We are two sources, and report on none of our own.
+    assert all(block.ssrc not in (first.ssrc, second.ssrc) for packets in compounds
+               for p in packets if isinstance(p, SenderReport) for block in p.reports)
+    assert (b.stats().session["members"], b.stats().session["senders"]) == (2, 2)
+    for packets in compounds:
+        names = {chunk.ssrc for p in packets if isinstance(p, SourceDescription) for chunk in p.chunks}
+        assert names >= {p.ssrc for p in packets if isinstance(p, SenderReport)}
+
+
+@pytest.mark.parametrize("kind", ["audio", "video"])
+def test_sim_collision_in_a_call_heals_and_media_go_on(kind: str) -> None:
+    """Somebody draws our SSRC: we say BYE and go on under another one (RFC 3550 section 8.2)."""
+    a, b = (Session(SessionConfig(srtp=KEY, seed=s), now_us=0) for s in (1, 2))
+    other = Session(SessionConfig(srtp=KEY, seed=3), now_us=0)
+    world = World(seed=1)
+    world.connect(a, b, NetworkPlan.symmetric(delay_ms=20))
+    if kind == "audio":
+        sender: Any = speak(world, a)
+        b.receive_audio()
+    else:
+        sender = a.send_video(resolution=(320, 180), frame_rate=25, bitrate=300_000, encoder="libx264", threads=1)
+        b.receive_video()
+        world.every(40 * MS, lambda now_us: sender.send(picture(now_us // (40 * MS)), capture_us=now_us,
+                                                        now_us=now_us))
+    before = sender.ssrc
+    heard: list[ReceivedFrame] = []
+    world.on_turn(b, lambda now_us: heard.extend(b.frames(now_us)))
+    stranger = other.send_audio(payload_type=100, ssrc=before)
+    world.run(3_000 * MS)
+    stranger.send(AudioFrame(samples=speechlike(0.02), sample_rate=RATE), capture_us=3_000 * MS, now_us=3_000 * MS)
+    datagram = other.poll_transmit(3_000 * MS)
+    while datagram is not None and rtcp_of(datagram):
+        datagram = other.poll_transmit(3_000 * MS)
+    assert datagram is not None
+    a.receive(datagram, 3_000 * MS)
+    world.run(6_000 * MS)
+    events = []
+    while (event := a.poll_event()) is not None:
+        events.append(event)
+    changed = next(e for e in events if e.type is EventType.SSRC_CHANGED)
+    assert (changed.stream, changed.value) == (0, sender.ssrc)
+    assert sender.ssrc != before
+    told = []
+    while (event := b.poll_event()) is not None:
+        told.append((event.type, event.value))
+    assert (EventType.STREAM_ENDED, before) in told
+    assert (EventType.STREAM_ADDED, sender.ssrc) in told
+    late = [x for x in heard if x.playout_us > 3_100 * MS and x.concealment is Concealment.DECODED]
+    full = 2_900 // (20 if kind == "audio" else 40)
+    assert len(late) >= full - 12, f"{len(late)} of {full}"
+    assert b.stats().receive[0]["network"]["ssrc"] == sender.ssrc
+
+
+def test_sim_rtcp_stays_inside_its_share_of_the_bandwidth() -> None:
+    """A call with losses all the time: reports, requests and all, on the wire with IP and UDP headers."""
+    call = hold_call(NetworkPlan.symmetric(loss_rate=0.08, delay_ms=25), 20, audio=False)
+    rtcp = call.b.stats().session["rtcp_sent"]
+    media = call.a.stats().send[0]["network"]
+    assert rtcp > 40
+    # 32 kb/s at most for an audio call, 5 % above 640 kb/s
+    assert call.b.stats().session["sent_bytes"] + 28 * rtcp < 20.8 * max(4000, 0.05 * media["bytes"] / 20.8)
+
+
+def test_sim_a_hundred_thousand_forged_sources_leave_a_session_as_it_was() -> None:
+    a, b = (Session(SessionConfig(seed=s), now_us=0) for s in (1, 2))
+    world = World(seed=1)
+    world.connect(a, b, NetworkPlan.symmetric(delay_ms=10))
+    sender = speak(world, a)
+    b.receive_audio()
+    world.on_turn(b, lambda now_us: [None for _ in b.frames(now_us)])
+    world.run(2_000 * MS)
+    gc.collect()
+    blocks = lib.arc_mem_live_blocks()
+    template = bytearray(RtpPacket(header=RtpHeader(sequence_number=1, timestamp=0, ssrc=1, payload_type=111),
+                                   payload=b"\x78").serialize())
+    for forged in range(100_000):
+        template[8:12] = (0x40000000 + forged * 7919).to_bytes(4, "big")
+        b.receive(template, 2_000 * MS)
+    assert lib.arc_mem_live_blocks() == blocks
+    assert b.stats().session["members"] == 1
+    world.run(5_000 * MS)
+    assert b.stats().receive[0]["network"]["ssrc"] == sender.ssrc
+    assert b.stats().receive[0]["network"]["lost_pkts"] == 0
+    assert b.stats().session["rtcp_sent"] >= 3
+    assert b.stats().session["rtt_us"] == pytest.approx(20 * MS, rel=0.05)

@@ -150,14 +150,18 @@ def test_cli_help_loads_nothing_heavy() -> None:
 def test_doctor_reports_this_build(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert set(report) == {"package", "python_packages", "libraries", "machine", "network", "clock",
-                           "devices", "verdicts"}
+    assert set(report) == {"package", "python_packages", "libraries", "crypto", "machine", "network",
+                           "clock", "devices", "verdicts"}
     assert report["package"]["version"] == __version__
     assert Path(report["package"]["core"]).is_file()
     libraries = {entry["name"]: entry for entry in report["libraries"]}
-    assert set(libraries) == {"libcrypto", "opus", "libavcodec", "libavutil", "libswscale", "vpx", "dav1d"}
+    assert set(libraries) == {"libcrypto", "opus", "libavcodec", "libavutil", "libswscale", "vpx", "dav1d",
+                              "IPSec_MB"}
     assert all(libraries[name]["compiled"][0].isdigit() for name in ("libcrypto", "opus", "libavcodec"))
     assert report["machine"]["cores"] >= 1
+    backends = {backend["name"]: backend for backend in report["crypto"]["backends"]}
+    assert set(backends) == {"openssl", "ipsecmb"}
+    assert backends[report["crypto"]["in_use"]]["unusable"] == ""
     assert report["network"]["ipv4"] is True
     assert all(verdict["level"] in ("good", "hint") for verdict in report["verdicts"])
 
@@ -165,7 +169,7 @@ def test_doctor_reports_this_build(capsys: pytest.CaptureFixture[str]) -> None:
 def test_doctor_text_has_every_section(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 0
     text = capsys.readouterr().out
-    for title in ("arcrtc", "Libraries", "Python packages", "Machine", "Network", "Clock", "Devices",
+    for title in ("arcrtc", "Libraries", "Encryption", "Python packages", "Machine", "Network", "Clock", "Devices",
                   "Verdict"):
         assert f"\n{title}\n" in f"\n{text}"
     assert "libavcodec" in text

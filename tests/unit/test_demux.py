@@ -1,7 +1,10 @@
 """wire/demux: every first and second byte."""
 from __future__ import annotations
 
+import pytest
+
 from arcrtc._native import ffi, lib
+from arcrtc.demux import DatagramKind, classify
 
 FIRST = {  # RFC 7983 section 7
     **dict.fromkeys(range(4), lib.ARC_DEMUX_STUN),
@@ -18,7 +21,7 @@ def test_demux_classifies_every_pair_of_bytes() -> None:
                 expected = lib.ARC_DEMUX_RTCP if 192 <= second <= 223 else lib.ARC_DEMUX_RTP
             else:
                 expected = FIRST.get(first, lib.ARC_DEMUX_DROP)
-            assert lib.arc_demux_classify(bytes([first, second]), 2) == expected, (first, second)
+            assert classify(bytes([first, second, 1])) == expected, (first, second)
 
 
 def test_demux_drops_what_is_too_short() -> None:
@@ -26,3 +29,23 @@ def test_demux_drops_what_is_too_short() -> None:
     assert lib.arc_demux_classify(b"", 0) == lib.ARC_DEMUX_DROP
     assert lib.arc_demux_classify(b"\x80", 1) == lib.ARC_DEMUX_DROP
     assert lib.arc_demux_classify(b"\x00", 1) == lib.ARC_DEMUX_STUN
+
+
+@pytest.mark.parametrize(("datagram", "kind"), [
+    ("000100002112a442", DatagramKind.STUN),  # a binding request (RFC 8489)
+    ("16fefd0000", DatagramKind.DTLS),  # a handshake record (RFC 6347)
+    ("40000004", DatagramKind.TURN),  # channel data (RFC 8656)
+    ("100000005a525450", DatagramKind.ZRTP),
+    ("80600001000000020000000361", DatagramKind.RTP), ("90e00001", DatagramKind.RTP),
+    ("80c8000600000001", DatagramKind.RTCP), ("81cd0003", DatagramKind.RTCP), ("ff00", DatagramKind.DROP),
+])
+def test_demux_tells_the_protocols_of_one_port_apart(datagram: str, kind: DatagramKind) -> None:
+    data = bytes.fromhex(datagram)
+    for form in (data, bytearray(data), memoryview(data)):
+        assert classify(form) is kind
+
+
+def test_demux_takes_bytes_only() -> None:
+    assert classify(b"") is DatagramKind.DROP
+    with pytest.raises(TypeError):
+        classify("80")  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from arcrtc.cli import doctor, probes
+from arcrtc.crypto import CryptoBackend
 from arcrtc.libraries import Library, Package, differs, parse_build_info
 from arcrtc.machine import Machine, parse_cpuinfo, this_machine
 
@@ -16,9 +17,14 @@ GOOD_NETWORK = probes.Network(segment=True, gro=True, reuse_port=True, batch_cal
                               send_buffer_bytes=probes.WANTED_BUFFER_BYTES, ipv4=True, ipv6=True)
 GPU = "/dev/dri/renderD128"
 OPUS = Library(name="opus", compiled="1.3.1", loaded="1.3.1", path="/usr/lib/libopus.so.0", package=None)
+OPENSSL = CryptoBackend(name="openssl", version="3.0", code="", unusable="")
+WRONG = CryptoBackend(name="ipsecmb", version="1.3", code="AVX2", unusable="AES-128-GCM gives a wrong answer")
+NO_IPSECMB = Library(name="IPSec_MB", compiled=None, loaded="", path="",
+                     package=Package("libipsec-mb-dev", "x", ""))
 GOOD = doctor.Report(
     package={"version": "0", "path": "/", "core": "/", "abi": "1", "compiler": "12", "sanitize": ""},
-    python_packages={"numpy": "2.0"}, libraries=[OPUS], machine=GOOD_MACHINE, network=GOOD_NETWORK,
+    python_packages={"numpy": "2.0"}, libraries=[OPUS], crypto=[OPENSSL], crypto_choice="openssl",
+    machine=GOOD_MACHINE, network=GOOD_NETWORK,
     clock=probes.Clock(step_us=0.05, sleep_over_us=60), devices=probes.Devices(render=(GPU,)))
 
 
@@ -48,6 +54,10 @@ def test_doctor_finds_nothing_wrong_with_a_good_machine() -> None:
     (replace(GOOD, libraries=[Library(name="dav1d", compiled=None, loaded="", path="",
                                       package=Package("libdav1d-dev", "dav1d-devel", "dav1d"))]),
      "hint", "dav1d is not compiled in", "libdav1d-dev (Debian"),
+    (replace(GOOD, libraries=[NO_IPSECMB]), "hint", "IPSec_MB",
+     "install libipsec-mb-dev (Debian, Ubuntu) or x (Fedora), "),
+    (replace(GOOD, crypto=[OPENSSL, WRONG]), "fault", "ipsecmb 1.3 is not used: AES-128-GCM", "another version"),
+    (replace(GOOD, crypto=[OPENSSL, WRONG], crypto_choice=""), "fault", "ARCRTC_CRYPTO", "auto, openssl"),
 ])
 def test_doctor_says_what_is_wrong_and_what_to_do(report: doctor.Report, level: str, text: str,
                                                   todo: str) -> None:
@@ -55,6 +65,11 @@ def test_doctor_says_what_is_wrong_and_what_to_do(report: doctor.Report, level: 
     assert verdict.level == level
     assert text in verdict.text
     assert todo in verdict.todo
+
+
+def test_doctor_does_not_ask_for_what_the_processor_cannot_run() -> None:
+    arm = replace(GOOD, libraries=[NO_IPSECMB], machine=replace(GOOD_MACHINE, arch="aarch64"))
+    assert {verdict.level for verdict in doctor.judge(arm)} == {"good"}
 
 
 def test_libraries_differ_by_major_and_minor_only() -> None:

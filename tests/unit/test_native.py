@@ -82,7 +82,7 @@ def test_import_does_not_mind(monkeypatch: pytest.MonkeyPatch, info: str) -> Non
 
 
 def test_import_cannot_judge_a_library_without_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = import_over(monkeypatch, arc_cipher_library=compiled_against("NamedSSL"))
+    module = import_over(monkeypatch, arc_cipher_version=lambda _: compiled_against("NamedSSL")())
     assert module.loaded_versions()["crypto"] == "NamedSSL"
 
 

@@ -61,7 +61,7 @@ def test_packaging_says_that_pkg_config_is_missing() -> None:
 def test_packaging_leaves_out_only_what_is_optional() -> None:
     assert "opus" in run(sys.executable, "build_ffi.py", ARCRTC_WITHOUT="vpx,dav1d").stdout
     done = run(sys.executable, "build_ffi.py", status=1, ARCRTC_WITHOUT="vpx,opus")
-    assert done.stderr == "arcrtc: ARCRTC_WITHOUT=opus: only these can be left out: vpx, dav1d\n"
+    assert done.stderr == "arcrtc: ARCRTC_WITHOUT=opus: only these can be left out: vpx, IPSec_MB, dav1d\n"
 
 
 def test_packaging_build_info_names_packages_of_what_is_left_out() -> None:
@@ -119,11 +119,11 @@ def test_packaging_wheel_from_archive_installs_and_runs_elsewhere(unpacked: Path
 @pytest.mark.build
 @pytest.mark.slow
 def test_packaging_lean_build_works_and_says_what_it_lacks(unpacked: Path, tmp_path: Path) -> None:
-    run(*PIP, "install", *OFFLINE, "--target", tmp_path / "site", unpacked, ARCRTC_WITHOUT="vpx,dav1d")
+    run(*PIP, "install", *OFFLINE, "--target", tmp_path / "site", unpacked, ARCRTC_WITHOUT="vpx,dav1d,IPSec_MB")
     report = json.loads(run(sys.executable, "-m", "arcrtc", "doctor", "--json", cwd=tmp_path,
                             PYTHONPATH=str(tmp_path / "site")).stdout)
     left_out = {entry["name"]: entry["package"] for entry in report["libraries"] if entry["compiled"] is None}
-    assert set(left_out) == {"vpx", "dav1d"}
+    assert set(left_out) == {"vpx", "dav1d", "IPSec_MB"}
     assert left_out["dav1d"]["debian"] == "libdav1d-dev"
     assert any("dav1d is not compiled in" in verdict["text"] for verdict in report["verdicts"])
 

@@ -1,4 +1,4 @@
-"""arcrtc.rtcp and wire/rtcp, wire/rtcpfb: packets against the plain model."""
+"""arcrtc.rtcp and wire/rtcp: compounds of every kind of packet against the plain model."""
 from __future__ import annotations
 
 import pytest
@@ -23,38 +23,7 @@ from arcrtc.rtcp import (
     UnknownRtcp,
 )
 from tests.model.rtcp_model import split_compound, write_rtcp
-
-u8, u16, u32 = st.integers(0, 0xFF), st.integers(0, 0xFFFF), st.integers(0, 0xFFFFFFFF)
-words = st.binary(max_size=40).map(lambda b: b + bytes(-len(b) % 4))
-blocks = st.builds(ReportBlock, u32, u8, st.integers(-(2**23), 2**23 - 1), u32, u32, u32, u32)
-reports = st.lists(blocks, max_size=31).map(tuple)
-items = st.tuples(st.integers(1, 255), st.binary(max_size=255))
-chunks = st.builds(SdesChunk, u32, st.lists(items, max_size=4).map(tuple))
-reasons = st.none() | st.binary(max_size=255).map(lambda b: b.decode("utf-8", "surrogateescape"))
-
-
-@st.composite
-def ascending(draw: st.DrawFn) -> tuple[int, ...]:
-    """Distinct numbers, each after the one before, not once round."""
-    first = draw(u16 | st.integers(65530, 65535))
-    steps = draw(st.lists(st.integers(1, 40), max_size=60))
-    return tuple((first + sum(steps[:i])) & 0xFFFF for i in range(len(steps) + 1))
-
-
-unknown = st.builds(UnknownRtcp, st.sampled_from([192, 207, 208, 223, 0, 255]), st.integers(0, 31), words)
-rembs = st.builds(Remb, u32, st.builds(lambda m, e: m << e, st.integers(0, 2**18 - 1), st.integers(0, 46)),
-                  st.lists(u32, max_size=255).map(tuple))
-senders = st.builds(SenderReport, u32, st.integers(0, 2**64 - 1), u32, u32, u32, reports)
-receivers = st.builds(ReceiverReport, u32, reports)
-packets = st.one_of(
-    senders, receivers,
-    st.builds(SourceDescription, st.lists(chunks, max_size=5).map(tuple)),
-    st.builds(Goodbye, st.lists(u32, max_size=31).map(tuple), reasons),
-    st.builds(App, u32, st.binary(min_size=4, max_size=4), words, st.integers(0, 31)),
-    st.builds(GenericNack, u32, u32, ascending()),
-    st.builds(PictureLossIndication, u32, u32),
-    st.builds(FullIntraRequest, u32, st.lists(st.tuples(u32, u8), min_size=1, max_size=9).map(tuple)),
-    rembs, unknown)
+from tests.model.rtcp_strategies import packets, u8
 
 
 @given(st.lists(packets, min_size=1, max_size=4))

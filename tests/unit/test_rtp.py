@@ -263,6 +263,124 @@ def test_rtp_foreign_extension_survives(profile: int, body: bytes) -> None:
     assert RtpPacket.parse(data).serialize() == data
 
 
+@given(packets)
+def test_rtp_header_written_here_is_the_one_of_the_core(packet: RtpPacket) -> None:
+    """serialize() makes short headers without a call; the core's functions are the plain version."""
+    h = packet.header
+    c, out, n = ffi.new("struct arc_rtp *"), ffi.new("uint8_t[]", 4096), ffi.new("size_t *")
+    c.payload_type, c.marker, c.seq16, c.rtp_ts, c.ssrc = (
+        h.payload_type, h.marker, h.sequence_number, h.timestamp, h.ssrc)
+    c.csrc_count, c.csrcs, c.has_padding = len(h.csrcs), h.csrcs, packet.padding > 0
+    body, profile = ffi.new("uint8_t[]", 4096), ffi.new("uint16_t *")
+    if h.extensions:
+        values = b"".join(h.extensions.values())
+        assert lib.arc_rtpext_write(bytes(h.extensions), bytes(map(len, h.extensions.values())), values,
+                                    len(h.extensions), body, 4096, n, profile) == lib.ARC_OK
+        c.has_extension, c.ext_profile, c.ext_len = True, profile[0], n[0]
+    assert lib.arc_rtp_write_header(c, body, out, 4096, n) == lib.ARC_OK
+    assert packet.serialize().startswith(bytes(ffi.buffer(out, n[0])))
+
+
+@given(nearly_rtp() | st.binary(max_size=64))
+def test_rtp_layout_says_what_the_parsers_say(data: bytes) -> None:
+    h, triples = ffi.new("struct arc_rtp *"), ffi.new("int32_t[]", 3 * 255)
+    layout = lib.arc_rtpext_layout(data, len(data))
+    if lib.arc_rtp_parse(data, len(data), h) != lib.ARC_OK:
+        assert layout == 0
+        return
+    n = lib.arc_rtpext_list(data, h.payload_off, triples)
+    assert (layout == 0) == (n == lib.ARC_ERR_FORMAT)
+    if layout:
+        assert layout & lib.ARC_RTPEXT_LAYOUT_OFFSET == h.payload_off
+        assert layout >> lib.ARC_RTPEXT_LAYOUT_PADDING_SHIFT & 0xFF == h.padding_len
+        assert layout >> lib.ARC_RTPEXT_LAYOUT_CSRCS_SHIFT == h.csrc_count
+    assert lib.arc_rtpext_list(data, h.payload_off, ffi.NULL) == lib.ARC_ERR_ARG
+    assert lib.arc_rtpext_list(data, 11, triples) == lib.ARC_ERR_FORMAT
+
+
+def test_rtp_extension_is_read_when_it_is_first_asked_for() -> None:
+    data = RtpPacket(RtpHeader(1, 2, 3, 4, csrcs=[9], extensions={1: b"x", 20: b""}), b"x", padding=4).serialize()
+    other = RtpPacket(RtpHeader(1, 2, 3, 4, other_extension=(7, b"abcd")), b"x").serialize()
+
+    header = RtpPacket.parse(data).header
+    assert header.other_extension is None
+    header.extensions[2] = b"more"
+    assert header.extensions == {1: b"x", 20: b"", 2: b"more"}
+
+    packet = RtpPacket.parse(data)
+    packet.header.extensions = {}
+    assert RtpPacket.parse(packet.serialize()) == packet
+
+    packet = RtpPacket.parse(other)
+    packet.header.other_extension = (8, b"")
+    assert packet.header.extensions == {}
+    assert RtpPacket.parse(packet.serialize()).header.other_extension == (8, b"")
+
+    for raw in (data, other):  # unread headers: equal, copied and written alike
+        assert RtpPacket.parse(raw) == RtpPacket.parse(raw)
+        assert copy.deepcopy(RtpPacket.parse(raw)) == RtpPacket.parse(raw)
+        assert copy.copy(RtpPacket.parse(raw).header) == RtpPacket.parse(raw).header
+        assert pickle.loads(pickle.dumps(RtpPacket.parse(raw))) == RtpPacket.parse(raw)
+        assert RtpPacket.parse(raw).serialize() == raw
+    assert len(pickle.dumps(RtpPacket.parse(data + bytes(1000) + b"\x04").header)) < 1000
+
+
+def test_rtp_canonical_form_does_not_depend_on_a_look_at_the_extension() -> None:
+    loose = b"\x90" + PLAIN[1:12] + b"\xbe\xde\x00\x02" + b"\x10A\x00\x10B\x00\x20C" + b"rest"
+    packet, looked_at = RtpPacket.parse(loose), RtpPacket.parse(loose)
+    assert looked_at.header.extensions == {1: b"A", 2: b"C"}
+    assert packet.serialize() == looked_at.serialize() != loose
+
+
+def test_rtp_one_packet_read_by_many_threads() -> None:
+    faults = []
+    for i in range(200):
+        header = RtpPacket.parse(RtpPacket(RtpHeader(1, 2, 3, 4, extensions={1 + i % 14: b"x"})).serialize()).header
+        start = threading.Barrier(4)
+
+        def look(header: RtpHeader = header, expected: int = 1 + i % 14, start: threading.Barrier = start) -> None:
+            start.wait()
+            if header.extensions != {expected: b"x"} or header.other_extension is not None:
+                faults.append(expected)
+
+        threads = [threading.Thread(target=look) for _ in range(4)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+    assert faults == []
+
+
+def test_rtp_every_field_at_its_end() -> None:
+    """15 CSRCs, both extension forms, appbits, the longest padding, and what is one too many."""
+    csrcs = tuple(2**32 - 1 - i for i in range(15))
+    for extensions in ({14: bytes(16)}, {15: b"x"}, {1: b""}, {255: bytes(255)}, dict.fromkeys(range(1, 256), b"")):
+        packet = RtpPacket(RtpHeader(65535, 2**32 - 1, 2**32 - 1, 127, True, csrcs, extensions), b"", 255)
+        data = packet.serialize()
+        assert data[0] == 0xBF
+        assert RtpPacket.parse(data) == packet
+        one_byte = all(i <= 14 and 1 <= len(v) <= 16 for i, v in extensions.items())
+        assert data[72:74] == (b"\xbe\xde" if one_byte else b"\x10\x00")
+        if not one_byte:
+            for appbits in range(16):  # RFC 8285 section 4.3: not ours to judge
+                assert RtpPacket.parse(data[:73] + bytes([appbits]) + data[74:]) == packet
+            assert RtpPacket.parse(data[:73] + b"\x10" + data[74:]).header.other_extension is not None
+    for many in (16, 256):
+        with pytest.raises(errors.ArgumentError, match="csrcs"):
+            RtpHeader(1, 2, 3, 4, csrcs=range(many))
+        packet = RtpPacket(RtpHeader(1, 2, 3, 4), b"x")
+        packet.header.csrcs = tuple(range(many))
+        with pytest.raises(errors.ArgumentError, match="csrcs"):
+            packet.serialize()
+    packet = RtpPacket(RtpHeader(1, 2, 3, 4), b"x")
+    packet.header.payload_type, packet.header.marker = 128, True
+    with pytest.raises(errors.ArgumentError, match="payload_type"):
+        packet.serialize()
+    packet.header.payload_type = -1
+    with pytest.raises(errors.ArgumentError, match="payload_type"):
+        packet.serialize()
+
+
 def test_rtp_packet_limits() -> None:
     header = RtpHeader(1, 2, 3, 4, extensions={i: bytes(255) for i in range(1, 256)})
     with pytest.raises(errors.ArgumentError, match="longer than 65535"):

@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 
 from arcrtc.audio.frame import AudioFrame
-from arcrtc.call.description import SUITES, crypto_of, describe_audio, describe_video, read_sdp, srtp_of, write_sdp
+from arcrtc.call.description import describe_audio, describe_video, read_sdp, srtp_of, write_sdp
 from arcrtc.call.receiving import ReceiveSettings, _ours
 from arcrtc.call.recorder import Recorder
 from arcrtc.call.sending import SendSettings
 from arcrtc.cli import main
 from arcrtc.cli.keys import key_text, parse_key
 from arcrtc.errors import ConfigError, MediaError, ParseError, UnsupportedError
+from arcrtc.extmap import ExtensionMap
 from arcrtc.media import sample_path
-from arcrtc.sdp import CryptoAttribute, MediaDescription, SessionDescription, parse
+from arcrtc.sdes import SUITE_PROFILES, CryptoAttribute, CryptoKey
+from arcrtc.sdp import MediaDescription, SessionDescription, parse
 from arcrtc.session import Concealment, ReceivedFrame
 from arcrtc.srtp import SrtpConfig, SrtpProfile
 from arcrtc.video.frame import VideoFrame
@@ -50,9 +52,9 @@ def test_key_of_14_bytes_of_salt_is_taken_by_gcm() -> None:
 
 # --- descriptions ---
 
-@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("suite", SUITE_PROFILES)
 def test_description_carries_the_key_of_every_suite(suite: str) -> None:
-    config = SrtpConfig.generate(SUITES[suite])
+    config = SrtpConfig.generate(SUITE_PROFILES[suite])
     media = describe_audio(5004, 111, channels=2, srtp=config)
     text = SessionDescription((media, describe_video(5006, 97, srtp=config))).to_text()
     audio, video = parse(text).media
@@ -68,15 +70,34 @@ def test_description_without_a_key_is_plain() -> None:
 
 
 def test_description_refuses_a_salt_that_sdp_has_no_room_for() -> None:
-    with pytest.raises(ConfigError, match="salt of 14 bytes; in SDP AEAD_AES_128_GCM has 12"):
-        crypto_of(SrtpConfig(bytes(16), bytes([1] * 14)))
-    assert crypto_of(SrtpConfig(bytes(16), bytes(14))) == CryptoAttribute(1, "AEAD_AES_128_GCM", bytes(28))
+    with pytest.raises(ConfigError, match="salt of 14 bytes; in a session description AEAD_AES_128_GCM has 12"):
+        describe_audio(5004, 111, channels=1, srtp=SrtpConfig(bytes(16), bytes([1] * 14)))
+    media = describe_audio(5004, 111, channels=1, srtp=SrtpConfig(bytes(16), bytes(14)))
+    assert media.crypto == (CryptoAttribute(1, "AEAD_AES_128_GCM", (CryptoKey(bytes(28)),)),)
 
 
-def test_description_that_is_encrypted_without_a_key_is_refused() -> None:
-    media = MediaDescription("audio", 5004, 111, "opus", 48_000, 2, protocol="RTP/SAVP")
+@pytest.mark.parametrize("lines", [
+    "", "a=crypto:1 F8_128_HMAC_SHA1_80 inline:x\n",
+    f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{'A' * 40} UNENCRYPTED_SRTP\n",
+    f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{'A' * 40} UNENCRYPTED_SRTCP\n",
+    f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{'A' * 40} UNAUTHENTICATED_SRTP\n",
+    f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{'A' * 40} SOMETHING_NEW\n",
+    f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{'A' * 40}|1:1;inline:{'B' * 40}|2:1\n",
+], ids=["none", "suite", "srtp in clear", "srtcp in clear", "no tag", "unknown", "two keys"])
+def test_description_that_is_encrypted_without_a_key_for_us_is_refused(lines: str) -> None:
+    media, = parse("v=0\no=- 0 0 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\n"
+                   f"m=audio 5004 RTP/SAVP 111\na=rtpmap:111 opus/48000/2\n{lines}").media
     with pytest.raises(ConfigError, match="no key that can be used"):
         srtp_of(media)
+
+
+def test_description_gives_all_that_the_line_and_the_extensions_say() -> None:
+    key = SrtpConfig.generate(SrtpProfile.AES128_CM_HMAC_SHA1_80, mki=b"\0\7", limit_pkts=2**20,
+                              key_derivation_rate=2**16, window_pkts=512)
+    media = MediaDescription("audio", 5004, 111, "opus", 48_000, 2, crypto=(CryptoAttribute.from_config(key),),
+                             extmap=(ExtensionMap(3, "urn:x:y", encrypted=True), ExtensionMap(4, "urn:x:z")))
+    found = srtp_of(parse(SessionDescription((media,)).to_text()).media[0])
+    assert found == replace(key, encrypted_extensions=frozenset({3}))
 
 
 def test_description_file_is_whole_and_for_its_owner_only(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = [line for line in (ROOT / "ci/packages.txt").read_text(encoding="utf-8").split() if line]
+PACKAGES = [line.split()[0] for line in (ROOT / "ci/packages.txt").read_text(encoding="utf-8").splitlines()]
 
 
 class Machine:
@@ -21,6 +21,7 @@ class Machine:
             (folder / name).symlink_to(str(shutil.which(name)))
         self.tool("apt-get")
         self.tool("id", "echo 0")
+        self.tool("uname", "echo x86_64")
         self.installed(PACKAGES)
         self.tool("venv-python")
         self.tool("python3", f'case $* in *-m\\ venv*) {self._make_venv()} ;; esac')
@@ -59,6 +60,14 @@ def test_setup_with_everything_there_installs_no_package(machine: Machine) -> No
     done = machine.setup()
     assert done.returncode == 0, done.stderr
     assert machine.calls("apt-get", "sudo") == []
+
+
+@pytest.mark.parametrize(("processor", "wanted"), [("x86_64", 1), ("aarch64", 0)])
+def test_setup_leaves_out_what_another_processor_needs(machine: Machine, processor: str, wanted: int) -> None:
+    machine.tool("uname", f"echo {processor}")
+    machine.installed([name for name in PACKAGES if name not in ("libopus-dev", "libipsec-mb-dev")])
+    assert machine.setup().returncode == 0
+    assert [call.count("libipsec-mb-dev") for call in machine.calls("apt-get install")] == [wanted]
 
 
 def test_setup_makes_the_environment_once(machine: Machine) -> None:

@@ -141,14 +141,13 @@ def test_cipher_and_kdf_refuse_bad_arguments() -> None:
                    {**hmac, "tag_bytes": 21}):
         cfg = ffi.new("struct arc_cipher_config *", {**good, **change})
         assert lib.arc_cipher_new(cfg, out) == lib.ARC_ERR_ARG, change
-    buf = ffi.new("uint8_t[]", 64)
-    assert lib.arc_kdf_derive(key, 24, key, 0, buf, 16) == lib.ARC_ERR_ARG
-    assert lib.arc_kdf_derive(key, 16, key, 6, buf, 16) == lib.ARC_ERR_ARG
-    assert lib.arc_kdf_derive(key, 16, key, -1, buf, 16) == lib.ARC_ERR_ARG
-    assert lib.arc_kdf_derive(key, 16, ffi.NULL, 0, buf, 16) == lib.ARC_ERR_ARG
+    buf, lent = ffi.new("uint8_t[]", 64), ffi.from_buffer("uint8_t[]", key)
+    for change, label in (({"key_len": 24}, 0), ({}, 8), ({}, -1), ({"salt": ffi.NULL}, 0), ({"r": 2**48}, 0)):
+        given = ffi.new("struct arc_kdf_input *", {"key": lent, "key_len": 16, "salt": lent, "r": 0, **change})
+        assert lib.arc_kdf_derive(given, label, buf, 16) == lib.ARC_ERR_ARG, change
     assert lib.arc_cipher_keystream(key, 16, key, buf, 2**20 + 1) == lib.ARC_ERR_ARG
     assert lib.arc_cipher_random(ffi.NULL, 1) == lib.ARC_ERR_ARG
-    assert ffi.string(lib.arc_cipher_library()).startswith(b"OpenSSL 3")
+    assert ffi.string(lib.arc_cipher_version(lib.ARC_CIPHER_OPENSSL)).startswith(b"OpenSSL 3")
 
 
 # -- bytes on the wire, against the plain model
@@ -263,8 +262,8 @@ def test_core_checks_buffers_and_room() -> None:
     assert lib.arc_srtp_unprotect(handle, ffi.NULL, 40, n) == lib.ARC_ERR_ARG
     assert lib.arc_srtp_unprotect(handle, data, 40, ffi.NULL) == lib.ARC_ERR_ARG
     assert lib.arc_srtp_unprotect_rtcp(handle, ffi.NULL, 40, n) == lib.ARC_ERR_ARG
-    assert lib.arc_srtp_protect_batch(handle, ffi.NULL, 0, ffi.NULL, ffi.NULL, 1) == lib.ARC_ERR_ARG
-    assert lib.arc_srtp_unprotect_batch(handle, ffi.NULL, 0, ffi.NULL, ffi.NULL, 0) == lib.ARC_OK
+    assert lib.arc_srtp_protect_slots(ffi.NULL, handle, ffi.NULL, 0, ffi.NULL, ffi.NULL, 1) == lib.ARC_ERR_ARG
+    assert lib.arc_srtp_unprotect_slots(ffi.NULL, handle, ffi.NULL, 0, ffi.NULL, ffi.NULL, 0) == lib.ARC_OK
     assert n[0] == 77
     assert bytes(ffi.buffer(data, len(packet))) == packet
     assert lib.arc_srtp_protect(handle, data, len(packet), room, n) == lib.ARC_OK
@@ -713,7 +712,7 @@ def test_srtp_new_survives_every_allocation_failure() -> None:
     finally:
         lib.arc_mem_fail_after(-1)
     assert allowed == 8
-    assert lib.arc_mem_live_blocks() == live + 8
+    assert lib.arc_mem_live_blocks() >= live + 8
     pipeline.close()
     assert lib.arc_mem_live_blocks() == live
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 
 from arcrtc._native import ffi, lib
+from arcrtc.srtp import SrtpConfig, SrtpPipeline, SrtpProfile
 from tests.model.srtp_plain import Aes, derive, gcm_tag
 
 HERE = Path(__file__).parent
 CM: Any = json.loads((HERE / "rfc3711_b_rfc6188_7.json").read_text())
 GCM: list[dict[str, Any]] = json.loads((HERE / "rfc7714_16_17.json").read_text())["vectors"]
+KEPT: Any = WeakKeyDictionary()  # what a struct points to
 KEY_ID = [v["section"] for v in GCM]
 
 
@@ -28,6 +31,13 @@ def keystream(key: bytes, iv: bytes, n: int) -> bytes:
     out = ffi.new("uint8_t[]", n)
     assert lib.arc_cipher_keystream(key, len(key), iv, out, n) == lib.ARC_OK
     return bytes(ffi.buffer(out))
+
+
+def kdf_input(key: bytes, salt: bytes, r: int = 0) -> Any:
+    lent = [ffi.from_buffer("uint8_t[]", data) for data in (key, salt)]
+    given = ffi.new("struct arc_kdf_input *", {"key": lent[0], "key_len": len(key), "salt": lent[1], "r": r})
+    KEPT[given] = lent
+    return given
 
 
 @pytest.mark.parametrize("vector", CM["keystream"], ids=lambda v: v["section"])
@@ -48,7 +58,7 @@ def test_vec_rfc3711_b3_rfc6188_72_derivation(vector: dict[str, Any]) -> None:
     for item in vector["derived"]:
         expected = bytes.fromhex(item["value"])
         out = ffi.new("uint8_t[]", len(expected))
-        assert lib.arc_kdf_derive(key, len(key), salt, item["label"], out, len(expected)) == lib.ARC_OK
+        assert lib.arc_kdf_derive(kdf_input(key, salt), item["label"], out, len(expected)) == lib.ARC_OK
         assert bytes(ffi.buffer(out)) == expected, item["what"]
         assert derive(key, salt, item["label"], len(expected)) == expected
     for block in vector["blocks"]:
@@ -151,3 +161,29 @@ def test_vec_rfc7714_16_17_unprotect(vector: dict[str, Any]) -> None:
     assert bytes(ffi.buffer(data, n[0])) == plain
     data = ffi.new("uint8_t[]", wire)
     assert unprotect(srtp, data, len(wire), n) == lib.ARC_ERR_REPLAY
+
+
+# RFC 6904 appendix A: the master key and salt are those of RFC 3711 B.3.
+HDR_KEY, HDR_SALT = bytes.fromhex("E1F97A0D3E018BE0D64FA32C06DE4139"), bytes.fromhex("0EC675AD498AFEEBB6960B3AABE6")
+
+
+@pytest.mark.parametrize(("label", "expected"), [(6, "549752054D6FB708622C4A2E596A1B93"),
+                                                 (7, "AB01818174C40D39A3781F7C2D27")])
+def test_vec_rfc6904_a1_derivation(label: int, expected: str) -> None:
+    value = bytes.fromhex(expected)
+    out = ffi.new("uint8_t[]", len(value))
+    assert lib.arc_kdf_derive(kdf_input(HDR_KEY, HDR_SALT), label, out, len(value)) == lib.ARC_OK
+    assert bytes(ffi.buffer(out)) == value
+    assert derive(HDR_KEY, HDR_SALT, label, len(value)) == value
+
+
+@pytest.mark.parametrize("profile", [SrtpProfile.AES128_CM_HMAC_SHA1_80, SrtpProfile.AEAD_AES_128_GCM])
+def test_vec_rfc6904_a2_header_encryption(profile: SrtpProfile) -> None:
+    """Through the whole pipeline; AES-GCM takes the same key stream (RFC 7714 section 8.3)."""
+    plain = bytes.fromhex("17414273A475262748220000C8308E4655996386B395FB00")
+    cipher = bytes.fromhex("17588A9270F4E15E1C220000C8309546A994F0BC54789700")
+    packet = bytes.fromhex("900f1234decafbadcafebabebede0006") + plain + bytes(20)
+    config = SrtpConfig(HDR_KEY, HDR_SALT, profile=profile, encrypted_extensions=frozenset({1, 3, 4}))
+    wire = SrtpPipeline(config).encrypt(packet)
+    assert wire[16:40] == cipher
+    assert SrtpPipeline(config).decrypt_bytes(wire) == packet
