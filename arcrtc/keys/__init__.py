@@ -10,7 +10,7 @@ from arcrtc.errors import (
 )
 from arcrtc.keys.local import LocalKeyStore
 from arcrtc.keys.manager import SrtpKeyManager
-from arcrtc.keys.records import AuditAction, AuditEntry, AuditNote, KeyChange, KeyInfo, SessionKey
+from arcrtc.keys.records import AuditAction, AuditEntry, AuditNote, KeyChange, KeyInfo, SeenKeys, SessionKey
 from arcrtc.keys.seal import ScryptCost
 from arcrtc.keys.secret import SecretBytes
 from arcrtc.keys.store import KeyBackend, KeyStore
@@ -31,6 +31,7 @@ __all__ = [
     "LocalKeyStore",
     "ScryptCost",
     "SecretBytes",
+    "SeenKeys",
     "SessionKey",
     "SrtpKeyManager",
 ]

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from uuid import UUID, uuid4
 
 from arcrtc.errors import ArgumentError, ConfigError, KeyExistsError, KeyNotFoundError
-from arcrtc.keys.pipelines import LivePipelines, make_pipeline
+from arcrtc.keys.pipelines import MAX_OVERLAP_MS, LivePipelines, make_pipeline
 from arcrtc.keys.records import (
     AuditAction,
     AuditEntry,
@@ -26,7 +26,7 @@ from arcrtc.keys.secret import SecretBytes
 from arcrtc.keys.store import KeyStore
 from arcrtc.srtp import SrtpPipeline, SrtpProfile
 
-_MAX_OVERLAP_S: Final = 86_400.0
+_MAX_OVERLAP_S: Final = MAX_OVERLAP_MS / 1000
 _MAX_LIFETIME_S: Final = 10 * 366 * 86_400.0
 _EXPIRE_BATCH: Final = 500  # keys removed in one transaction
 _T = TypeVar("_T")
@@ -120,10 +120,15 @@ class SrtpKeyManager:
             return self._change(now_s, add=[fresh], expired=[*gone, current.info],
                                 noted=[(fresh.info, AuditAction.KEY_ROTATED)])
 
-        return await self._in_turn(lambda: self._make_key(name, ssrc, decide, rekey_over_s=overlap_s))
+        return await self._in_turn(lambda: self._make_key(name, ssrc, decide, live=True))
 
     async def create_srtp_pipeline(self, session_id: str | UUID, ssrc: int, roc: int = 0) -> SrtpPipeline:
-        """A pipeline with the keys that are valid now: sends with the newest, accepts each until it expires.
+        """A pipeline with the keys that are valid now: sends with the newest, accepts the one before until it expires.
+
+        A key is safe only while no packet number is sent twice under it (RFC 3711 section 9.1). Let one
+        pipeline of a session and SSRC send, others receive; and rotate before a program that was started
+        anew sends, or go on with ``roc`` and the sequence number where it stopped. A pipeline goes on with
+        its newest key after the key's lifetime: rotate before that.
 
         :param roc: roll-over counter of the first packet, 0..2**32-1; 0 for a new stream.
         :raises KeyNotFoundError: no key is valid.
@@ -219,12 +224,12 @@ class SrtpKeyManager:
         return await asyncio.shield(task)
 
     async def _make_key(self, name: str, ssrc: int, decide: Callable[[list[SessionKey]], KeyChange],
-                        rekey_over_s: float | None = None) -> tuple[UUID, UUID]:
+                        live: bool = False) -> tuple[UUID, UUID]:
         change = await self._store.change_keys(name, ssrc, decide)
         (fresh,) = change.add
         try:
-            if rekey_over_s is not None:
-                self._live.rekey(name, ssrc, fresh, rekey_over_s)
+            if live:
+                self._live.rekey(name, ssrc, fresh, _time_left(change, fresh.info.created_s))
         finally:
             for key in (*change.add, *change.replace):
                 key.wipe()
@@ -270,6 +275,12 @@ def _ending(key: SessionKey, at_s: float) -> SessionKey:
     end_s = at_s if key.info.expires_s is None else min(at_s, key.info.expires_s)
     return SessionKey(replace(key.info, expires_s=end_s, version=key.info.version + 1),
                       key.master_key, key.master_salt)
+
+
+def _time_left(change: KeyChange, now_s: float) -> float:
+    """How long the key before is still valid, in seconds; 0: it is gone."""
+    ends = [key.info.expires_s for key in change.replace if key.info.expires_s is not None]
+    return max((end_s - now_s for end_s in ends), default=0.0)
 
 
 def _valid(keys: list[SessionKey], now_s: float, name: str, ssrc: int) -> list[SessionKey]:

@@ -5,36 +5,45 @@ import itertools
 import math
 import weakref
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Final
 
+from arcrtc._native import NEVER_US
 from arcrtc.keys.records import SessionKey
 from arcrtc.srtp import SrtpConfig, SrtpPipeline
 
+MAX_OVERLAP_MS: Final = 86_400_000  # the most that SrtpPipeline.rekey() takes
+_LAST_US: Final = NEVER_US - 1  # after every time at which a key is to go, before never
 
-def srtp_config(key: SessionKey, roc: int = 0) -> SrtpConfig:
-    """The configuration that a key stands for; it holds copies of key and salt, as plain bytes.
 
-    :param roc: roll-over counter of the first packet, 0..2**32-1.
-    :raises ConfigError: ``roc`` is out of range.
+def rekey(pipeline: SrtpPipeline, key: SessionKey, overlap_s: float) -> None:
+    """Send with another key from now on, and accept the one before for ``overlap_s``, rounded up to 1 ms.
+
+    Keys from before that one, whose overlap still runs, are wiped at once: two generations are valid, not three.
     """
-    return SrtpConfig(key.master_key.reveal(), key.master_salt.reveal(), key.info.ssrc, roc, key.info.profile)
-
-
-def rekey(pipeline: SrtpPipeline, config: SrtpConfig, overlap_s: float) -> None:
-    """Send with another key from now on, and accept the one before for ``overlap_s``, rounded up to 1 ms."""
-    live: Any = pipeline
-    live.rekey(config, overlap_ms=math.ceil(1000 * overlap_s))
+    overlap_ms = min(max(0, math.ceil(1000 * overlap_s)), MAX_OVERLAP_MS)
+    config = replace(pipeline.config, master_key=key.master_key.reveal(), master_salt=key.master_salt.reveal())
+    pipeline.expire(_LAST_US)
+    pipeline.rekey(config, overlap_ms=overlap_ms)
+    if overlap_ms == 0:
+        pipeline.expire(_LAST_US)
 
 
 def make_pipeline(keys: Sequence[SessionKey], roc: int, now_s: float) -> SrtpPipeline:
-    """A pipeline that sends with the newest of ``keys`` and accepts all of them until they expire.
+    """A pipeline that sends with the newest of ``keys`` and accepts the one before until it expires.
+
+    Its configuration holds copies of key and salt, as plain bytes.
 
     :param keys: one or two valid at ``now_s``, oldest first.
+    :param roc: roll-over counter of the first packet, 0..2**32-1.
+    :raises ConfigError: ``roc`` is out of range.
     """
-    pipeline = SrtpPipeline(srtp_config(keys[0], roc))
+    first = keys[0]
+    pipeline = SrtpPipeline(SrtpConfig(first.master_key.reveal(), first.master_salt.reveal(), first.info.ssrc, roc,
+                                       first.info.profile))
     for before, key in itertools.pairwise(keys):
         expires_s = before.info.expires_s
-        rekey(pipeline, srtp_config(key, roc), 0 if expires_s is None else expires_s - now_s)
+        rekey(pipeline, key, 0 if expires_s is None else expires_s - now_s)
     return pipeline
 
 
@@ -63,7 +72,7 @@ class LivePipelines:
                 del self._made[pipeline]
                 continue
             try:
-                rekey(pipeline, srtp_config(key), overlap_s)
+                rekey(pipeline, key, overlap_s)
             except Exception as error:
                 failed = failed or error
         if failed is not None:

@@ -135,15 +135,30 @@ class AuditEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SeenKeys:
+    """What a change was decided from.
+
+    :ivar session_id: whose keys were read. :ivar ssrc: of which SSRC; None: of all.
+    :ivar keys: key id and version of each that was found.
+    """
+
+    session_id: str
+    ssrc: int | None
+    keys: frozenset[tuple[UUID, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyChange:
     """What a backend does wholly or not at all.
 
+    :ivar seen: what must still be there, no more and no less; None: anything may.
     :ivar add: new keys, of version 1.
     :ivar replace: new states of keys that are there, with a version one above the stored one.
     :ivar remove: keys to remove; their version must be the stored one.
     :ivar notes: lines for the audit trail.
     """
 
+    seen: SeenKeys | None = None
     add: tuple[SessionKey, ...] = ()
     replace: tuple[SessionKey, ...] = ()
     remove: tuple[KeyInfo, ...] = ()

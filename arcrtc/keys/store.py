@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Final, Protocol, TypeVar
 from uuid import UUID
 
 from arcrtc.errors import KeyStoreError, KeyStoreFault
-from arcrtc.keys.records import AuditEntry, KeyChange, KeyInfo, SessionKey, check_ssrc, session_name
+from arcrtc.keys.records import AuditEntry, KeyChange, KeyInfo, SeenKeys, SessionKey, check_ssrc, session_name
 
 _TRIES: Final = 16  # each lost try means that another writer got through
 _NOTHING: Final = KeyChange()
@@ -31,8 +32,8 @@ class KeyBackend(Protocol):
     async def commit(self, change: KeyChange) -> None:
         """Do all of ``change`` or nothing, so that a crash after the return loses none of it.
 
-        :raises KeyStoreError: with the reason CONFLICT: a key to add is there, or one to
-            replace or remove is not, or has another version. Nothing is changed.
+        :raises KeyStoreError: with the reason CONFLICT: ``change.seen`` is not what is there, or a
+            key to add is, or one to replace or remove is not, or has another version. Nothing is changed.
         :raises LimitError: the store holds as many keys as it may. Nothing is changed.
         """
 
@@ -82,12 +83,19 @@ class KeyStore:
         :returns: what was committed.
         :raises KeyStoreError: also with the reason CONFLICT after 16 lost tries.
         """
-        return await self._change(lambda: self.read(session_id, ssrc), decide)
+        name, ssrc = session_name(session_id), check_ssrc(ssrc)
+
+        def decide_and_note(keys: list[SessionKey]) -> KeyChange:
+            return _with_seen(decide(keys), name, ssrc, [key.info for key in keys])
+
+        return await self._change(lambda: self.read(name, ssrc), decide_and_note)
 
     async def change_session(self, session_id: str | UUID,
                              decide: Callable[[list[KeyInfo]], KeyChange]) -> KeyChange:
         """The same for all SSRCs of a session, without the bytes of its keys."""
-        return await self._change(lambda: self.find(session_id), decide)
+        name = session_name(session_id)
+        return await self._change(lambda: self.find(name),
+                                  lambda infos: _with_seen(decide(infos), name, None, infos))
 
     async def change_expired(self, now_s: float, limit: int,
                              decide: Callable[[list[KeyInfo]], KeyChange]) -> KeyChange:
@@ -124,6 +132,13 @@ class KeyStore:
 
     def __repr__(self) -> str:
         return f"KeyStore({self._backend!r})"
+
+
+def _with_seen(change: KeyChange, session_id: str, ssrc: int | None, infos: list[KeyInfo]) -> KeyChange:
+    if change == _NOTHING:
+        return change
+    keys = frozenset((info.key_id, info.version) for info in infos)
+    return replace(change, seen=SeenKeys(session_id=session_id, ssrc=ssrc, keys=keys))
 
 
 def _check_key(key: SessionKey, session_id: str, ssrc: int) -> None:

@@ -22,7 +22,7 @@ from arcrtc.keys.database import (
 )
 from arcrtc.keys.files import beside, create_once, create_private, make_key_file, os_errors
 from arcrtc.keys.header import Credential, Header, new_header, read_header, unwrap, write_header
-from arcrtc.keys.records import AuditAction, AuditEntry, AuditNote, KeyChange, KeyInfo, SessionKey
+from arcrtc.keys.records import AuditAction, AuditEntry, AuditNote, KeyChange, KeyInfo, SeenKeys, SessionKey
 from arcrtc.keys.seal import MAX_SEALS, ScryptCost, Sealer, StoreKeys, encode
 from arcrtc.keys.secret import SecretBytes
 from arcrtc.srtp import SrtpProfile
@@ -132,6 +132,7 @@ class StoreFile:
     def commit(self, change: KeyChange) -> None:
         """See KeyBackend.commit()."""
         with self._transaction(write=True) as header:
+            self._check_seen(change.seen)
             for info in change.remove:
                 self._remove(info)
             for key in change.replace:
@@ -142,12 +143,24 @@ class StoreFile:
             header = self._count_seals(header, 2 * len(change.replace + change.add))
             self._finish(header, self._keys, change.notes)
 
+    def _check_seen(self, seen: SeenKeys | None) -> None:
+        """A key that came and went since is found too: generations alone would not tell."""
+        if seen is None:
+            return
+        rows = self._database.execute("SELECT key_id, version FROM session_keys WHERE session_id = ?1 "
+                                      "AND (?2 IS NULL OR ssrc = ?2)", (seen.session_id, seen.ssrc)).fetchall()
+        if {(str(key_id), version) for key_id, version in seen.keys} != set(rows):
+            raise self._conflict(seen.session_id)
+
+    def _conflict(self, session_id: str) -> KeyStoreError:
+        return KeyStoreError(f"{self._path}: another writer changed session {session_id!r} first",
+                             KeyStoreFault.CONFLICT)
+
     def _remove(self, info: KeyInfo) -> None:
         done = self._database.execute(f"DELETE FROM session_keys WHERE {_ONE_KEY}",
                                       (info.session_id, info.ssrc, info.generation, str(info.key_id), info.version))
         if done.rowcount != 1:
-            raise KeyStoreError(f"{self._path}: another writer changed session {info.session_id!r} first",
-                                KeyStoreFault.CONFLICT)
+            raise self._conflict(info.session_id)
 
     def _insert(self, key: SessionKey) -> None:
         info = key.info

@@ -227,3 +227,19 @@ def test_store_facade_refuses_a_backend_that_hands_out_another_key(path: Path) -
             await KeyStore(Wrong()).read("t", 1)  # type: ignore[arg-type]
 
     run(with_store(path, work))
+
+
+def test_store_creator_finds_a_key_that_was_made_and_rotated_meanwhile(path: Path) -> None:
+    """The first generation is free again by then: its number alone would not tell."""
+    async def work(store: LocalKeyStore) -> None:
+        other = SrtpKeyManager(KeyStore(store), overlap_s=0)
+
+        async def make_and_rotate() -> None:
+            await other.create_session_keys("s", 1)
+            await other.rotate_session_keys("s", 1)
+
+        with pytest.raises(errors.KeyExistsError):
+            await SrtpKeyManager(KeyStore(Racing(store, make_and_rotate, 1))).create_session_keys("s", 1)
+        assert [info.generation for info in await other.session_keys("s")] == [2]
+
+    run(with_store(path, work))
