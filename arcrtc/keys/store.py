@@ -1,6 +1,8 @@
 """The store as managers see it, and what a backend has to do to stand behind it."""
 from __future__ import annotations
 
+import asyncio
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Final, Protocol, TypeVar
@@ -9,7 +11,8 @@ from uuid import UUID
 from arcrtc.errors import KeyStoreError, KeyStoreFault
 from arcrtc.keys.records import AuditEntry, KeyChange, KeyInfo, SeenKeys, SessionKey, check_ssrc, session_name
 
-_TRIES: Final = 16  # each lost try means that another writer got through
+_TRIES: Final = 64  # each lost try means that another writer got through
+_PAUSE_S: Final = (0.01, 0.2)  # the most to wait after the first lost try; after any
 _NOTHING: Final = KeyChange()
 _Held = TypeVar("_Held", KeyInfo, SessionKey)
 
@@ -81,7 +84,7 @@ class KeyStore:
 
         :param decide: pure; called again when another writer was first. What it raises comes out here.
         :returns: what was committed.
-        :raises KeyStoreError: also with the reason CONFLICT after 16 lost tries.
+        :raises KeyStoreError: also with the reason CONFLICT after 64 lost tries.
         """
         name, ssrc = session_name(session_id), check_ssrc(ssrc)
 
@@ -128,6 +131,9 @@ class KeyStore:
             except KeyStoreError as error:
                 if error.reason is not KeyStoreFault.CONFLICT or not tries_left:
                     raise
+            # Writers that were late once are late again if they all come back at once.
+            first_s, most_s = _PAUSE_S
+            await asyncio.sleep(random.uniform(0, min(most_s, first_s * 2 ** (_TRIES - tries_left))))
         return change
 
     def __repr__(self) -> str:

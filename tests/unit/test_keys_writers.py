@@ -192,14 +192,16 @@ def test_store_change_is_repeated_when_another_writer_was_first(path: Path) -> N
     run(with_store(path, work))
 
 
-def test_store_change_that_never_gets_through_is_a_conflict(path: Path) -> None:
+def test_store_change_that_never_gets_through_is_a_conflict(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("arcrtc.keys.store._PAUSE_S", (0, 0))
+
     async def work(store: LocalKeyStore) -> None:
         other = SrtpKeyManager(KeyStore(store))
         await other.create_session_keys("s", 1)
         racing = Racing(store, lambda: other.rotate_session_keys("s", 1), 1000)
         with refused(Fault.CONFLICT):
             await SrtpKeyManager(KeyStore(racing)).rotate_session_keys("s", 1)
-        assert racing.left == 1000 - 16
+        assert racing.left == 1000 - 64
 
     run(with_store(path, work))
 
@@ -211,6 +213,21 @@ def test_store_two_creators_of_one_key_get_one_key(path: Path) -> None:
         with pytest.raises(errors.KeyExistsError):
             await SrtpKeyManager(KeyStore(racing)).create_session_keys("s", 1)
         assert len(await other.session_keys("s")) == 1
+
+    run(with_store(path, work))
+
+
+def test_store_keys_deleted_and_made_anew_meanwhile_are_not_used_as_the_old(path: Path) -> None:
+    async def work(store: LocalKeyStore) -> None:
+        other = SrtpKeyManager(KeyStore(store))
+        await other.create_session_keys("s", 1)
+
+        async def anew() -> None:
+            await other.delete_session_keys("s")
+            await other.create_session_keys("s", 1)
+
+        (key,) = await SrtpKeyManager(KeyStore(Racing(store, anew, 1))).valid_keys("s", 1)
+        assert [key.info] == await other.session_keys("s")
 
     run(with_store(path, work))
 
