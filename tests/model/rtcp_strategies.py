@@ -31,13 +31,20 @@ def ascending(draw: st.DrawFn) -> tuple[int, ...]:
     return tuple((first + sum(steps[:i])) & 0xFFFF for i in range(len(steps) + 1))
 
 
-@st.composite
-def bit_runs(draw: st.DrawFn, n: int) -> tuple[bool, ...]:
-    """``n`` bits in runs, long and short, or as they come."""
-    bits: list[bool] = []
-    while len(bits) < n:
-        bits += [draw(st.booleans())] * draw(st.integers(1, 3) | st.integers(1, 40) | st.just(16384))
-    return tuple(bits[:n])
+run_lengths = st.integers(1, 3) | st.integers(1, 40) | st.just(16384)
+
+
+def bit_runs(n: int) -> st.SearchStrategy[tuple[bool, ...]]:
+    """``n`` bits in runs, long and short; few are drawn, and come again until there are enough."""
+    def bits(first: bool, lengths: list[int]) -> tuple[bool, ...]:
+        out: list[bool] = []
+        while len(out) < n:
+            for length in lengths:
+                first = not first
+                out += [first] * length
+        return tuple(out[:n])
+
+    return st.builds(bits, st.booleans(), st.lists(run_lengths, min_size=1, max_size=15))
 
 
 @st.composite
@@ -55,7 +62,7 @@ def range_blocks(draw: st.DrawFn) -> rtcp.XrBlock:
     n = len(reported(*where[1:]))
     kind = draw(st.sampled_from([rtcp.LossRle, rtcp.DuplicateRle, rtcp.ReceiptTimes]))
     if kind is rtcp.ReceiptTimes and n <= 200:
-        return rtcp.ReceiptTimes(*where, tuple(draw(u32) for _ in range(n)))
+        return rtcp.ReceiptTimes(*where, draw(tuples_of(u32, n, n)) if n < 20 else (draw(u32),) * n)
     return (rtcp.DuplicateRle if kind is rtcp.DuplicateRle else rtcp.LossRle)(*where, draw(bit_runs(n)))
 
 
@@ -84,24 +91,26 @@ xr_blocks = st.one_of(
 extended_reports = st.builds(rtcp.ExtendedReport, u32, tuples_of(xr_blocks, 0, 4))
 
 
-@st.composite
-def arrivals(draw: st.DrawFn) -> tuple[int | None, ...]:
-    """Arrivals in steps of 250 us: in runs of one size, or as they come; some lost."""
-    steps: list[int | None] = []
+deltas = st.one_of(
+    st.lists(st.none() | st.integers(0, 300) | st.integers(-(2**15), 2**15 - 1), min_size=1, max_size=20),
+    st.builds(lambda delta, n: [delta] * n, st.none() | st.integers(0, 255) | st.integers(-300, 300),
+              st.integers(1, 40) | st.sampled_from([7, 14, 15])))
+
+
+def _arrivals_after(parts: list[list[int | None]], n_lost: int) -> tuple[int | None, ...]:
+    out: list[int | None] = []
     now = 0
-    for _ in range(draw(st.integers(1, 12))):
-        deltas = draw(st.sampled_from([
-            st.none(), st.integers(0, 255), st.integers(-(2**15), 2**15 - 1), st.just(4),
-            st.none() | st.integers(0, 300)]))
-        for _ in range(draw(st.integers(1, 3) | st.integers(1, 40) | st.sampled_from([7, 14, 15]))):
-            delta = draw(deltas)
-            now += delta or 0
-            steps.append(None if delta is None else 250 * now)
-    return tuple(steps + [None] * draw(st.sampled_from([0, 0, 0, 8190, 8191, 8192, 60000])))
+    for delta in (delta for part in parts for delta in part):
+        now += delta or 0
+        out.append(None if delta is None else 250 * now)
+    return tuple(out + [None] * n_lost)
 
 
+#: in steps of 250 us: in runs of one size, or as they come; some lost
+arrivals = st.builds(_arrivals_after, st.lists(deltas, min_size=1, max_size=6),
+                     st.sampled_from([0, 0, 0, 8190, 8191, 8192, 60000]))
 transport_feedbacks = st.builds(rtcp.TransportFeedback, u32, u32, u16 | st.integers(65500, 65535), u8,
-                                st.integers(-(2**23), 2**23 - 1), arrivals())
+                                st.integers(-(2**23), 2**23 - 1), arrivals)
 received = st.builds(rtcp.ReceivedPacket, st.integers(0, 0x1FFF), st.integers(0, 3))
 stream_arrivals = st.builds(rtcp.StreamArrivals, u32, u16, tuples_of(st.none() | received, 0, 30))
 congestion_feedbacks = st.builds(rtcp.CongestionControlFeedback, u32, u32, tuples_of(stream_arrivals, 1, 5))

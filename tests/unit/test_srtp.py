@@ -731,8 +731,10 @@ def test_srtp_data_path_allocates_nothing() -> None:
 
 def test_srtp_closed_pipeline_is_unusable() -> None:
     pipeline = SrtpPipeline(make_config())
+    assert not pipeline.closed
     pipeline.close()
     pipeline.close()
+    assert pipeline.closed
     for call in (lambda: pipeline.encrypt(rtp(1)), lambda: pipeline.decrypt_bytes(bytes(40)), pipeline.stats,
                  lambda: pipeline.encrypt_batch(PacketBatch(1, 100)), lambda: pipeline.rtcp_overhead_bytes):
         with pytest.raises(errors.ArgumentError, match="closed"):
