@@ -5,6 +5,8 @@ nothing of arcrtc can still catch ``ValueError`` or ``OSError``.
 """
 from __future__ import annotations
 
+from enum import Enum
+
 
 class ArcError(Exception):
     """Base of every error that arcrtc raises."""
@@ -87,3 +89,56 @@ class MediaError(ArcError, OSError):
 
 class SimulationError(ArcError, RuntimeError):
     """A simulated or relayed network cannot go on; the message names the endpoint or the cause."""
+
+
+class KeyStoreFault(str, Enum):
+    """Why a key store cannot be used: ``KeyStoreError.reason``."""
+
+    BUSY = "busy"  # another program writes, longer than busy_timeout_s
+    CHANGED = "changed"  # another program changed the passphrase: open the store again
+    CLOSED = "closed"  # closed, or opened before a fork
+    CONFLICT = "conflict"  # another writer was first; KeyStore tries again
+    DAMAGED = "damaged"  # bytes are not what was written
+    FILE_MODE = "file_mode"  # others may read or write a file, or own it
+    FOREIGN = "foreign"  # not a key store
+    FULL = "full"  # no room on the disk, or beyond a limit of file size
+    IO = "io"  # the operating system refused
+    NEWER_FORMAT = "newer_format"  # written by a later arcrtc
+    NO_KEY_FILE = "no_key_file"  # the store needs its key file, which is not there
+    NO_PASSPHRASE = "no_passphrase"  # the store needs its passphrase, which was not given
+    TAMPERED = "tampered"  # a line of the audit trail was altered or removed
+    USED_UP = "used_up"  # the data key has sealed as many values as it may
+    WRONG_KEY_FILE = "wrong_key_file"  # the key file is whole, but of another store
+    WRONG_PASSPHRASE = "wrong_passphrase"
+
+
+class KeyStoreError(ArcError, OSError):
+    """A key store cannot be opened, read or written; it is as it was before the call.
+
+    :ivar reason: which fault; the message says what to do.
+    """
+
+    def __init__(self, message: str, reason: KeyStoreFault = KeyStoreFault.IO) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+    def __reduce__(self) -> tuple[type[KeyStoreError], tuple[str, KeyStoreFault]]:
+        return type(self), (str(self), self.reason)
+
+
+class KeyStorePermissionError(KeyStoreError, PermissionError):
+    """A file of a key store may be read by others, or may not be read by this user."""
+
+
+class KeyNotFoundError(ArcError, KeyError):
+    """There is no key, or no key that is still valid, for this session and SSRC."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class KeyExistsError(ArcError, ValueError):
+    """This session and SSRC have a valid key already: rotate or delete it."""
