@@ -40,9 +40,10 @@ static enum arc_status derive(const struct arc_srtp *s,
     if (status || !s->encrypts_ext || half != ARC_SRTP_RTP)
         return status;
     status = arc_kdf_derive(&in, ARC_KDF_EXT_ENCRYPTION, m->ext_key, in.key_len);
-    if (!status)
+    if (!status) /* RFC 6904 §3: as long as that of the payload */
         status = arc_kdf_derive(&in, ARC_KDF_EXT_SALT, m->ext_salt,
-                                sizeof(m->ext_salt));
+                                s->aead ? ARC_SRTP_GCM_SALT_BYTES
+                                        : sizeof(m->ext_salt));
     return status;
 }
 
@@ -77,7 +78,7 @@ static enum arc_status set_session(const struct arc_srtp *s,
         memcpy(cfg.key, m->ext_key, (size_t)s->key_bytes);
         status = key_cipher(&session->ext_cipher, &cfg);
         /* The key stream of an extension is CM's also beside AES-GCM (RFC 7714
-         * §8.3): the salt has 14 bytes. */
+         * §8.3), whose salt of 12 bytes has two zeros behind it. */
         memcpy(session->ext_salt, m->ext_salt, ARC_KDF_SALT_BYTES);
     }
     session->keyed = status == ARC_OK;

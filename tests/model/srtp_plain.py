@@ -133,7 +133,7 @@ class PlainSrtp:
             return packet
         profile, words = struct.unpack_from("!HH", packet, at)
         start, end = at + 4, at + 4 + 4 * words
-        salt = int.from_bytes(self._derive(7, 14, index), "big")
+        salt = int.from_bytes(self._derive(7, 12 if self.aead else 14, index).ljust(14, b"\0"), "big")
         ssrc = int.from_bytes(packet[8:12], "big")
         stream = Aes(self._derive(6, self.key_bytes, index)).counter(
             (salt << 16) ^ (ssrc << 64) ^ (index << 16), end - start)

@@ -177,13 +177,13 @@ def test_vec_rfc6904_a1_derivation(label: int, expected: str) -> None:
     assert derive(HDR_KEY, HDR_SALT, label, len(value)) == value
 
 
-@pytest.mark.parametrize("profile", [SrtpProfile.AES128_CM_HMAC_SHA1_80, SrtpProfile.AEAD_AES_128_GCM])
-def test_vec_rfc6904_a2_header_encryption(profile: SrtpProfile) -> None:
-    """Through the whole pipeline; AES-GCM takes the same key stream (RFC 7714 section 8.3)."""
+def test_vec_rfc6904_a2_header_encryption() -> None:
+    """Through the whole pipeline."""
     plain = bytes.fromhex("17414273A475262748220000C8308E4655996386B395FB00")
     cipher = bytes.fromhex("17588A9270F4E15E1C220000C8309546A994F0BC54789700")
     packet = bytes.fromhex("900f1234decafbadcafebabebede0006") + plain + bytes(20)
-    config = SrtpConfig(HDR_KEY, HDR_SALT, profile=profile, encrypted_extensions=frozenset({1, 3, 4}))
+    config = SrtpConfig(HDR_KEY, HDR_SALT, profile=SrtpProfile.AES128_CM_HMAC_SHA1_80,
+                        encrypted_extensions=frozenset({1, 3, 4}))
     wire = SrtpPipeline(config).encrypt(packet)
     assert wire[16:40] == cipher
     assert SrtpPipeline(config).decrypt_bytes(wire) == packet
