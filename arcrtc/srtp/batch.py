@@ -32,7 +32,8 @@ class PacketBatch:
     :raises ConfigError: a size is out of range.
     """
 
-    __slots__ = ("_block", "_c_data", "_c_lengths", "_c_status", "_count", "_work", "data", "lengths", "status")
+    __slots__ = ("_block", "_c_data", "_c_lengths", "_c_status", "_count", "_slot_bytes", "_work", "data", "lengths",
+                 "status")
 
     data: NDArray[np.uint8]
     lengths: NDArray[np.int32]
@@ -51,6 +52,7 @@ class PacketBatch:
         self._c_lengths = ffi.cast("int32_t *", self._block + data_bytes)
         self._c_status = self._c_lengths + capacity
         self._count = 0
+        self._slot_bytes = slot_bytes
         self._work: Any = ffi.NULL
 
     def _working_memory(self) -> Any:
@@ -68,7 +70,7 @@ class PacketBatch:
     @property
     def slot_bytes(self) -> int:
         """Bytes of a row."""
-        return int(self.data.shape[1])
+        return self._slot_bytes
 
     @property
     def count(self) -> int:

@@ -25,7 +25,10 @@ _BUFFER_BYTES: Final = _MAX_BYTES + int(lib.ARC_SRTP_TRAILER_MAX_BYTES)
 # A look-up in ``lib`` costs as much as a short packet's share of the copy.
 _protect_to: Final = lib.arc_srtp_protect_to
 _unprotect_to: Final = lib.arc_srtp_unprotect_to
+_protect_slots: Final = lib.arc_srtp_protect_slots
+_unprotect_slots: Final = lib.arc_srtp_unprotect_slots
 _from_buffer: Final = ffi.from_buffer
+_NULL: Final = ffi.NULL
 _BYTES: Final = ffi.typeof("uint8_t[]")
 
 
@@ -316,18 +319,21 @@ class SrtpPipeline:
         One bad packet never raises: its ``status`` says what failed, its bytes and
         length stay. A row needs :attr:`overhead_bytes` of room behind its packet.
         """
-        work = batch._working_memory() if self._wants_work else ffi.NULL
-        check(lib.arc_srtp_protect_slots(work, self._handle, batch._c_data, batch.slot_bytes, batch._c_lengths,
-                                         batch._c_status, batch._count), "SrtpPipeline.encrypt_batch")
+        work = batch._working_memory() if self._wants_work else _NULL
+        status = _protect_slots(work, self._handle, batch._c_data, batch._slot_bytes, batch._c_lengths,
+                                batch._c_status, batch._count)
+        if status:
+            raise error_for(status, "SrtpPipeline.encrypt_batch")
 
     def decrypt_batch(self, batch: PacketBatch) -> None:
         """Authenticate and decrypt all packets of a batch in place, as :meth:`encrypt_batch`."""
         if self._expires_us is not None:
             self._expire_by_clock()
-        work = batch._working_memory() if self._wants_work else ffi.NULL
-        check(lib.arc_srtp_unprotect_slots(work, self._handle, batch._c_data, batch.slot_bytes,
-                                           batch._c_lengths, batch._c_status, batch._count),
-              "SrtpPipeline.decrypt_batch")
+        work = batch._working_memory() if self._wants_work else _NULL
+        status = _unprotect_slots(work, self._handle, batch._c_data, batch._slot_bytes, batch._c_lengths,
+                                  batch._c_status, batch._count)
+        if status:
+            raise error_for(status, "SrtpPipeline.decrypt_batch")
 
     # -- keys
 

@@ -161,12 +161,14 @@ static bool gcm_encrypt(EVP_CIPHER_CTX *ctx, const struct arc_cipher_job *job)
            EVP_EncryptUpdate(ctx, body, &n, body, (int)job->body_len);
 }
 
-static bool gcm_decrypt(EVP_CIPHER_CTX *ctx, const struct arc_cipher_job *job)
+/** The tag goes in with the IV: a call less. */
+static bool gcm_decrypt(EVP_CIPHER_CTX *ctx, const struct arc_cipher_job *job,
+                        const OSSL_PARAM *tag)
 {
     uint8_t *body = job->data + job->head_len;
     int n;
 
-    if (!EVP_DecryptInit_ex2(ctx, NULL, NULL, job->iv, NULL))
+    if (!EVP_DecryptInit_ex2(ctx, NULL, NULL, job->iv, tag))
         return false;
     if (job->head_len &&
         !EVP_DecryptUpdate(ctx, NULL, &n, job->data, (int)job->head_len))
@@ -211,8 +213,7 @@ static enum arc_status gcm_open(struct openssl_cipher *c,
     int n;
 
     c->tag[0].data = job->tag;
-    if (!gcm_decrypt(c->open, job) ||
-        !EVP_CIPHER_CTX_set_params(c->open, c->tag))
+    if (!gcm_decrypt(c->open, job, c->tag))
         return ARC_ERR_LIBRARY;
     if (!EVP_DecryptFinal_ex(c->open, none, &n)) /* by CRYPTO_memcmp */
         return gcm_restore(c, job);

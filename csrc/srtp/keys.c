@@ -341,13 +341,6 @@ struct arc_srtp_key *arc_srtp_next_key(struct arc_srtp *s,
                                        const uint8_t *mki,
                                        struct arc_srtp_tried *tried)
 {
-    /* Nearly always: the key that sends is also the one that comes in. */
-    if (!s->mki_bytes && !tried->places && stream &&
-        stream->key_id == s->sending->id &&
-        s->sending->received_pkts[half] < s->limit_pkts[half]) {
-        tried->places = UINT32_C(1) << (s->sending - s->keys);
-        return s->sending;
-    }
     for (;;) {
         struct arc_srtp_key *key = s->mki_bytes
                                        ? named(s, mki, tried->places)

@@ -213,8 +213,22 @@ enum arc_status arc_srtp_begin_recv(struct arc_srtp *s, uint8_t *data,
     return ARC_OK;
 }
 
+/** Nearly always the key that sends is also the one that comes in. */
+static bool is_usual(const struct arc_srtp *s, const struct arc_srtp_work *w)
+{
+    return !s->mki_bytes && !w->tried.places && w->stream &&
+           w->stream->key_id == s->sending->id &&
+           s->sending->received_pkts[ARC_SRTP_RTP] <
+               s->limit_pkts[ARC_SRTP_RTP];
+}
+
 enum arc_status arc_srtp_take_key(struct arc_srtp *s, struct arc_srtp_work *w)
 {
+    if (is_usual(s, w)) {
+        w->key          = s->sending;
+        w->tried.places = UINT32_C(1) << (w->key - s->keys);
+        return set_keys(s, w) ? ARC_OK : ARC_ERR_LIBRARY;
+    }
     w->key = arc_srtp_next_key(s, ARC_SRTP_RTP, w->stream,
                                end_of(w) + mki_offset(s), &w->tried);
     if (!w->key)
