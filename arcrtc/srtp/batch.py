@@ -1,7 +1,7 @@
 """Many packets in one native block."""
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,22 @@ from arcrtc.errors import ArgumentError
 from arcrtc.srtp.config import check_range
 
 BytesLike = bytes | bytearray | memoryview
+
+
+#: ``struct arc_srtp_batch *`` not in use; pop and append are atomic, as long as the most calls at one time.
+_free: list[Any] = []
+
+
+def take_working_memory() -> Any:
+    """Working memory for profiles that gain from it, 250 kB; to be given back to ``give_back()``."""
+    try:
+        return _free.pop()
+    except IndexError:
+        return new_handle(lib.arc_srtp_batch_new, lib.arc_srtp_batch_free, "struct arc_srtp_batch",
+                          what="PacketBatch", size=250_000)
+
+
+give_back: Final = _free.append
 
 
 class PacketBatch:
@@ -32,8 +48,7 @@ class PacketBatch:
     :raises ConfigError: a size is out of range.
     """
 
-    __slots__ = ("_block", "_c_data", "_c_lengths", "_c_status", "_count", "_slot_bytes", "_work", "data", "lengths",
-                 "status")
+    __slots__ = ("_block", "_c_data", "_c_lengths", "_c_status", "_count", "_slot_bytes", "data", "lengths", "status")
 
     data: NDArray[np.uint8]
     lengths: NDArray[np.int32]
@@ -53,14 +68,6 @@ class PacketBatch:
         self._c_status = self._c_lengths + capacity
         self._count = 0
         self._slot_bytes = slot_bytes
-        self._work: Any = ffi.NULL
-
-    def _working_memory(self) -> Any:
-        """``struct arc_srtp_batch *`` for profiles that gain from it; made at the first use, 250 kB."""
-        if self._work == ffi.NULL:
-            self._work = new_handle(lib.arc_srtp_batch_new, lib.arc_srtp_batch_free, "struct arc_srtp_batch",
-                                    what="PacketBatch", size=250_000)
-        return self._work
 
     @property
     def capacity(self) -> int:

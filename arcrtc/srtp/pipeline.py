@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from arcrtc._native import NEVER_US, check, error_for, ffi, lib, new_handle
 from arcrtc.crypto import backend_name
 from arcrtc.errors import ArgumentError, ConfigError, ParseError
-from arcrtc.srtp.batch import PacketBatch
+from arcrtc.srtp.batch import PacketBatch, give_back, take_working_memory
 from arcrtc.srtp.config import SrtpConfig, check_range, native_config, native_key
 
 if TYPE_CHECKING:
@@ -319,21 +319,22 @@ class SrtpPipeline:
         One bad packet never raises: its ``status`` says what failed, its bytes and
         length stay. A row needs :attr:`overhead_bytes` of room behind its packet.
         """
-        work = batch._working_memory() if self._wants_work else _NULL
-        status = _protect_slots(work, self._handle, batch._c_data, batch._slot_bytes, batch._c_lengths,
-                                batch._c_status, batch._count)
-        if status:
-            raise error_for(status, "SrtpPipeline.encrypt_batch")
+        self._work_through(_protect_slots, batch, "SrtpPipeline.encrypt_batch")
 
     def decrypt_batch(self, batch: PacketBatch) -> None:
         """Authenticate and decrypt all packets of a batch in place, as :meth:`encrypt_batch`."""
         if self._expires_us is not None:
             self._expire_by_clock()
-        work = batch._working_memory() if self._wants_work else _NULL
-        status = _unprotect_slots(work, self._handle, batch._c_data, batch._slot_bytes, batch._c_lengths,
-                                  batch._c_status, batch._count)
+        self._work_through(_unprotect_slots, batch, "SrtpPipeline.decrypt_batch")
+
+    def _work_through(self, call: Callable[..., int], batch: PacketBatch, what: str) -> None:
+        work = take_working_memory() if self._wants_work else _NULL
+        status = call(work, self._handle, batch._c_data, batch._slot_bytes, batch._c_lengths, batch._c_status,
+                      batch._count)
+        if work is not _NULL:
+            give_back(work)
         if status:
-            raise error_for(status, "SrtpPipeline.decrypt_batch")
+            raise error_for(status, what)
 
     # -- keys
 
