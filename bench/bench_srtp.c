@@ -355,8 +355,20 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/** Median of the rounds' own ratios: what disturbs one round disturbs both. */
+static double paired(const double *ns, const double *other_ns)
+{
+    double ratio[ROUNDS];
+
+    for (int i = 0; i < ROUNDS; i++)
+        ratio[i] = ns[i] / other_ns[i];
+    qsort(ratio, ROUNDS, sizeof(*ratio), by_value);
+    return ratio[ROUNDS / 2];
+}
+
 static void print(const struct bench *b, const struct variant *v,
-                  const double *ns, double bare, bool json, bool first)
+                  const double *ns, double bare, double ratio, double before,
+                  bool json, bool first)
 {
     const char *profile = b->gcm ? "gcm128" : "cm128_80";
     const char *backend = b->backend == ARC_CIPHER_OPENSSL ? "openssl"
@@ -367,19 +379,22 @@ static void print(const struct bench *b, const struct variant *v,
     if (json)
         printf("%s\n  {\"name\": \"srtp.c.%s.%s.%zuB.%s.window%d\", \"unit\": "
                "\"ns/packet\", \"value\": %.1f, \"spread\": %.1f, \"n\": %d, "
-               "\"peer\": \"bare %s\", \"peer_value\": %.1f, \"ratio\": %.3f}",
+               "\"peer\": \"bare %s\", \"peer_value\": %.1f, \"ratio\": %.3f, "
+               "\"ratio_to_variant_before\": %.3f}",
                first ? "" : ",", v->name, profile, b->len - HEAD, backend,
                b->window_pkts, median, spread, ROUNDS * PKTS, backend, bare,
-               median / bare);
+               ratio, before);
     else
         printf("%-18s %-8s %5zuB %-7s window %5d %8.1f ns  spread %6.1f  "
-               "%5.3f x bare\n", v->name, profile, b->len - HEAD, backend,
-               b->window_pkts, median, spread, median / bare);
+               "%5.3f x bare  %5.3f x the line before\n", v->name, profile,
+               b->len - HEAD, backend, b->window_pkts, median, spread, ratio,
+               before);
 }
 
 static void run_case(struct bench *b, bool json, bool first)
 {
     static double ns[VARIANTS][ROUNDS];
+    double to_bare[VARIANTS], to_before[VARIANTS];
     struct variant v[VARIANTS];
     const int n = list_variants(b, v);
     double bare;
@@ -395,11 +410,16 @@ static void run_case(struct bench *b, bool json, bool first)
             ns[i][round] = (now_ns() - t) / PKTS;
         }
     }
+    for (int i = 0; i < n; i++) {
+        to_bare[i]   = paired(ns[i], ns[0]);
+        to_before[i] = paired(ns[i], ns[i > 0 ? i - 1 : 0]);
+    }
     for (int i = 0; i < n; i++)
         qsort(ns[i], ROUNDS, sizeof(ns[i][0]), by_value);
     bare = ns[0][ROUNDS / 2];
     for (int i = 0; i < n; i++)
-        print(b, &v[i], ns[i], bare, json, first && i == 0);
+        print(b, &v[i], ns[i], bare, to_bare[i], to_before[i], json,
+              first && i == 0);
 }
 
 /** One variant, four times over all packets. @return false: no such */

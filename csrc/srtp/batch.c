@@ -162,7 +162,7 @@ static bool still_fits(const struct arc_srtp *s, struct arc_srtp_work *w)
     w->stream = arc_srtp_streams_find(&s->recv, w->ssrc);
     if (w->stream &&
         (arc_index_estimate(&w->stream->index, w->seq16, &index) ||
-         arc_replay_check(&w->stream->rtp_seen, w->index)))
+         arc_replay_peek(&w->stream->rtp_seen, w->index)))
         return false;
     return index == w->index &&
            w->key->received_pkts[ARC_SRTP_RTP] < s->limit_pkts[ARC_SRTP_RTP];

@@ -5,18 +5,6 @@
 
 #include "srtp/replay.h"
 
-enum { WORD_BITS = 64 };
-
-static uint64_t bit_of(uint64_t index)
-{
-    return UINT64_C(1) << (index % WORD_BITS);
-}
-
-static uint32_t slot_of(const struct arc_replay *w, uint64_t index)
-{
-    return (uint32_t)(index / WORD_BITS) & w->mask;
-}
-
 size_t arc_replay_words(int32_t window_pkts)
 {
     size_t words = 1;
@@ -27,7 +15,8 @@ size_t arc_replay_words(int32_t window_pkts)
 
     /* A window that does not start on a word touches one word more; with fewer
      * its newest and its oldest indices would meet in one slot. */
-    while (words < (size_t)(window_pkts + WORD_BITS - 1) / WORD_BITS + 1)
+    while (words < (size_t)(window_pkts + ARC_REPLAY_WORD_BITS - 1) /
+                            ARC_REPLAY_WORD_BITS + 1)
         words *= 2;
     return words;
 }
@@ -46,30 +35,10 @@ void arc_replay_init(struct arc_replay *w, struct arc_replay_word *words,
 
 enum arc_status arc_replay_check(const struct arc_replay *w, uint64_t index)
 {
-    const struct arc_replay_word *word;
-
-    if (!w->started || index > w->head)
-        return ARC_OK;
-    if (w->head - index >= w->window_pkts)
-        return ARC_ERR_OLD;
-
-    word = &w->words[slot_of(w, index)];
-    if (word->block == index / WORD_BITS && (word->seen & bit_of(index)))
-        return ARC_ERR_REPLAY;
-    return ARC_OK;
+    return arc_replay_peek(w, index);
 }
 
 void arc_replay_commit(struct arc_replay *w, uint64_t index)
 {
-    struct arc_replay_word *word = &w->words[slot_of(w, index)];
-
-    if (word->block != index / WORD_BITS) {
-        word->block = index / WORD_BITS;
-        word->seen  = 0;
-    }
-    word->seen |= bit_of(index);
-
-    if (!w->started || index > w->head)
-        w->head = index;
-    w->started = true;
+    arc_replay_note(w, index);
 }

@@ -24,6 +24,7 @@
 /* ARC_CDEF_BEGIN */
 #define ARC_REPLAY_WINDOW_MIN_PKTS     64 /* RFC 3711 §3.3.2 */
 #define ARC_REPLAY_WINDOW_DEFAULT_PKTS 128
+#define ARC_REPLAY_WORD_BITS           64
 #define ARC_REPLAY_WINDOW_MAX_PKTS     32768 /* half the sequence numbers */
 
 struct arc_replay_word {
@@ -57,5 +58,42 @@ enum arc_status arc_replay_check(const struct arc_replay *w, uint64_t index);
 /** Record an authenticated index for which check() said ARC_OK. */
 void arc_replay_commit(struct arc_replay *w, uint64_t index);
 /* ARC_CDEF_END */
+
+/* The same, inline for the way of a packet. */
+
+static inline struct arc_replay_word *
+arc_replay_word_of(const struct arc_replay *w, uint64_t index)
+{
+    return &w->words[(uint32_t)(index / ARC_REPLAY_WORD_BITS) & w->mask];
+}
+
+static inline enum arc_status arc_replay_peek(const struct arc_replay *w,
+                                              uint64_t index)
+{
+    const struct arc_replay_word *word;
+
+    if (!w->started || index > w->head)
+        return ARC_OK;
+    if (w->head - index >= w->window_pkts)
+        return ARC_ERR_OLD;
+    word = arc_replay_word_of(w, index);
+    return word->block == index / ARC_REPLAY_WORD_BITS &&
+                   word->seen >> (index % ARC_REPLAY_WORD_BITS) & 1
+               ? ARC_ERR_REPLAY : ARC_OK;
+}
+
+static inline void arc_replay_note(struct arc_replay *w, uint64_t index)
+{
+    struct arc_replay_word *word = arc_replay_word_of(w, index);
+
+    if (word->block != index / ARC_REPLAY_WORD_BITS) {
+        word->block = index / ARC_REPLAY_WORD_BITS;
+        word->seen  = 0;
+    }
+    word->seen |= UINT64_C(1) << (index % ARC_REPLAY_WORD_BITS);
+    if (!w->started || index > w->head)
+        w->head = index;
+    w->started = true;
+}
 
 #endif

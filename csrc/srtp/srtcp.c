@@ -193,7 +193,7 @@ static enum arc_status unprotect(struct arc_srtp *s, uint8_t *data, size_t len)
     /* The same order as SRTP: nothing moves before the tag matched. */
     stream = arc_srtp_streams_find(&s->recv, w.ssrc);
     if (stream)
-        status = arc_replay_check(&stream->rtcp_seen, w.word & ~ENCRYPTED);
+        status = arc_replay_peek(&stream->rtcp_seen, w.word & ~ENCRYPTED);
     if (!status)
         status = open_with_any(s, stream, &w, &key);
     if (status)
@@ -201,7 +201,7 @@ static enum arc_status unprotect(struct arc_srtp *s, uint8_t *data, size_t len)
 
     stream         = arc_srtp_recv_stream(s, w.ssrc);
     stream->key_id = key->id;
-    arc_replay_commit(&stream->rtcp_seen, w.word & ~ENCRYPTED);
+    arc_replay_note(&stream->rtcp_seen, w.word & ~ENCRYPTED);
     arc_srtp_count_use(s, key, ARC_SRTP_RTCP, false);
     s->stats.rtcp_received++;
     return ARC_OK;

@@ -206,7 +206,7 @@ enum arc_status arc_srtp_begin_recv(struct arc_srtp *s, uint8_t *data,
     w->stream = arc_srtp_streams_find(&s->recv, head.ssrc);
     status    = estimate(w->stream, head.seq16, &w->index);
     if (!status && w->stream)
-        status = arc_replay_check(&w->stream->rtp_seen, w->index);
+        status = arc_replay_peek(&w->stream->rtp_seen, w->index);
     if (status)
         return status;
     set_job(s, &head, data, len, w);
@@ -251,7 +251,7 @@ enum arc_status arc_srtp_accept(struct arc_srtp *s, struct arc_srtp_work *w)
         w->stream = arc_srtp_recv_stream(s, w->ssrc);
     w->stream->key_id = w->key->id;
     arc_index_commit(&w->stream->index, w->index);
-    arc_replay_commit(&w->stream->rtp_seen, w->index);
+    arc_replay_note(&w->stream->rtp_seen, w->index);
     arc_srtp_count_use(s, w->key, ARC_SRTP_RTP, false);
     s->stats.rtp_received++;
     return ARC_OK;
