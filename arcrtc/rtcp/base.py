@@ -86,7 +86,7 @@ class RtcpPacket(ABC):
         packet = ffi.new("struct arc_rtcp_packet *")
         packets: list[RtcpPacket] = []
         while check(lib.arc_rtcp_next(reader, packet), "RtcpPacket.parse_compound"):
-            read = READERS.get((packet.type, packet.count)) or READERS.get((packet.type, -1))
+            read = READERS.get((packet.type, packet.count)) or READERS.get((packet.type, ANY_COUNT))
             packets.append(read(packet) if read else UnknownRtcp._read(packet))
         return packets
 

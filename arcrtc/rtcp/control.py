@@ -5,10 +5,13 @@ C modules ``wire/rtcpfb`` and ``wire/rtcppsfb``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from arcrtc._native import check, ffi, lib
 from arcrtc.rtcp.base import MAX_COMPOUND_BYTES, READERS, U8, U32, U64, RtcpPacket, check_count, check_range
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,30 @@ def _read_limits(parse: Any, packet: Any, what: str) -> tuple[int, tuple[RateLim
 
 
 @dataclass(frozen=True, slots=True)
-class TemporaryMaxBitrateRequest(RtcpPacket):
+class _RateLimits(RtcpPacket):
+    """What request and notification have in common; each names its functions of the core."""
+
+    sender_ssrc: int
+    limits: tuple[RateLimit, ...]
+
+    _LEAST: ClassVar[int] = 1
+    _PARSE: ClassVar[Any]
+    _PUT: ClassVar[Any]
+
+    def __post_init__(self) -> None:
+        check_range("sender_ssrc", self.sender_ssrc, 0, U32)
+        check_count("limits", self.limits, self._LEAST, MAX_COMPOUND_BYTES // 8)
+
+    @classmethod
+    def _read(cls, packet: Any) -> Self:
+        return cls(*_read_limits(cls._PARSE, packet, cls.__name__))
+
+    def _write(self, writer: Any) -> None:
+        self._PUT(writer, self.sender_ssrc, _limits_of(self.limits), len(self.limits))
+
+
+@dataclass(frozen=True, slots=True)
+class TemporaryMaxBitrateRequest(_RateLimits):
     """Asks sources to send no more than a rate (TMMBR).
 
     :ivar sender_ssrc: who asks.
@@ -57,24 +83,12 @@ class TemporaryMaxBitrateRequest(RtcpPacket):
     Source: RFC 5104 section 4.2.1.
     """
 
-    sender_ssrc: int
-    limits: tuple[RateLimit, ...]
-
-    def __post_init__(self) -> None:
-        check_range("sender_ssrc", self.sender_ssrc, 0, U32)
-        check_count("limits", self.limits, 1, MAX_COMPOUND_BYTES // 8)
-
-    @staticmethod
-    def _read(packet: Any) -> TemporaryMaxBitrateRequest:
-        return TemporaryMaxBitrateRequest(
-            *_read_limits(lib.arc_rtcp_parse_tmmbr, packet, "TemporaryMaxBitrateRequest"))
-
-    def _write(self, writer: Any) -> None:
-        lib.arc_rtcp_write_tmmbr(writer, self.sender_ssrc, _limits_of(self.limits), len(self.limits))
+    _PARSE = staticmethod(lib.arc_rtcp_parse_tmmbr)
+    _PUT = staticmethod(lib.arc_rtcp_write_tmmbr)
 
 
 @dataclass(frozen=True, slots=True)
-class TemporaryMaxBitrateNotification(RtcpPacket):
+class TemporaryMaxBitrateNotification(_RateLimits):
     """Tells which limits bound a source (TMMBN).
 
     :ivar sender_ssrc: the source.
@@ -84,20 +98,9 @@ class TemporaryMaxBitrateNotification(RtcpPacket):
     Source: RFC 5104 section 4.2.2.
     """
 
-    sender_ssrc: int
-    limits: tuple[RateLimit, ...]
-
-    def __post_init__(self) -> None:
-        check_range("sender_ssrc", self.sender_ssrc, 0, U32)
-        check_count("limits", self.limits, 0, MAX_COMPOUND_BYTES // 8)
-
-    @staticmethod
-    def _read(packet: Any) -> TemporaryMaxBitrateNotification:
-        return TemporaryMaxBitrateNotification(
-            *_read_limits(lib.arc_rtcp_parse_tmmbn, packet, "TemporaryMaxBitrateNotification"))
-
-    def _write(self, writer: Any) -> None:
-        lib.arc_rtcp_write_tmmbn(writer, self.sender_ssrc, _limits_of(self.limits), len(self.limits))
+    _LEAST = 0
+    _PARSE = staticmethod(lib.arc_rtcp_parse_tmmbn)
+    _PUT = staticmethod(lib.arc_rtcp_write_tmmbn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,30 @@ def _read_trade_offs(parse: Any, packet: Any, what: str) -> tuple[int, tuple[Tra
 
 
 @dataclass(frozen=True, slots=True)
-class TradeOffRequest(RtcpPacket):
+class _TradeOffs(RtcpPacket):
+    """What request and notification have in common; each names its functions of the core."""
+
+    sender_ssrc: int
+    entries: tuple[TradeOff, ...]
+
+    _LEAST: ClassVar[int] = 1
+    _PARSE: ClassVar[Any]
+    _PUT: ClassVar[Any]
+
+    def __post_init__(self) -> None:
+        check_range("sender_ssrc", self.sender_ssrc, 0, U32)
+        check_count("entries", self.entries, self._LEAST, MAX_COMPOUND_BYTES // 8)
+
+    @classmethod
+    def _read(cls, packet: Any) -> Self:
+        return cls(*_read_trade_offs(cls._PARSE, packet, cls.__name__))
+
+    def _write(self, writer: Any) -> None:
+        self._PUT(writer, self.sender_ssrc, _trade_offs_of(self.entries), len(self.entries))
+
+
+@dataclass(frozen=True, slots=True)
+class TradeOffRequest(_TradeOffs):
     """Asks sources for quality or frame rate (TSTR).
 
     :ivar sender_ssrc: who asks.
@@ -145,23 +171,12 @@ class TradeOffRequest(RtcpPacket):
     Source: RFC 5104 section 4.3.2.
     """
 
-    sender_ssrc: int
-    entries: tuple[TradeOff, ...]
-
-    def __post_init__(self) -> None:
-        check_range("sender_ssrc", self.sender_ssrc, 0, U32)
-        check_count("entries", self.entries, 1, MAX_COMPOUND_BYTES // 8)
-
-    @staticmethod
-    def _read(packet: Any) -> TradeOffRequest:
-        return TradeOffRequest(*_read_trade_offs(lib.arc_rtcp_parse_tstr, packet, "TradeOffRequest"))
-
-    def _write(self, writer: Any) -> None:
-        lib.arc_rtcp_write_tstr(writer, self.sender_ssrc, _trade_offs_of(self.entries), len(self.entries))
+    _PARSE = staticmethod(lib.arc_rtcp_parse_tstr)
+    _PUT = staticmethod(lib.arc_rtcp_write_tstr)
 
 
 @dataclass(frozen=True, slots=True)
-class TradeOffNotification(RtcpPacket):
+class TradeOffNotification(_TradeOffs):
     """Answers :class:`TradeOffRequest` (TSTN).
 
     :ivar sender_ssrc: the source.
@@ -171,19 +186,8 @@ class TradeOffNotification(RtcpPacket):
     Source: RFC 5104 section 4.3.3.
     """
 
-    sender_ssrc: int
-    entries: tuple[TradeOff, ...]
-
-    def __post_init__(self) -> None:
-        check_range("sender_ssrc", self.sender_ssrc, 0, U32)
-        check_count("entries", self.entries, 1, MAX_COMPOUND_BYTES // 8)
-
-    @staticmethod
-    def _read(packet: Any) -> TradeOffNotification:
-        return TradeOffNotification(*_read_trade_offs(lib.arc_rtcp_parse_tstn, packet, "TradeOffNotification"))
-
-    def _write(self, writer: Any) -> None:
-        lib.arc_rtcp_write_tstn(writer, self.sender_ssrc, _trade_offs_of(self.entries), len(self.entries))
+    _PARSE = staticmethod(lib.arc_rtcp_parse_tstn)
+    _PUT = staticmethod(lib.arc_rtcp_write_tstn)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """rx/assemble, by numbers."""
 from __future__ import annotations
 
-import gc
 from random import Random
 from typing import Any
 
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 
 from arcrtc import errors
 from arcrtc._native import NEVER_US, ffi, lib, new_handle
+from tests.model.allocation import survives_every_failure
 from tests.model.assemble import AssembleModel, Frame, P
 
 MS = 1000
@@ -279,18 +279,5 @@ def test_assemble_new_refuses_wrong_configuration(cfg: tuple[int, int, int]) -> 
 
 
 def test_assemble_new_survives_every_allocation_failure() -> None:
-    gc.collect()
-    live = lib.arc_mem_live_blocks()
-    try:
-        for allowed in range(10):
-            lib.arc_mem_fail_after(allowed)
-            try:
-                Core()
-                break
-            except errors.NoMemoryError:
-                assert lib.arc_mem_live_blocks() == live
-        else:
-            pytest.fail("still failing with 10 allocations allowed")
-    finally:
-        lib.arc_mem_fail_after(-1)
+    allowed, _ = survives_every_failure(lambda: Core())
     assert allowed == 2

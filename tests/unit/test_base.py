@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from arcrtc import errors
 from arcrtc._native import check, error_for, ffi, lib
+from arcrtc.nack import NackGenerator
+from tests.model.allocation import survives_every_failure
 
 
 @given(st.integers(0, 0xFFFF), st.integers(-0x8000, 0x7FFF))
@@ -91,3 +93,15 @@ def test_every_status_has_a_name_and_a_class() -> None:
     assert check(lib.ARC_AGAIN, "call") is False
     with pytest.raises(errors.LibraryError, match="unknown status -99"):
         check(-99, "call")
+
+
+def test_allocation_check_finds_what_is_left_behind() -> None:
+    """The check of all constructors must be able to fail."""
+    kept = []
+
+    def leaky() -> None:
+        kept.append(NackGenerator())
+        NackGenerator()
+
+    with pytest.raises(AssertionError, match="left after failure 2"):
+        survives_every_failure(leaky)

@@ -14,6 +14,7 @@ from arcrtc import errors
 from arcrtc._native import ffi, lib, new_handle
 from arcrtc.jitter import NEVER_US, JitterBuffer, JitterBufferConfig
 from arcrtc.metrics import NetworkMetrics
+from tests.model.allocation import survives_every_failure
 from tests.model.jitter import JitterModel
 
 MS = 1000
@@ -215,20 +216,7 @@ def test_jitter_new_refuses_wrong_configuration(wrong: dict[str, int]) -> None:
 
 
 def test_jitter_new_survives_every_allocation_failure() -> None:
-    gc.collect()
-    live = lib.arc_mem_live_blocks()
-    try:
-        for allowed in range(10):
-            lib.arc_mem_fail_after(allowed)
-            try:
-                JitterBuffer()
-                break
-            except errors.NoMemoryError:
-                assert lib.arc_mem_live_blocks() == live
-        else:
-            pytest.fail("still failing with 10 allocations allowed")
-    finally:
-        lib.arc_mem_fail_after(-1)
+    allowed, _ = survives_every_failure(lambda: JitterBuffer())
     assert allowed == 2
 
 

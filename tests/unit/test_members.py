@@ -1,8 +1,6 @@
 """rx/members through arcrtc.participants: RFC 3550 sections 6.2.1 and 6.3.3 to 6.3.5."""
 from __future__ import annotations
 
-import gc
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +8,7 @@ from hypothesis import strategies as st
 from arcrtc import errors
 from arcrtc._native import lib
 from arcrtc.participants import MemberTable
+from tests.model.allocation import survives_every_failure
 from tests.model.participants import MembersModel
 
 S = 1_000_000
@@ -128,18 +127,5 @@ def test_members_names_the_argument_that_is_wrong(field: str, value: int) -> Non
 
 
 def test_members_new_survives_every_allocation_failure() -> None:
-    gc.collect()
-    live = lib.arc_mem_live_blocks()
-    try:
-        for allowed in range(10):
-            lib.arc_mem_fail_after(allowed)
-            try:
-                MemberTable()
-                break
-            except errors.NoMemoryError:
-                assert lib.arc_mem_live_blocks() == live
-        else:
-            pytest.fail("still failing with 10 allocations allowed")
-    finally:
-        lib.arc_mem_fail_after(-1)
+    allowed, _ = survives_every_failure(lambda: MemberTable())
     assert allowed == 4

@@ -1,16 +1,14 @@
 """rx/nackgen through arcrtc.nack."""
 from __future__ import annotations
 
-import gc
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from arcrtc import errors
-from arcrtc._native import lib
 from arcrtc.nack import NEVER_US, NackConfig, NackGenerator
+from tests.model.allocation import survives_every_failure
 from tests.model.nackgen import NackModel
 
 MS = 1000
@@ -179,18 +177,5 @@ def test_nackgen_config_names_the_field_that_is_wrong(field: str, value: int) ->
 
 
 def test_nackgen_new_survives_every_allocation_failure() -> None:
-    gc.collect()
-    live = lib.arc_mem_live_blocks()
-    try:
-        for allowed in range(10):
-            lib.arc_mem_fail_after(allowed)
-            try:
-                NackGenerator()
-                break
-            except errors.NoMemoryError:
-                assert lib.arc_mem_live_blocks() == live  # nothing leaked
-        else:
-            pytest.fail("still failing with 10 allocations allowed")
-    finally:
-        lib.arc_mem_fail_after(-1)
+    allowed, _ = survives_every_failure(lambda: NackGenerator())
     assert allowed == 2

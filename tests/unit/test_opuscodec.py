@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from arcrtc import errors
 from arcrtc._native import check, ffi, lib, new_handle
+from tests.model.allocation import survives_every_failure
 from tests.model.speech import blocks, noise, speech
 
 OK, AGAIN = lib.ARC_OK, lib.ARC_AGAIN
@@ -515,18 +515,7 @@ def test_opus_decoder_survives_any_bytes(packets: list[bytes], rate: int, channe
 @pytest.mark.parametrize("make", [encoder, decoder])
 def test_opus_new_survives_every_allocation_failure(make: Any) -> None:
     live = lib.arc_mem_live_blocks()
-    try:
-        for allowed in range(10):
-            lib.arc_mem_fail_after(allowed)
-            try:
-                handle = make()
-                break
-            except errors.NoMemoryError:
-                assert lib.arc_mem_live_blocks() == live
-        else:
-            pytest.fail("still failing with 10 allocations allowed")
-    finally:
-        lib.arc_mem_fail_after(-1)
+    allowed, handle = survives_every_failure(lambda: make())
     assert allowed == {encoder: 3, decoder: 2}[make]
     assert lib.arc_mem_live_blocks() == live + allowed
     ffi.release(handle)

@@ -1,7 +1,6 @@
 """tx/pacer by numbers: packets without bytes, charged with the overhead only."""
 from __future__ import annotations
 
-import gc
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 
 from arcrtc import errors
 from arcrtc._native import NEVER_US, ffi, lib, new_handle
+from tests.model.allocation import survives_every_failure
 
 MS = 1000
 S = 1_000_000
@@ -194,18 +194,5 @@ def test_pacer_refuses_wrong_arguments() -> None:
 
 
 def test_pacer_new_survives_every_allocation_failure() -> None:
-    gc.collect()
-    live = lib.arc_mem_live_blocks()
-    try:
-        for allowed in range(10):
-            lib.arc_mem_fail_after(allowed)
-            try:
-                Pacer()
-                break
-            except errors.NoMemoryError:
-                assert lib.arc_mem_live_blocks() == live
-        else:
-            pytest.fail("still failing with 10 allocations allowed")
-    finally:
-        lib.arc_mem_fail_after(-1)
+    allowed, _ = survives_every_failure(lambda: Pacer())
     assert allowed == 2

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from arcrtc import errors
 from arcrtc._native import ffi, lib
 from arcrtc.srtp import PacketBatch, SrtpConfig, SrtpPipeline, SrtpProfile
+from tests.model.allocation import survives_every_failure
 from tests.model.srtp_plain import IndexModel, PlainSrtp, ReplayModel
 
 GCM = SrtpProfile.AEAD_AES_128_GCM
@@ -698,19 +699,7 @@ def test_packet_batch_is_one_block_and_checked() -> None:
 def test_srtp_new_survives_every_allocation_failure() -> None:
     gc.collect()
     live = lib.arc_mem_live_blocks()
-    allowed = -1
-    try:
-        for allowed in range(20):
-            lib.arc_mem_fail_after(allowed)
-            try:
-                pipeline = SrtpPipeline(make_config())
-                break
-            except errors.NoMemoryError:
-                assert lib.arc_mem_live_blocks() == live  # nothing leaked
-        else:
-            pytest.fail("still failing with 20 allocations allowed")
-    finally:
-        lib.arc_mem_fail_after(-1)
+    allowed, pipeline = survives_every_failure(lambda: SrtpPipeline(make_config()))
     assert allowed == 8
     assert lib.arc_mem_live_blocks() >= live + 8
     pipeline.close()

@@ -1,8 +1,6 @@
 """rx/ssrcwatch through arcrtc.participants: the cases of RFC 3550 section 8.2, one by one."""
 from __future__ import annotations
 
-import gc
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +8,7 @@ from hypothesis import strategies as st
 from arcrtc import errors
 from arcrtc._native import lib
 from arcrtc.participants import SsrcPacket, SsrcVerdict, SsrcWatch
+from tests.model.allocation import survives_every_failure
 from tests.model.participants import WatchModel
 
 S = 1_000_000
@@ -183,20 +182,7 @@ def test_ssrcwatch_matches_model_for_any_course(ops: list[tuple[str, int, SsrcPa
 
 
 def test_ssrcwatch_new_survives_every_allocation_failure() -> None:
-    gc.collect()
-    live = lib.arc_mem_live_blocks()
-    try:
-        for allowed in range(10):
-            lib.arc_mem_fail_after(allowed)
-            try:
-                SsrcWatch()
-                break
-            except errors.NoMemoryError:
-                assert lib.arc_mem_live_blocks() == live
-        else:
-            pytest.fail("still failing with 10 allocations allowed")
-    finally:
-        lib.arc_mem_fail_after(-1)
+    allowed, _ = survives_every_failure(lambda: SsrcWatch())
     assert allowed == 4
     for field, value in (("capacity", 0), ("capacity", 65_537), ("seed", -1)):
         with pytest.raises(errors.ConfigError, match=field):

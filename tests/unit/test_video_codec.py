@@ -10,6 +10,7 @@ from arcrtc import errors
 from arcrtc._native import ffi, lib
 from arcrtc.video import VideoCodec, VideoConfig, VideoFrame, VideoPipeline, VideoResolution, psnr
 from arcrtc.video.encoders import has_parameter_sets, open_encoder
+from tests.model.allocation import survives_every_failure
 from tests.model.clip import clip, there_and_back
 
 SIZE = (320, 240)
@@ -325,20 +326,8 @@ def test_codec_leaks_nothing_over_1000_frames() -> None:
 
 
 def test_encoder_new_survives_every_allocation_failure() -> None:
-    gc.collect()
-    live = lib.arc_mem_live_blocks()
-    try:
-        for allowed in range(10):
-            lib.arc_mem_fail_after(allowed)
-            try:
-                open_encoder("libx264", VideoCodec.H264, width=64, height=64, frame_rate=25, bitrate=100_000)
-                break
-            except errors.NoMemoryError:
-                assert lib.arc_mem_live_blocks() == live
-        else:
-            pytest.fail("still failing with 10 allocations allowed")
-    finally:
-        lib.arc_mem_fail_after(-1)
+    allowed, _ = survives_every_failure(lambda: open_encoder(
+        "libx264", VideoCodec.H264, width=64, height=64, frame_rate=25, bitrate=100_000))
     assert allowed == 3
 
 
