@@ -116,7 +116,8 @@ static void write_sr(const struct arc_session *s,
                      const struct arc_rtcp_report_block *blocks, size_t n,
                      int64_t now_us)
 {
-    const int32_t hz = st->cfg.kind == ARC_MEDIA_AUDIO ? 48000 : 90000;
+    const int32_t hz = st->cfg.kind == ARC_MEDIA_AUDIO
+                           ? ARC_PEER_OPUS_CLOCK_HZ : ARC_PEER_VIDEO_CLOCK_HZ;
     struct arc_rtcp_sender_info info;
     struct arc_txstats_sr counts;
 

@@ -33,6 +33,8 @@
 #include "wire/rtp.h"
 
 enum {
+    ARC_PEER_OPUS_CLOCK_HZ  = 48000, /* RFC 7587 §4.1                           */
+    ARC_PEER_VIDEO_CLOCK_HZ = 90000, /* RFC 6184 §8.1                           */
     ARC_PEER_EVENTS        = 256,  /* ring of events, oldest kept               */
     ARC_PEER_SENT_FRAMES   = 512,  /* ring of frame records                     */
     ARC_PEER_TX_RING_PKTS  = 2048, /* media to network, per stream              */
@@ -287,6 +289,10 @@ enum arc_status arc_peer_pull_audio(struct arc_recvstream *st, int64_t now_us,
                                     struct arc_received *out);
 enum arc_status arc_peer_pull_video(struct arc_recvstream *st, int64_t now_us,
                                     struct arc_received *out);
+
+/* streams.c */
+void arc_peer_free_send(struct arc_sendstream *st);
+void arc_peer_free_recv(struct arc_recvstream *st);
 
 /* session.c */
 void arc_peer_event(struct arc_session *s, int32_t type, int32_t stream,

@@ -10,8 +10,7 @@
 #include "session/peer.h"
 
 enum {
-    OPUS_CLOCK_HZ    = 48000,
-    TS_JUMP          = 10 * OPUS_CLOCK_HZ, /* another time line              */
+    TS_JUMP          = 10 * ARC_PEER_OPUS_CLOCK_HZ, /* another time line              */
     NEW_LINE_US      = 10000000,
     MAX_STARVED_US   = 1000000, /* then play-out stops until a packet comes  */
     UNIT_US          = 2500,    /* libopus conceals multiples of it          */
@@ -24,7 +23,7 @@ enum {
 
 static int64_t ticks_of(const struct arc_recvstream *st, int32_t samples)
 {
-    return (int64_t)samples * (OPUS_CLOCK_HZ / st->cfg.sample_rate_hz);
+    return (int64_t)samples * (ARC_PEER_OPUS_CLOCK_HZ / st->cfg.sample_rate_hz);
 }
 
 static bool is_quiet(const struct arc_recvstream *st,
@@ -95,7 +94,7 @@ static void fill_hole(struct arc_recvstream *st, const struct arc_rxpkt *next,
     const int64_t hole = next->ts - st->next_ts;
     const int32_t unit = st->cfg.sample_rate_hz / 400; /* libopus' grain */
     int32_t n = (int32_t)arc_min_i64(
-        hole * st->cfg.sample_rate_hz / OPUS_CLOCK_HZ, st->block_samples);
+        hole * st->cfg.sample_rate_hz / ARC_PEER_OPUS_CLOCK_HZ, st->block_samples);
 
     n = n / unit * unit;
     out->n_samples = n;
@@ -202,7 +201,7 @@ static void next_block(struct arc_recvstream *st, struct arc_received *out)
         st->unsettled = 0;
         st->last_seq  = head->seq - 1;
     }
-    if (head && head->ts - st->next_ts < OPUS_CLOCK_HZ / 400)
+    if (head && head->ts - st->next_ts < ARC_PEER_OPUS_CLOCK_HZ / 400)
         st->next_ts = head->ts; /* less than can be filled */
     out->ts = st->next_ts;
     if (!head)

@@ -14,8 +14,6 @@
 #include "wire/rtp.h"
 
 enum {
-    OPUS_CLOCK_HZ       = 48000, /* RFC 7587 §4.1: always, whatever the rate  */
-    VIDEO_CLOCK_HZ      = 90000,
     MAX_PKTS_PER_FRAME  = 1024,
     RESYNC_US           = 60000, /* a capture gap that moves the timestamps   */
     OPUS_MAX_BYTES      = 1275,
@@ -159,7 +157,7 @@ static void place_on_clock(struct arc_sendstream *st, int64_t capture_us)
         expected_us - capture_us < RESYNC_US)
         return;
     if (capture_us > expected_us)
-        g->ts += arc_ticks_from_us(capture_us - expected_us, OPUS_CLOCK_HZ);
+        g->ts += arc_ticks_from_us(capture_us - expected_us, ARC_PEER_OPUS_CLOCK_HZ);
     g->capture_us += capture_us - expected_us;
 }
 
@@ -196,7 +194,7 @@ enum arc_status arc_send_audio(struct arc_sendstream *st, const int16_t *pcm,
             if (status != ARC_OK)
                 result = status;
             g->fill = 0;
-            g->ts  += g->need * (OPUS_CLOCK_HZ / hz);
+            g->ts  += g->need * (ARC_PEER_OPUS_CLOCK_HZ / hz);
             g->capture_us += g->need * ARC_US_PER_S / hz;
         }
     }
@@ -294,7 +292,7 @@ enum arc_status arc_send_flush(struct arc_sendstream *st, int64_t now_us)
     st->media.encode_us_total += now_us - st->pending_start_us;
 
     rtp_ts = st->ts_offset +
-             (uint32_t)arc_ticks_from_us(st->pending_capture_us, VIDEO_CLOCK_HZ);
+             (uint32_t)arc_ticks_from_us(st->pending_capture_us, ARC_PEER_VIDEO_CLOCK_HZ);
     n = packetize(st, rtp_ts, now_us, pkts);
     if (n == 0 ||
         arc_ring_count(st->to_net) + (uint32_t)n > ARC_PEER_TX_RING_PKTS) {

@@ -1,7 +1,6 @@
 /**
- * @file session/session.c  A peer's life: streams are made, fed, read, freed
+ * @file session/session.c  A peer's life, its turns, and what it tells of itself
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/atomic.h"
@@ -10,18 +9,10 @@
 #include "session/peer.h"
 
 enum {
-    OPUS_CLOCK_HZ    = 48000,
-    VIDEO_CLOCK_HZ   = 90000,
-    ANNEXB_BYTES     = 4 << 20,
-    JITTER_PKTS      = 512,
     /* Saved-up budget of the pacer: what one wake-up of a thread may be late. */
     PACER_BURST_US   = 5000,
     PACER_OVERHEAD_BYTES = 28 + 16, /* IPv4, UDP and the GCM tag              */
     PACER_MAX_QUEUE_US = 2000000, /* as libwebrtc: then it drains faster      */
-    HISTORY_AGE_US   = 2000000,
-    REORDER_WAIT_US  = 60000,   /* for a packet that nobody sends again       */
-    NACK_REORDER_US  = 10000,
-    NACK_TRIES       = 8,
 };
 
 /* --- checks ---------------------------------------------------------------------------- */
@@ -32,80 +23,6 @@ static bool config_ok(const struct arc_session_config *c)
            c->pool_pkts >= 64 && c->pool_pkts <= 65536 &&
            c->mtu_bytes >= 300 && c->mtu_bytes <= 1500 &&
            c->pace_percent >= 100 && c->pace_percent <= 1000;
-}
-
-static bool payload_type_ok(int32_t pt)
-{
-    /* 64..95 would be taken for RTCP on a shared port, RFC 5761 §4. */
-    return pt >= 0 && pt <= 127 && !(pt >= 64 && pt <= 95);
-}
-
-/** A stream and its resends: two types, or one when rtx is negative. */
-static bool payload_types_ok(int32_t pt, int32_t rtx)
-{
-    return payload_type_ok(pt) &&
-           (rtx < 0 || (payload_type_ok(rtx) && rtx != pt));
-}
-
-/** Some packet could belong to either. */
-static bool share_a_type(int32_t pt, int32_t rtx, int32_t other_pt,
-                         int32_t other_rtx)
-{
-    return pt == other_pt || pt == other_rtx ||
-           (rtx >= 0 && (rtx == other_pt || rtx == other_rtx));
-}
-
-/** RFC 6716 §2.1.4, and what libopus joins to longer packets. */
-static bool opus_frame_ok(int32_t us)
-{
-    return us == 2500 || us == 5000 || us == 10000 ||
-           (us >= 20000 && us <= 120000 && us % 20000 == 0);
-}
-
-static bool send_config_ok(const struct arc_session *s,
-                           const struct arc_send_config *c)
-{
-    bool rtx = c->rtx_payload_type >= 0;
-
-    if (!payload_types_ok(c->payload_type, c->rtx_payload_type) ||
-        c->ssrc == 0 || arc_peer_owns_ssrc(s, c->ssrc))
-        return false;
-    if (rtx && (c->rtx_ssrc == 0 || c->rtx_ssrc == c->ssrc ||
-                arc_peer_owns_ssrc(s, c->rtx_ssrc)))
-        return false;
-    for (int32_t i = 0; i < s->n_send; i++) {
-        const struct arc_send_config *o = &s->send[i]->cfg;
-
-        if (share_a_type(c->payload_type, c->rtx_payload_type, o->payload_type,
-                         o->rtx_payload_type))
-            return false;
-    }
-    if (c->kind == ARC_MEDIA_AUDIO)
-        return opus_frame_ok(c->frame_us);
-    return c->kind == ARC_MEDIA_VIDEO;
-}
-
-static bool recv_config_ok(const struct arc_session *s,
-                           const struct arc_recv_config *c)
-{
-    if (!payload_types_ok(c->payload_type, c->rtx_payload_type))
-        return false;
-    for (int32_t i = 0; i < s->n_recv; i++) {
-        const struct arc_recv_config *o = &s->recv[i]->cfg;
-
-        if (share_a_type(c->payload_type, c->rtx_payload_type, o->payload_type,
-                         o->rtx_payload_type))
-            return false;
-    }
-    if (c->kind == ARC_MEDIA_AUDIO)
-        return c->channels == 1 || c->channels == 2;
-    return c->kind == ARC_MEDIA_VIDEO;
-}
-
-static void explain(char *why, int32_t cap, const char *text)
-{
-    if (why && cap > 0 && !why[0])
-        snprintf(why, (size_t)cap, "%s", text);
 }
 
 /* --- the peer ----------------------------------------------------------------------------- */
@@ -188,271 +105,14 @@ enum arc_status arc_session_new(const struct arc_session_config *cfg,
     return ARC_OK;
 }
 
-/* --- sent streams --------------------------------------------------------------------------- */
-
-static void free_send(struct arc_sendstream *st)
-{
-    struct arc_txpkt p;
-
-    if (!st)
-        return;
-    while (st->to_net && arc_ring_pop(st->to_net, &p) == ARC_OK)
-        arc_pkt_unref(p.pkt);
-    arc_ring_free(st->to_net);
-    arc_history_free(st->history);
-    arc_opus_enc_free(st->opus);
-    arc_venc_free(st->venc);
-    arc_pkt_pool_unref(st->pool);
-    arc_mem_free(st);
-}
-
-static enum arc_status open_encoder(struct arc_sendstream *st, char *why,
-                                    int32_t why_cap)
-{
-    struct arc_send_config *c = &st->cfg;
-    enum arc_status status;
-
-    if (c->kind == ARC_MEDIA_AUDIO) {
-        st->gather.need = (int32_t)((int64_t)c->opus.sample_rate_hz *
-                                    c->frame_us / ARC_US_PER_S);
-        st->target_bps = st->applied_bps = c->opus.bitrate_bps;
-        st->applied_loss_pct = st->loss_pct = c->opus.expected_loss_pct;
-        status = arc_opus_enc_new(&c->opus, &st->opus);
-        if (status != ARC_OK)
-            explain(why, why_cap, "opus: this sample rate, channel count, "
-                    "bitrate or complexity is not allowed");
-        return status;
-    }
-    st->target_bps = st->applied_bps = c->video.bitrate_bps;
-    return arc_venc_new(&c->video, &st->venc, why, why_cap);
-}
-
-/** Packets kept for retransmission: at most half of what the stream has, or
- *  the encoder would wait for those that only another packet can push out. */
-static int32_t history_pkts(int32_t pool_pkts)
-{
-    int32_t n = ARC_PEER_HISTORY_PKTS;
-
-    while (n > pool_pkts / 2)
-        n /= 2;
-    return n;
-}
-
-static enum arc_status open_send(struct arc_session *s,
-                                 struct arc_sendstream *st, char *why,
-                                 int32_t why_cap)
-{
-    bool audio = st->cfg.kind == ARC_MEDIA_AUDIO;
-    bool resend = s->cfg.nack && st->cfg.rtx_payload_type >= 0;
-    int32_t pool_pkts = audio ? ARC_PEER_HISTORY_PKTS * 2 : s->cfg.pool_pkts;
-    enum arc_status status = open_encoder(st, why, why_cap);
-
-    if (status != ARC_OK)
-        return status;
-    if ((status = arc_pkt_pool_new(pool_pkts, &st->pool)) != ARC_OK ||
-        (status = arc_ring_new(ARC_PEER_TX_RING_PKTS, sizeof(struct arc_txpkt),
-                               &st->to_net)) != ARC_OK)
-        return status;
-    if (resend &&
-        (status = arc_history_new(history_pkts(pool_pkts), HISTORY_AGE_US,
-                                  &st->history)) != ARC_OK)
-        return status;
-    arc_txstats_init(&st->stats);
-
-    /* RFC 3550 §5.1: random start values. */
-    st->next_seq16     = (uint16_t)arc_rng_below(&s->rng, 0x8000);
-    st->next_rtx_seq16 = (uint16_t)arc_rng_below(&s->rng, 0x8000);
-    st->next_seq       = st->next_seq16;
-    st->ts_offset      = (uint32_t)arc_rng_u64(&s->rng);
-    st->last_key_us    = INT64_MIN / 2;
-    st->renamed_us     = INT64_MIN;
-    return ARC_OK;
-}
-
-enum arc_status arc_session_add_send(struct arc_session *s,
-                                     const struct arc_send_config *cfg,
-                                     struct arc_sendstream **out, char *why,
-                                     int32_t why_cap)
-{
-    struct arc_sendstream *st;
-    enum arc_status status;
-
-    if (why && why_cap > 0)
-        why[0] = 0;
-    if (!cfg || !out || !send_config_ok(s, cfg)) {
-        explain(why, why_cap, "SSRC or payload type is not allowed or already "
-                              "in use, or the frame length is not");
-        return ARC_ERR_ARG;
-    }
-    if (s->n_send == ARC_SESSION_MAX_STREAMS) {
-        explain(why, why_cap, "the session has as many sent streams as it can");
-        return ARC_ERR_LIMIT;
-    }
-    st = arc_mem_zalloc(1, sizeof(*st));
-    if (!st)
-        return ARC_ERR_NOMEM;
-    st->session = s;
-    st->index   = s->n_send;
-    st->cfg     = *cfg;
-    status = open_send(s, st, why, why_cap);
-    if (status == ARC_OK && !arc_peer_claim(s, &st->cfg)) {
-        explain(why, why_cap, "the other side uses this SSRC");
-        status = ARC_ERR_ARG;
-    }
-    if (status != ARC_OK) {
-        free_send(st);
-        return status;
-    }
-    s->send[s->n_send] = st;
-    arc_atomic_store_release(&s->n_send, s->n_send + 1);
-    *out = st;
-    return ARC_OK;
-}
-
-/* --- received streams -------------------------------------------------------------------------- */
-
-static void free_recv(struct arc_recvstream *st)
-{
-    struct arc_rxpkt p;
-
-    if (!st)
-        return;
-    while (st->to_media && arc_ring_pop(st->to_media, &p) == ARC_OK)
-        arc_pkt_unref(p.pkt);
-    while (st->n_pictures > 0)
-        arc_vframe_unref(st->pictures[--st->n_pictures].frame);
-    arc_ring_free(st->to_media);
-    arc_nackgen_free(st->nack);
-    arc_jitter_free(st->jitter);
-    arc_assemble_free(st->assemble);
-    arc_opus_dec_free(st->opus);
-    arc_vdec_free(st->vdec);
-    arc_mem_free(st->annexb);
-    arc_mem_free(st);
-}
-
-static enum arc_status open_decoder(struct arc_recvstream *st, char *why,
-                                    int32_t why_cap)
-{
-    const struct arc_recv_config *c = &st->cfg;
-    struct arc_assemble_config a = {0};
-    enum arc_status status;
-
-    if (c->kind == ARC_MEDIA_AUDIO) {
-        st->block_samples = c->sample_rate_hz / 50;
-        status = arc_opus_dec_new(c->sample_rate_hz, c->channels, &st->opus);
-        if (status == ARC_ERR_ARG)
-            explain(why, why_cap, "opus: sample_rate must be 8000, 12000, "
-                    "16000, 24000 or 48000");
-        return status;
-    }
-    st->annexb = arc_mem_zalloc(1, ANNEXB_BYTES);
-    if (!st->annexb)
-        return ARC_ERR_NOMEM;
-    st->need_key  = true; /* nothing to refer to yet */
-    a.max_pkts    = ARC_PEER_RX_RING_PKTS;
-    a.max_frames  = 64;
-    a.wait_us     = c->max_latency_ms * ARC_US_PER_MS;
-    if (!st->session->cfg.nack || c->rtx_payload_type < 0)
-        a.wait_us = arc_min_i64(a.wait_us, REORDER_WAIT_US);
-    status = arc_assemble_new(&a, &st->assemble);
-    if (status != ARC_OK)
-        return status;
-    return arc_vdec_new(c->codec, c->threads > 0 ? c->threads : 1, &st->vdec,
-                        why, why_cap);
-}
-
-static enum arc_status open_recv(struct arc_session *s,
-                                 struct arc_recvstream *st, char *why,
-                                 int32_t why_cap)
-{
-    const struct arc_recv_config *c = &st->cfg;
-    bool audio = c->kind == ARC_MEDIA_AUDIO;
-    struct arc_jitter_config j = {0};
-    struct arc_nackgen_config n = {0};
-    enum arc_status status = open_decoder(st, why, why_cap);
-
-    if (status != ARC_OK)
-        return status;
-    j.clock_hz           = st->clock_hz;
-    j.min_latency_ms     = c->min_latency_ms;
-    j.max_latency_ms     = c->max_latency_ms;
-    j.initial_latency_ms = c->initial_latency_ms;
-    j.adaptive           = c->adaptive;
-    j.capacity_pkts      = JITTER_PKTS;
-    status = arc_jitter_new(&j, &st->jitter);
-    if (status != ARC_OK) {
-        explain(why, why_cap, "latencies must be 0 <= min <= initial <= max");
-        return status;
-    }
-    status = arc_ring_new(ARC_PEER_RX_RING_PKTS, sizeof(struct arc_rxpkt),
-                          &st->to_media);
-    if (status != ARC_OK)
-        return status;
-
-    n.max_missing_pkts = 1024;
-    n.max_tries        = NACK_TRIES;
-    n.reorder_wait_us  = NACK_REORDER_US;
-    n.give_up_us       = arc_max_i64(c->max_latency_ms, 1) * ARC_US_PER_MS;
-    if (s->cfg.nack && (!audio || s->cfg.nack_audio) &&
-        c->rtx_payload_type >= 0 &&
-        (status = arc_nackgen_new(&n, &st->nack)) != ARC_OK)
-        return status;
-
-    arc_unwrap_init(&st->seq);
-    arc_unwrap_init(&st->ts);
-    arc_rxstats_init(&st->stats, st->clock_hz);
-    st->last_pli_us = INT64_MIN / 2;
-    return ARC_OK;
-}
-
-enum arc_status arc_session_add_recv(struct arc_session *s,
-                                     const struct arc_recv_config *cfg,
-                                     struct arc_recvstream **out, char *why,
-                                     int32_t why_cap)
-{
-    struct arc_recvstream *st;
-    enum arc_status status;
-
-    if (why && why_cap > 0)
-        why[0] = 0;
-    if (!cfg || !out || !recv_config_ok(s, cfg)) {
-        explain(why, why_cap, "payload type is not allowed or already in use, "
-                              "or the channel count is not 1 or 2");
-        return ARC_ERR_ARG;
-    }
-    if (s->n_recv == ARC_SESSION_MAX_STREAMS) {
-        explain(why, why_cap, "the session has as many received streams as it "
-                              "can");
-        return ARC_ERR_LIMIT;
-    }
-    st = arc_mem_zalloc(1, sizeof(*st));
-    if (!st)
-        return ARC_ERR_NOMEM;
-    st->session  = s;
-    st->index    = s->n_recv;
-    st->cfg      = *cfg;
-    st->clock_hz = cfg->kind == ARC_MEDIA_AUDIO ? OPUS_CLOCK_HZ
-                                                : VIDEO_CLOCK_HZ;
-    status = open_recv(s, st, why, why_cap);
-    if (status != ARC_OK) {
-        free_recv(st);
-        return status;
-    }
-    s->recv[s->n_recv] = st;
-    arc_atomic_store_release(&s->n_recv, s->n_recv + 1);
-    *out = st;
-    return ARC_OK;
-}
-
 void arc_session_free(struct arc_session *s)
 {
     if (!s)
         return;
     for (int32_t i = 0; i < s->n_send; i++)
-        free_send(s->send[i]);
+        arc_peer_free_send(s->send[i]);
     for (int32_t i = 0; i < s->n_recv; i++)
-        free_recv(s->recv[i]);
+        arc_peer_free_recv(s->recv[i]);
     arc_peer_group_close(s);
     arc_pacer_free(s->pacer);
     arc_srtp_free(s->srtp_out);
@@ -618,7 +278,8 @@ void arc_session_get_send_stats(struct arc_session *s, int32_t stream,
     out->remote_loss      = st->remote_loss;
     out->remote_lost_pkts = st->remote_lost;
     out->remote_jitter_ms = st->remote_jitter_ticks * 1000.0 /
-        (st->cfg.kind == ARC_MEDIA_AUDIO ? OPUS_CLOCK_HZ : VIDEO_CLOCK_HZ);
+        (st->cfg.kind == ARC_MEDIA_AUDIO ? ARC_PEER_OPUS_CLOCK_HZ
+                                         : ARC_PEER_VIDEO_CLOCK_HZ);
 }
 
 void arc_session_get_recv_stats(struct arc_session *s, int32_t stream,
