@@ -139,6 +139,19 @@ enum arc_status arc_srtp_protect(struct arc_srtp *s, uint8_t *data, size_t len,
                                  size_t cap, size_t *len_out);
 
 /**
+ * The same with a payload that is somewhere else, and stays as it is: one packet
+ * for many receivers is encrypted straight into what each of them is sent.
+ *
+ * @param data    Header with CSRCs and extension; the rest is written
+ * @param payload What follows that header; NULL: it stands there. Must not
+ *                overlap `data`
+ * @param len     Bytes of header and payload
+ */
+enum arc_status arc_srtp_protect_from(struct arc_srtp *s, uint8_t *data,
+                                      const uint8_t *payload, size_t len,
+                                      size_t cap, size_t *len_out);
+
+/**
  * Authenticate an SRTP packet and decrypt it in place.
  *
  * @param data    SRTP packet; changed in place
