@@ -188,6 +188,15 @@ int32_t arc_srtp_unprotect_to(struct arc_srtp *s, const uint8_t *in,
 enum arc_status arc_srtp_set_roc(struct arc_srtp *s, uint32_t ssrc,
                                  uint32_t roc, bool sending);
 
+/**
+ * Forget a stream that is sent no more, and give its place in the table free. Its
+ * SSRC must never be sent with the same key again: its index would begin anew, and
+ * IVs would repeat.
+ *
+ * @return ARC_OK, or ARC_ERR_ARG: nothing was ever sent as `ssrc`
+ */
+enum arc_status arc_srtp_forget(struct arc_srtp *s, uint32_t ssrc);
+
 /** Bytes that arc_srtp_protect() adds: tag and MKI. */
 int32_t arc_srtp_overhead_bytes(const struct arc_srtp *s);
 
