@@ -122,6 +122,7 @@ struct arc_source {
     int64_t            sr_us;
     bool               key_wanted;
     int64_t            key_us;        /* asked for last                       */
+    int64_t            keys_asked;
 };
 
 struct arc_track {
@@ -145,6 +146,7 @@ struct arc_route_counts {
     int64_t nacked_pkts, nack_misses, nack_too_soon;
     int64_t paused, layer, unplaced;  /* left out, by reason                  */
     int64_t queue_full;
+    int64_t key_requests;             /* PLI, FIR                             */
 };
 
 struct arc_route {

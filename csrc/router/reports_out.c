@@ -206,6 +206,7 @@ void arc_route_want_key(struct arc_route *route, int64_t now_us)
     struct arc_source *source = &route->track->sources[route->cfg.source];
 
     source->key_wanted = true;
+    route->counts.key_requests++;
     arc_leg_soon(source->track->leg, now_us);
 }
 
@@ -261,6 +262,7 @@ static void write_pli(struct arc_source *source, struct arc_writer *w,
 
     source->key_wanted = false;
     source->key_us     = now_us;
+    source->keys_asked++;
     arc_rtcp_write_pli(w, leg->ssrc, source->ssrc);
     leg->counts.pli_sent++;
     leg->router->stats.key_requests_sent++;

@@ -622,6 +622,25 @@ enum arc_status arc_router_add_route(struct arc_router *r, int32_t track_id,
     return ARC_OK;
 }
 
+enum arc_status arc_router_add_routes(struct arc_router *r,
+                                      struct arc_route_request *requests,
+                                      int32_t n, int64_t now_us)
+{
+    enum arc_status status = !r || (n > 0 && !requests) ? ARC_ERR_ARG : ARC_OK;
+    int32_t made = 0;
+
+    while (!status && made < n) {
+        struct arc_route_request *q = &requests[made];
+
+        status = arc_router_add_route(r, q->track, q->leg, &q->config, now_us,
+                                      &q->route);
+        made += status == ARC_OK;
+    }
+    while (status && made > 0)
+        arc_router_remove_route(r, requests[--made].route);
+    return status;
+}
+
 enum arc_status arc_router_remove_route(struct arc_router *r, int32_t id)
 {
     struct arc_route *route = arc_handles_remove(&r->routes, id), *last;

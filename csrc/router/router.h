@@ -31,15 +31,16 @@
 #include "base/datagram.h"
 #include "base/pkt.h"
 #include "base/status.h"
+#include "base/streamrow.h"
 #include "srtp/batch.h"
 #include "srtp/keys.h"
 #include "srtp/srtp.h"
 
 /* ARC_CDEF_BEGIN */
 #define ARC_ROUTER_BATCH_PKTS   64   /* datagrams taken at once                 */
-#define ARC_ROUTER_MAX_SOURCES  4    /* qualities of one track                  */
+#define ARC_ROUTER_MAX_SOURCES  8    /* qualities of one track                  */
 #define ARC_ROUTER_CNAME_BYTES  64
-#define ARC_ROUTER_RID_BYTES    16   /* RFC 8852: with the zero at its end      */
+#define ARC_ROUTER_RID_BYTES    17   /* RFC 8852: 16, and the zero at its end   */
 #define ARC_ROUTER_EXT_IDS      16   /* header extension ids 1..15 are mapped   */
 
 struct arc_router; /* opaque */
@@ -111,6 +112,28 @@ struct arc_route_config {
     int32_t  source;           /* quality wanted: 0..n_sources-1                */
     int32_t  spatial;          /* highest layers wanted; -1: all                */
     int32_t  temporal;
+};
+
+/** One of many routes that are made at once. */
+struct arc_route_request {
+    int32_t track, leg;
+    int32_t route;                 /* out: its id                               */
+    struct arc_route_config config; /* as arc_router_add_route() takes it       */
+};
+
+/** Figures of a leg. */
+struct arc_leg_row {
+    int32_t id;
+    int32_t sources, routes;
+    int32_t queued_pkts;
+    int32_t silent;                /* nothing authentic for five seconds        */
+    int64_t received_pkts, received_bytes;
+    int64_t sent_pkts, sent_bytes; /* datagrams                                 */
+    int64_t rtcp_received, rtcp_sent;
+    int64_t nack_received, nack_sent, pli_received, pli_sent;
+    int64_t queue_full;            /* packets lost, by reason                   */
+    int64_t seal_failed, too_long;
+    double  round_trip_ms;         /* -1: not known                             */
 };
 
 /** Why the router lost or left out something: one counter each. */
@@ -200,6 +223,11 @@ enum arc_status arc_router_remove_track(struct arc_router *r, int32_t track);
 enum arc_status arc_router_add_route(struct arc_router *r, int32_t track,
                                      int32_t leg, struct arc_route_config *cfg,
                                      int64_t now_us, int32_t *route);
+
+/** Make all of these routes, or none of them. @return as arc_router_add_route() */
+enum arc_status arc_router_add_routes(struct arc_router *r,
+                                      struct arc_route_request *requests,
+                                      int32_t n, int64_t now_us);
 enum arc_status arc_router_remove_route(struct arc_router *r, int32_t route);
 
 /** Send nothing for now, or go on; video goes on with a key frame. */
@@ -249,6 +277,20 @@ enum arc_status arc_router_poll_event(struct arc_router *r,
                                       struct arc_router_event *out);
 void            arc_router_get_stats(const struct arc_router *r,
                                      struct arc_router_stats *out);
+
+/** Rows of all sources and routes, in no order. @return how many there are; the
+ *  first `cap` of them are written */
+int32_t arc_router_read_streams(const struct arc_router *r, int32_t owner,
+                                struct arc_stream_row *rows, int32_t cap,
+                                int64_t now_us);
+
+/** The same of all legs. */
+int32_t arc_router_read_legs(const struct arc_router *r,
+                             struct arc_leg_row *rows, int32_t cap);
+
+/** Figures of one leg. @return ARC_OK or ARC_ERR_ARG */
+enum arc_status arc_router_read_leg(const struct arc_router *r, int32_t leg,
+                                    struct arc_leg_row *out);
 /* ARC_CDEF_END */
 
 #endif
