@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from arcrtc.jitter import JitterBuffer, JitterBufferConfig, JitterBufferStats
     from arcrtc.metrics import NetworkMetrics
     from arcrtc.nack import NackConfig, NackGenerator
+    from arcrtc.routing import LoadBalancer
     from arcrtc.rtcp import (
         App,
         CongestionControlFeedback,
@@ -98,6 +99,7 @@ _MODULES: Final = {
     "jitter": ("JitterBuffer", "JitterBufferConfig", "JitterBufferStats"),
     "metrics": ("NetworkMetrics",),
     "nack": ("NackConfig", "NackGenerator"),
+    "routing": ("LoadBalancer",),
     "rtcp": (
         "App", "CongestionControlFeedback", "DelaySinceLastReceiverReport", "ExtendedReport",
         "FullIntraRequest", "GenericNack", "Goodbye", "LossRle", "PictureLossIndication",
@@ -152,6 +154,7 @@ __all__ = [
     "KeyStorePermissionError",
     "LibraryError",
     "LimitError",
+    "LoadBalancer",
     "LossRle",
     "MediaError",
     "MediaType",
