@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from arcrtc._ranges import check_int
 from arcrtc.errors import ArgumentError, LimitError
@@ -11,6 +11,7 @@ from arcrtc.routing.config import RouteConfig, TrackConfig
 from arcrtc.routing.plan import Plan, PlannedTrack, RouteState
 from arcrtc.routing.relays import RelayNetwork
 from arcrtc.routing.rules import SubscriptionRule
+from arcrtc.routing.wishes import Participant
 from arcrtc.streams import MediaType
 
 
@@ -32,35 +33,6 @@ class RoomStats:
     paused: int
 
 
-@dataclass(eq=False, slots=True)
-class _Participant:
-    """Someone in the room, and the wishes that go beyond the rule."""
-
-    id: Hashable
-    node: Hashable
-    rule: SubscriptionRule
-    viewer: bool
-    plain: dict[MediaType, RouteState]  # what a route is without a wish of its own
-    plain_paused: dict[MediaType, RouteState]
-    tracks: dict[str, PlannedTrack] = field(default_factory=dict)
-    pinned: dict[Hashable, None] = field(default_factory=dict)
-    asked: dict[TrackKey, bool] = field(default_factory=dict)  # True: wanted, False: refused, whatever the rule says
-    configs: dict[TrackKey, RouteConfig] = field(default_factory=dict)
-    layers: dict[TrackKey, Layers] = field(default_factory=dict)
-    paused: dict[TrackKey, None] = field(default_factory=dict)
-    all_paused: bool = False
-    seen: dict[Hashable, bool] = field(default_factory=dict)  # by last_n: publisher: True, or False for a spare one
-
-    def forget(self, key: TrackKey) -> None:
-        """Wishes for a track that is gone."""
-        for wishes in (self.asked, self.configs, self.layers, self.paused):
-            wishes.pop(key, None)
-
-    def sends(self, kinds: frozenset[MediaType]) -> bool:
-        """True if one of its tracks is of such a kind."""
-        return any(track.config.kind in kinds for track in self.tracks.values())
-
-
 class Room:
     """Participants and tracks in; :meth:`changes` out, for a router to carry out.
 
@@ -80,8 +52,8 @@ class Room:
         self.rule = rule or SubscriptionRule.everything()
         self._max_participants, self._max_tracks = max_participants, max_tracks
         self._plan = Plan(network)
-        self._participants: dict[Hashable, _Participant] = {}
-        self._speakers: list[_Participant] = []  # who spoke last comes first; who never did, in the order they came
+        self._participants: dict[Hashable, Participant] = {}
+        self._speakers: list[Participant] = []  # who spoke last comes first; who never did, in the order they came
         self._viewers = 0
 
     # Who is there
@@ -103,7 +75,7 @@ class Room:
             raise LimitError(f"join: there are {self._max_participants} participants, the limit")
         self._check_node(node)
         configs = routes or {}
-        new = _Participant(participant, node, rule or self.rule, viewer,
+        new = Participant(participant, node, rule or self.rule, viewer,
                            {kind: RouteState(configs.get(kind)) for kind in MediaType},
                            {kind: RouteState(configs.get(kind), True) for kind in MediaType})
         self._participants[participant] = new
@@ -338,7 +310,7 @@ class Room:
 
     # Inside
 
-    def _find(self, participant: Hashable) -> _Participant:
+    def _find(self, participant: Hashable) -> Participant:
         found = self._participants.get(participant)
         if found is None:
             raise ArgumentError(f"participant {participant!r} is not in the room")
@@ -350,10 +322,10 @@ class Room:
             raise ArgumentError(f"there is no track {key!r} in the room")
         return found
 
-    def _wish(self, subscriber: Hashable, key: TrackKey) -> tuple[_Participant, PlannedTrack]:
+    def _wish(self, subscriber: Hashable, key: TrackKey) -> tuple[Participant, PlannedTrack]:
         return self._find(subscriber), self._track(key)
 
-    def _check_node(self, node: Hashable, without: _Participant | None = None) -> None:
+    def _check_node(self, node: Hashable, without: Participant | None = None) -> None:
         network = self._plan.network
         other = next((p for p in self._participants.values() if p is not without), None)
         if network is None:
@@ -364,7 +336,7 @@ class Room:
         elif other is not None and not network.is_connected(other.node, node):
             raise ArgumentError(f"there is no way from node {other.node!r} to node {node!r}")
 
-    def _remove_track(self, participant: _Participant, name: str) -> None:
+    def _remove_track(self, participant: Participant, name: str) -> None:
         key = participant.tracks.pop(name).key
         self._plan.remove_track(key)
         for other in self._participants.values():
@@ -385,8 +357,8 @@ class Room:
 
     # From wishes and rules to routes
 
-    def _route_all(self, subscriber: _Participant) -> None:
-        subscriber.seen = self._seen_by(subscriber, {})
+    def _route_all(self, subscriber: Participant) -> None:
+        self._see(subscriber, {})
         for track in self._plan.tracks.values():
             self._route(subscriber, track)
 
@@ -394,69 +366,42 @@ class Room:
         for subscriber in self._participants.values():
             self._route(subscriber, track)
 
-    def _route(self, subscriber: _Participant, track: PlannedTrack) -> None:
-        self._plan.set_route(track, subscriber.id, self._state_of(subscriber, track))
+    def _route(self, subscriber: Participant, track: PlannedTrack) -> None:
+        self._plan.set_route(track, subscriber.id, subscriber.state_of(track))
 
-    def _route_from(self, publisher: Hashable, subscriber: _Participant) -> None:
+    def _route_from(self, publisher: Hashable, subscriber: Participant) -> None:
         found = self._participants.get(publisher)
         for track in found.tracks.values() if found is not None else ():
             self._route(subscriber, track)
-
-    def _state_of(self, subscriber: _Participant, track: PlannedTrack) -> RouteState | None:
-        key, kind, rule = track.key, track.config.kind, subscriber.rule
-        if key.participant == subscriber.id:
-            return None
-        paused = subscriber.all_paused
-        asked = subscriber.asked.get(key) if subscriber.asked else None
-        if asked is False:
-            return None
-        if asked is None and key.participant not in subscriber.pinned:
-            if kind not in rule.kinds:
-                return None
-            if rule.is_ranked(kind):
-                shown = subscriber.seen.get(key.participant)
-                if shown is None:
-                    return None
-                paused = paused or not shown
-        paused = paused or key in subscriber.paused
-        plain = subscriber.plain_paused[kind] if paused else subscriber.plain[kind]
-        if key not in subscriber.configs and key not in subscriber.layers:
-            return plain
-        return RouteState(subscriber.configs.get(key, plain.config), paused, subscriber.layers.get(key))
 
     # Last-N
 
     def _rank_again(self, changed_to: int | None = None) -> None:
         """The order of speakers changed, down to this place: who is seen by whom?"""
-        rankings: dict[frozenset[MediaType], list[_Participant]] = {}
+        rankings: dict[frozenset[MediaType], list[Participant]] = {}
         for subscriber in self._participants.values():
             last_n = subscriber.rule.last_n
             if last_n is None or (changed_to is not None and changed_to < last_n and not subscriber.pinned):
                 continue  # whoever came first was among the last N before
             self._rank(subscriber, rankings)
 
-    def _rank(self, subscriber: _Participant, rankings: dict[frozenset[MediaType], list[_Participant]]) -> None:
+    def _rank(self, subscriber: Participant, rankings: dict[frozenset[MediaType], list[Participant]]) -> None:
         """Work out anew whom a subscriber sees, and route what differs."""
         before = subscriber.seen
-        subscriber.seen = after = self._seen_by(subscriber, rankings)
+        after = self._see(subscriber, rankings)
         for publisher in {**before, **after}:
             if before.get(publisher) is not after.get(publisher):
                 self._route_from(publisher, subscriber)
 
-    def _seen_by(self, subscriber: _Participant,
-                 rankings: dict[frozenset[MediaType], list[_Participant]]) -> dict[Hashable, bool]:
-        """{publisher: True, or False for a spare one}: pinned ones, then the last speakers who send such a kind."""
-        rule = subscriber.rule
-        if rule.last_n is None:
-            return {}
-        kinds = rule.kinds & rule.ranked
+    def _see(self, subscriber: Participant, rankings: dict[frozenset[MediaType], list[Participant]]) -> dict[
+            Hashable, bool]:
+        """Work out whom a subscriber sees by ``last_n``; the rankings of speakers are kept for the next one."""
+        if subscriber.rule.last_n is None:
+            subscriber.seen = {}
+            return subscriber.seen
+        kinds = subscriber.rule.kinds & subscriber.rule.ranked
         if kinds not in rankings:
             rankings[kinds] = [speaker for speaker in self._speakers if speaker.sends(kinds)]
-        seen = {pinned: True for pinned in subscriber.pinned if self._participants[pinned].sends(kinds)}
-        end = max(rule.last_n, len(seen)) + rule.spare
-        for publisher in rankings[kinds]:
-            if len(seen) >= end:
-                break
-            if publisher is not subscriber and publisher.id not in seen:
-                seen[publisher.id] = len(seen) < rule.last_n
-        return seen
+        pinned = [one for one in subscriber.pinned if self._participants[one].sends(kinds)]
+        subscriber.seen = subscriber.rank(pinned, rankings[kinds])
+        return subscriber.seen
