@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from arcrtc._ranges import check_int
 from arcrtc.errors import ArgumentError, LimitError
@@ -13,6 +14,9 @@ from arcrtc.routing.relays import RelayNetwork
 from arcrtc.routing.rules import SubscriptionRule
 from arcrtc.routing.wishes import Participant
 from arcrtc.streams import MediaType
+
+#: Of one turn: who sends such kinds, the last speaker first.
+Rankings: TypeAlias = dict[frozenset[MediaType], list[Participant]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ class Room:
             self._viewers -= 1
         else:
             self._speakers.remove(gone)
-        self._rank_again()
+            self._rank_without(gone)
 
     def move(self, participant: Hashable, node: Hashable) -> None:
         """Someone's leg is another one now, be it on another node or on the same. Wishes stay.
@@ -155,7 +159,7 @@ class Room:
         track = found.tracks[name] = self._plan.add_track(key, config)
         self._route_to_all(track)
         if first:
-            self._rank_again()
+            self._rank_with(found)
         return key
 
     def unpublish(self, participant: Hashable, name: str) -> None:
@@ -168,7 +172,7 @@ class Room:
         kind = found.tracks[name].config.kind
         self._remove_track(found, name)
         if not found.sends(frozenset({kind})):
-            self._rank_again()
+            self._rank_without(found)
 
     def spoke(self, participant: Hashable) -> None:
         """A participant is the one who speaks now: it comes first for ``last_n``.
@@ -181,8 +185,7 @@ class Room:
         place = self._speakers.index(found)
         del self._speakers[place]
         self._speakers.insert(0, found)
-        if place:
-            self._rank_again(place)
+        self._rank_as_first(place)
 
     # What they get
 
@@ -376,16 +379,39 @@ class Room:
 
     # Last-N
 
-    def _rank_again(self, changed_to: int | None = None) -> None:
-        """The order of speakers changed, down to this place: who is seen by whom?"""
-        rankings: dict[frozenset[MediaType], list[Participant]] = {}
+    def _rank_as_first(self, place: int) -> None:
+        """Someone is the first of the speakers now, from ``place`` on: who sees others by that?"""
+        rankings: Rankings = {}
         for subscriber in self._participants.values():
             last_n = subscriber.rule.last_n
-            if last_n is None or (changed_to is not None and changed_to < last_n and not subscriber.pinned):
-                continue  # whoever came first was among the last N before
-            self._rank(subscriber, rankings)
+            # Who was among the first N is seen by everyone already, unless pinned ones take places.
+            if last_n is not None and (place >= last_n or subscriber.pinned):
+                self._rank(subscriber, rankings)
 
-    def _rank(self, subscriber: Participant, rankings: dict[frozenset[MediaType], list[Participant]]) -> None:
+    def _rank_with(self, sender: Participant) -> None:
+        """Someone sends a new kind: who sees it?"""
+        rankings: Rankings = {}
+        places: dict[frozenset[MediaType], int] = {}
+        for subscriber in self._participants.values():
+            rule = subscriber.rule
+            if rule.last_n is None:
+                continue
+            kinds = rule.kinds & rule.ranked
+            if kinds not in places:
+                ranking = self._ranking(kinds, rankings)
+                places[kinds] = ranking.index(sender) if sender in ranking else len(ranking)
+            # One more than there are places, since the subscriber itself may be among those before.
+            if places[kinds] <= rule.last_n + rule.spare or sender.id in subscriber.pinned:
+                self._rank(subscriber, rankings)
+
+    def _rank_without(self, sender: Participant) -> None:
+        """Someone is gone, or sends a kind no longer: who saw it?"""
+        rankings: Rankings = {}
+        for subscriber in self._participants.values():
+            if sender.id in subscriber.seen:
+                self._rank(subscriber, rankings)
+
+    def _rank(self, subscriber: Participant, rankings: Rankings) -> None:
         """Work out anew whom a subscriber sees, and route what differs."""
         before = subscriber.seen
         after = self._see(subscriber, rankings)
@@ -393,15 +419,18 @@ class Room:
             if before.get(publisher) is not after.get(publisher):
                 self._route_from(publisher, subscriber)
 
-    def _see(self, subscriber: Participant, rankings: dict[frozenset[MediaType], list[Participant]]) -> dict[
-            Hashable, bool]:
-        """Work out whom a subscriber sees by ``last_n``; the rankings of speakers are kept for the next one."""
+    def _see(self, subscriber: Participant, rankings: Rankings) -> dict[Hashable, bool]:
+        """Work out whom a subscriber sees by ``last_n``."""
+        kinds = subscriber.rule.kinds & subscriber.rule.ranked
         if subscriber.rule.last_n is None:
             subscriber.seen = {}
-            return subscriber.seen
-        kinds = subscriber.rule.kinds & subscriber.rule.ranked
+        else:
+            pinned = [one for one in subscriber.pinned if self._participants[one].sends(kinds)]
+            subscriber.seen = subscriber.rank(pinned, self._ranking(kinds, rankings))
+        return subscriber.seen
+
+    def _ranking(self, kinds: frozenset[MediaType], rankings: Rankings) -> list[Participant]:
+        """Who sends such a kind, the last speaker first; kept for the next subscriber."""
         if kinds not in rankings:
             rankings[kinds] = [speaker for speaker in self._speakers if speaker.sends(kinds)]
-        pinned = [one for one in subscriber.pinned if self._participants[one].sends(kinds)]
-        subscriber.seen = subscriber.rank(pinned, rankings[kinds])
-        return subscriber.seen
+        return rankings[kinds]

@@ -37,7 +37,10 @@ class Participant:
 
     def sends(self, kinds: frozenset[MediaType]) -> bool:
         """True if one of its tracks is of such a kind."""
-        return any(track.config.kind in kinds for track in self.tracks.values())
+        for track in self.tracks.values():  # noqa: SIM110 (any() takes twice as long, and large rooms ask often)
+            if track.config.kind in kinds:
+                return True
+        return False
 
     def state_of(self, track: PlannedTrack) -> RouteState | None:
         """What the route of a track to it should be; None: there should be none."""
