@@ -30,9 +30,11 @@ if TYPE_CHECKING:
         MediaError,
         NegotiationError,
         NoMemoryError,
+        NoTargetError,
         PacketTooLargeError,
         ParseError,
         ReplayError,
+        RouteLoopError,
         SimulationError,
         SsrcCollisionError,
         StreamNotFoundError,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from arcrtc.jitter import JitterBuffer, JitterBufferConfig, JitterBufferStats
     from arcrtc.metrics import NetworkMetrics
     from arcrtc.nack import NackConfig, NackGenerator
+    from arcrtc.routing import LoadBalancer
     from arcrtc.rtcp import (
         App,
         CongestionControlFeedback,
@@ -89,13 +92,14 @@ _MODULES: Final = {
         "ArcError", "ArgumentError", "AuthenticationError", "BufferSpaceError", "CodecError", "ConfigError",
         "InvalidTransitionError", "KeyExistsError", "KeyNotFoundError", "KeyStoreError", "KeyStoreFault",
         "KeyStorePermissionError", "LibraryError", "LimitError", "MediaError", "NegotiationError", "NoMemoryError",
-        "PacketTooLargeError", "ParseError", "ReplayError", "SimulationError", "SsrcCollisionError",
-        "StreamNotFoundError", "TransportError", "UnsupportedError"),
+        "NoTargetError", "PacketTooLargeError", "ParseError", "ReplayError", "RouteLoopError", "SimulationError",
+        "SsrcCollisionError", "StreamNotFoundError", "TransportError", "UnsupportedError"),
     "events": ("Concealment", "Event", "EventType", "ReceivedFrame", "SentFrame", "SessionStats"),
     "handles": ("AudioSender", "Receiver", "VideoSender"),
     "jitter": ("JitterBuffer", "JitterBufferConfig", "JitterBufferStats"),
     "metrics": ("NetworkMetrics",),
     "nack": ("NackConfig", "NackGenerator"),
+    "routing": ("LoadBalancer",),
     "rtcp": (
         "App", "CongestionControlFeedback", "DelaySinceLastReceiverReport", "ExtendedReport",
         "FullIntraRequest", "GenericNack", "Goodbye", "LossRle", "PictureLossIndication",
@@ -150,6 +154,7 @@ __all__ = [
     "KeyStorePermissionError",
     "LibraryError",
     "LimitError",
+    "LoadBalancer",
     "LossRle",
     "MediaError",
     "MediaType",
@@ -158,6 +163,7 @@ __all__ = [
     "NegotiationError",
     "NetworkMetrics",
     "NoMemoryError",
+    "NoTargetError",
     "PacketBatch",
     "PacketTooLargeError",
     "ParseError",
@@ -171,6 +177,7 @@ __all__ = [
     "Remb",
     "ReplayError",
     "ReportBlock",
+    "RouteLoopError",
     "RtcpPacket",
     "RtpBatch",
     "RtpHeader",

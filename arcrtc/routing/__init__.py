@@ -1,0 +1,76 @@
+"""Routing policy: who gets what, and where. It decides; the router and the engine carry it out (docs/routing.md)."""
+from __future__ import annotations
+
+from arcrtc.errors import NoTargetError, RouteLoopError
+from arcrtc.routing.actions import (
+    Action,
+    Layers,
+    Pause,
+    Publish,
+    Relay,
+    Resume,
+    SetLayers,
+    Subscribe,
+    TrackKey,
+    Unpublish,
+    Unrelay,
+    Unsubscribe,
+)
+from arcrtc.routing.applier import Applied, Failure, RoomApplier, RouteHandle, RouterLike
+from arcrtc.routing.balancer import LoadBalancer
+from arcrtc.routing.config import RouteConfig, SourceConfig, TrackConfig
+from arcrtc.routing.loads import BalancerConfig, Refusal, TargetInfo, TargetLoad, TargetState, call_quality
+from arcrtc.routing.pickers import Policy
+from arcrtc.routing.placing import BalancerStats, Move, MoveReason, Placement, PlaceReason
+from arcrtc.routing.relays import RelayNetwork, RelayTable
+from arcrtc.routing.room import Room, RoomStats
+from arcrtc.routing.rules import SubscriptionRule
+from arcrtc.routing.topology import End, Flow, Topology, TopologyPlan, plan_topology
+
+__all__ = [
+    "Action",
+    "Applied",
+    "BalancerConfig",
+    "BalancerStats",
+    "End",
+    "Failure",
+    "Flow",
+    "Layers",
+    "LoadBalancer",
+    "Move",
+    "MoveReason",
+    "NoTargetError",
+    "Pause",
+    "PlaceReason",
+    "Placement",
+    "Policy",
+    "Publish",
+    "Refusal",
+    "Relay",
+    "RelayNetwork",
+    "RelayTable",
+    "Resume",
+    "Room",
+    "RoomApplier",
+    "RoomStats",
+    "RouteConfig",
+    "RouteHandle",
+    "RouteLoopError",
+    "RouterLike",
+    "SetLayers",
+    "SourceConfig",
+    "Subscribe",
+    "SubscriptionRule",
+    "TargetInfo",
+    "TargetLoad",
+    "TargetState",
+    "Topology",
+    "TopologyPlan",
+    "TrackConfig",
+    "TrackKey",
+    "Unpublish",
+    "Unrelay",
+    "Unsubscribe",
+    "call_quality",
+    "plan_topology",
+]
