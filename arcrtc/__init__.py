@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from arcrtc.jitter import JitterBuffer, JitterBufferConfig, JitterBufferStats
     from arcrtc.metrics import NetworkMetrics
     from arcrtc.nack import NackConfig, NackGenerator
-    from arcrtc.routing import LoadBalancer
+    from arcrtc.routing import LoadBalancer, PacketRouter
     from arcrtc.rtcp import (
         App,
         CongestionControlFeedback,
@@ -99,7 +99,7 @@ _MODULES: Final = {
     "jitter": ("JitterBuffer", "JitterBufferConfig", "JitterBufferStats"),
     "metrics": ("NetworkMetrics",),
     "nack": ("NackConfig", "NackGenerator"),
-    "routing": ("LoadBalancer",),
+    "routing": ("LoadBalancer", "PacketRouter"),
     "rtcp": (
         "App", "CongestionControlFeedback", "DelaySinceLastReceiverReport", "ExtendedReport",
         "FullIntraRequest", "GenericNack", "Goodbye", "LossRle", "PictureLossIndication",
@@ -165,6 +165,7 @@ __all__ = [
     "NoMemoryError",
     "NoTargetError",
     "PacketBatch",
+    "PacketRouter",
     "PacketTooLargeError",
     "ParseError",
     "Peer",

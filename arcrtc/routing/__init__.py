@@ -19,15 +19,19 @@ from arcrtc.routing.actions import (
 from arcrtc.routing.applier import Applied, Failure, RoomApplier, RouteHandle, RouterLike
 from arcrtc.routing.balancer import LoadBalancer
 from arcrtc.routing.config import RouteConfig, SourceConfig, TrackConfig
+from arcrtc.routing.legs import LegConfig, RouterConfig
 from arcrtc.routing.loads import BalancerConfig, Refusal, TargetInfo, TargetLoad, TargetState, call_quality
 from arcrtc.routing.pickers import Policy
 from arcrtc.routing.placing import BalancerStats, Move, MoveReason, Placement, PlaceReason
 from arcrtc.routing.relays import RelayNetwork, RelayTable
 from arcrtc.routing.room import Room, RoomStats
+from arcrtc.routing.router import Leg, PacketRouter, Route, RouterEvent, RouterEventType, Track
 from arcrtc.routing.rules import SubscriptionRule
+from arcrtc.routing.tables import W3C_NAMES
 from arcrtc.routing.topology import End, Flow, Topology, TopologyPlan, plan_topology
 
 __all__ = [
+    "W3C_NAMES",
     "Action",
     "Applied",
     "BalancerConfig",
@@ -36,10 +40,13 @@ __all__ = [
     "Failure",
     "Flow",
     "Layers",
+    "Leg",
+    "LegConfig",
     "LoadBalancer",
     "Move",
     "MoveReason",
     "NoTargetError",
+    "PacketRouter",
     "Pause",
     "PlaceReason",
     "Placement",
@@ -53,9 +60,13 @@ __all__ = [
     "Room",
     "RoomApplier",
     "RoomStats",
+    "Route",
     "RouteConfig",
     "RouteHandle",
     "RouteLoopError",
+    "RouterConfig",
+    "RouterEvent",
+    "RouterEventType",
     "RouterLike",
     "SetLayers",
     "SourceConfig",
@@ -66,6 +77,7 @@ __all__ = [
     "TargetState",
     "Topology",
     "TopologyPlan",
+    "Track",
     "TrackConfig",
     "TrackKey",
     "Unpublish",

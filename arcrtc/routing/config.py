@@ -35,7 +35,7 @@ def _check_text(name: str, value: str | None, longest: int) -> None:
         raise ConfigError(f"{name}={value!r} is not a text of 1..{longest} bytes")
 
 
-def _checked_extensions(extensions: Mapping[int, str]) -> dict[int, str]:
+def checked_extensions(extensions: Mapping[int, str]) -> dict[int, str]:
     """A copy, once ids and URIs are seen to be good (RFC 8285 section 4)."""
     for ident, uri in extensions.items():
         check_int("extensions: id", ident, 1, 255)
@@ -130,7 +130,7 @@ class TrackConfig:
         if self.rtx_payload_type == self.payload_type:
             raise ConfigError(f"rtx_payload_type={self.rtx_payload_type} is the payload_type as well")
         check_int("clock_rate", self.clock_rate, 1, 1_000_000, "Hz")
-        object.__setattr__(self, "extensions", _checked_extensions(self.extensions))
+        object.__setattr__(self, "extensions", checked_extensions(self.extensions))
         _check_text("mid", self.mid, 16)
         if self.selection_group is not None:
             check_int("selection_group", self.selection_group, 0, _SSRC_MAX)
@@ -197,7 +197,7 @@ class RouteConfig:
         if self.payload_type is not None and self.payload_type == self.rtx_payload_type:
             raise ConfigError(f"rtx_payload_type={self.rtx_payload_type} is the payload_type as well")
         if self.extensions is not None:
-            object.__setattr__(self, "extensions", _checked_extensions(self.extensions))
+            object.__setattr__(self, "extensions", checked_extensions(self.extensions))
         _check_text("mid", self.mid, 16)
         for name in ("max_source", "max_spatial", "max_temporal"):
             if getattr(self, name) is not None:

@@ -86,6 +86,20 @@ bool arc_leg_enqueue(struct arc_leg *leg, const struct arc_item *item)
     return true;
 }
 
+/** Packets that were held back, or paced, may leave now; or later. */
+void arc_leg_release(struct arc_leg *leg, int64_t now_us)
+{
+    int64_t at_us;
+
+    if (leg->n_items == 0 || leg->dirty)
+        return;
+    at_us = item_at(leg, 0)->queued_us + leg->hold_us;
+    if (now_us >= at_us)
+        arc_leg_mark(leg);
+    else
+        arc_leg_soon(leg, at_us);
+}
+
 static void drop_first(struct arc_leg *leg, int32_t n)
 {
     for (int32_t i = 0; i < n; i++)

@@ -205,6 +205,7 @@ void arc_router_tell(struct arc_router *r, int32_t type, int32_t id,
 /* depart.c */
 bool arc_leg_enqueue(struct arc_leg *leg, const struct arc_item *item);
 void arc_leg_forget_route(struct arc_leg *leg, const struct arc_route *route);
+void arc_leg_release(struct arc_leg *leg, int64_t now_us);
 void arc_leg_empty(struct arc_leg *leg);
 void arc_leg_mark(struct arc_leg *leg);
 void arc_leg_unmark(struct arc_leg *leg);

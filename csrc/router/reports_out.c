@@ -397,8 +397,7 @@ void arc_leg_turn(struct arc_leg *leg, int64_t now_us)
 {
     enum arc_rtcp_due due;
 
-    if (leg->n_items > 0 && !leg->dirty)
-        arc_leg_mark(leg); /* held back, or paced: look again */
+    arc_leg_release(leg, now_us);
     if (leg->bye_sent)
         return;
     if (leg->bye_wanted) {

@@ -110,7 +110,8 @@ void arc_rewrite_drop(struct arc_rewrite *w, int64_t in)
         begin(w, in, true);
         w->offset--;
     }
-    w->top_in = in;
+    w->top_in  = in;
+    w->top_out = in + w->offset; /* what is missing before it keeps its number */
 }
 
 bool arc_rewrite_origin(const struct arc_rewrite *w, uint16_t seq16,

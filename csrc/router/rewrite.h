@@ -37,7 +37,8 @@ struct arc_rewrite_span {
 
 struct arc_rewrite {
     int64_t  top_in;   /* highest number seen of the source          */
-    int64_t  top_out;  /* highest number given away                  */
+    int64_t  top_out;  /* highest number given away, or kept for one that
+                          is missing                                */
     int64_t  offset;   /* of the newest span, dropped ones too       */
     uint32_t ts_offset;
     int32_t  source;

@@ -666,6 +666,16 @@ enum arc_status arc_router_remove_route(struct arc_router *r, int32_t id)
     return ARC_OK;
 }
 
+enum arc_status arc_router_remove_routes(struct arc_router *r,
+                                         const int32_t *routes, int32_t n)
+{
+    if (!r || (n > 0 && !routes))
+        return ARC_ERR_ARG;
+    for (int32_t i = 0; i < n; i++)
+        arc_router_remove_route(r, routes[i]);
+    return ARC_OK;
+}
+
 enum arc_status arc_router_pause(struct arc_router *r, int32_t id, bool paused,
                                  int64_t now_us)
 {

@@ -38,6 +38,7 @@
 
 /* ARC_CDEF_BEGIN */
 #define ARC_ROUTER_BATCH_PKTS   64   /* datagrams taken at once                 */
+#define ARC_ROUTER_TRAIN_PKTS   64   /* datagrams of a train                   */
 #define ARC_ROUTER_MAX_SOURCES  8    /* qualities of one track                  */
 #define ARC_ROUTER_CNAME_BYTES  64
 #define ARC_ROUTER_RID_BYTES    17   /* RFC 8852: 16, and the zero at its end   */
@@ -229,6 +230,10 @@ enum arc_status arc_router_add_routes(struct arc_router *r,
                                       struct arc_route_request *requests,
                                       int32_t n, int64_t now_us);
 enum arc_status arc_router_remove_route(struct arc_router *r, int32_t route);
+
+/** End these routes; those that are gone already are passed over. */
+enum arc_status arc_router_remove_routes(struct arc_router *r,
+                                         const int32_t *routes, int32_t n);
 
 /** Send nothing for now, or go on; video goes on with a key frame. */
 enum arc_status arc_router_pause(struct arc_router *r, int32_t route,
