@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/atomic.h"
 #include "base/mem.h"
@@ -39,6 +40,7 @@ struct queue {
 struct sender {
     struct arc_sendstream *st; /* NULL: free */
     struct arc_loop       *loop;
+    int32_t                id;    /* of its session at the loop */
     struct queue           queue;
     struct posted         *items;
     int16_t               *pcm;
@@ -55,6 +57,7 @@ struct arc_worker {
     int                 wake, ready; /* eventfds: ours; Python's */
     pthread_t           thread;
     bool                running;
+    pid_t               process;
     int32_t             stop;        /* atomic flag */
     struct arc_turn     turn;
     pthread_mutex_t     queues;
@@ -149,7 +152,7 @@ static bool encode_one(struct arc_worker *w, struct sender *s)
                        arc_clock_us());
     }
     if (s->loop)
-        arc_loop_wake(s->loop);
+        arc_loop_kick(s->loop, s->id);
     return true;
 }
 
@@ -249,6 +252,7 @@ enum arc_status arc_worker_new(struct arc_worker **out)
     w = arc_mem_zalloc(1, sizeof(*w));
     if (!w)
         return ARC_ERR_NOMEM;
+    w->process = getpid();
     arc_turn_init(&w->turn);
     pthread_mutex_init(&w->queues, NULL);
     w->wake  = arc_eventfd_new();
@@ -280,15 +284,21 @@ static void free_receiver(struct receiver *r)
     memset(r, 0, sizeof(*r));
 }
 
+void arc_worker_stop(struct arc_worker *w)
+{
+    if (!w->running || w->process != getpid())
+        return; /* a child of fork() has no such thread */
+    w->running = false;
+    arc_atomic_store_release(&w->stop, 1);
+    arc_worker_wake(w);
+    pthread_join(w->thread, NULL);
+}
+
 void arc_worker_free(struct arc_worker *w)
 {
     if (!w)
         return;
-    if (w->running) {
-        arc_atomic_store_release(&w->stop, 1);
-        arc_worker_wake(w);
-        pthread_join(w->thread, NULL);
-    }
+    arc_worker_stop(w);
     for (int32_t i = 0; i < w->n_send; i++)
         free_sender(&w->send[i]);
     for (int32_t i = 0; i < w->n_recv; i++)
@@ -333,7 +343,8 @@ static struct receiver *find_receiver(struct arc_worker *w,
 }
 
 static enum arc_status open_sender(struct sender *s, struct arc_sendstream *st,
-                                   struct arc_loop *loop, int32_t depth)
+                                   struct arc_loop *loop, int32_t id,
+                                   int32_t depth)
 {
     s->channels = arc_send_channels(st);
     s->items = arc_mem_zalloc((size_t)depth, sizeof(*s->items));
@@ -347,13 +358,15 @@ static enum arc_status open_sender(struct sender *s, struct arc_sendstream *st,
         s->items[i].pcm = s->pcm + (size_t)i * POST_SAMPLES;
     s->queue.cap = depth;
     s->loop      = loop;
+    s->id        = id;
     s->st        = st;
     return ARC_OK;
 }
 
 enum arc_status arc_worker_add_send(struct arc_worker *w,
                                     struct arc_sendstream *st,
-                                    struct arc_loop *loop, int32_t depth)
+                                    struct arc_loop *loop, int32_t id,
+                                    int32_t depth)
 {
     enum arc_status status = ARC_ERR_LIMIT;
     struct sender *s;
@@ -367,7 +380,7 @@ enum arc_status arc_worker_add_send(struct arc_worker *w,
     if (find_sender(w, st))
         status = ARC_ERR_ARG;
     else if (s)
-        status = open_sender(s, st, loop, depth);
+        status = open_sender(s, st, loop, id, depth);
     leave(w);
     return status;
 }
@@ -397,6 +410,22 @@ enum arc_status arc_worker_add_recv(struct arc_worker *w,
     leave(w);
     arc_worker_wake(w);
     return status;
+}
+
+enum arc_status arc_worker_set_loop(struct arc_worker *w,
+                                    struct arc_sendstream *st,
+                                    struct arc_loop *loop)
+{
+    struct sender *s;
+
+    if (!st)
+        return ARC_ERR_ARG;
+    enter(w);
+    s = find_sender(w, st);
+    if (s)
+        s->loop = loop;
+    leave(w);
+    return s ? ARC_OK : ARC_ERR_ARG;
 }
 
 enum arc_status arc_worker_remove_send(struct arc_worker *w,

@@ -204,7 +204,8 @@ struct arc_session {
     struct arc_pacer      *pacer;
     struct arc_rng         rng;
     struct arc_ring       *events;
-    uint32_t               n_events;      /* put into it so far               */
+    uint32_t               n_events;      /* so far                           */
+    struct arc_event       recent[ARC_SESSION_RECENT_EVENTS]; /* the last ones */
     struct arc_ring       *sent_frames;
     uint32_t               rtcp_ssrc;     /* of a peer that only receives    */
     struct arc_members    *members;       /* others                          */
@@ -227,6 +228,8 @@ struct arc_session {
     bool                   bye_sent;
     int32_t                pace_bps;      /* told to the pacer last          */
     int64_t                turn_us;       /* time of the last call           */
+    int64_t                heard_us;      /* the last authentic datagram came */
+    bool                   silent;        /* told of                         */
     struct arc_session_stats stats;
 
     /* between the sides */
@@ -298,5 +301,6 @@ void arc_peer_free_recv(struct arc_recvstream *st);
 void arc_peer_event(struct arc_session *s, int32_t type, int32_t stream,
                     int64_t value, int64_t now_us);
 bool arc_peer_owns_ssrc(const struct arc_session *s, uint32_t ssrc);
+void arc_peer_heard(struct arc_session *s, int64_t now_us);
 
 #endif
