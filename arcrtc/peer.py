@@ -21,6 +21,13 @@ _WHY_BYTES: Final = 256
 _ADDRESS_BYTES: Final = 128
 _SEND_DEPTH: Final = {"audio": 32, "video": 4}  # frames that may wait for an encoder
 _RECEIVE_DEPTH: Final = {"audio": 32, "video": 8}  # blocks, pictures that may wait for Python
+_room = threading.local()  # for what is fetched: 23 kB, which thousands of peers share
+
+
+def _received_room() -> Any:
+    if not hasattr(_room, "received"):
+        _room.received = ffi.new("struct arc_received *")
+    return _room.received
 
 
 def parse_address(address: str) -> tuple[str, int]:
@@ -67,7 +74,6 @@ class Peer(SessionCore):
         self._udp = self._open_socket(local, remote)
         if rtcp_ports is not None:
             self._split_rtcp(*rtcp_ports)
-        self._received = ffi.new("struct arc_received *")
 
     def _start(self, peer_id: int, thread: int, audio_worker: Any, video_worker: Any) -> None:
         """Hand it to these threads."""
@@ -206,8 +212,9 @@ class Peer(SessionCore):
         for receiver in self.receivers:
             if self._closed or (kind is not None and receiver.kind != kind):
                 continue
-            if lib.arc_worker_fetch(self._worker(receiver.kind), receiver._handle, self._received) == lib.ARC_OK:
-                return received_frame(self._received, receiver.index)
+            out = _received_room()
+            if lib.arc_worker_fetch(self._worker(receiver.kind), receiver._handle, out) == lib.ARC_OK:
+                return received_frame(out, receiver.index)
         return None
 
     async def frames(self, kind: str | None = None, *, latest: bool = False) -> AsyncIterator[ReceivedFrame]:

@@ -95,6 +95,7 @@ class SessionCore:
         cfg.ntp_at_zero = (ntp_now - (now_us // 10**6 << 32) - (now_us % 10**6 << 32) // 10**6) % 2**64
         cfg.pool_pkts = config.pool_pkts
         cfg.lent_pool = self._lent_pool
+        cfg.max_sources = config.max_sources
         cfg.silence_us = 1000 * config.silence_ms
         cfg.mtu_bytes = config.mtu_bytes
         cfg.pace_percent = config.pace_percent

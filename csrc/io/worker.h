@@ -4,7 +4,9 @@
  * Encodes what Python posts, decodes what the network side hands over, and
  * holds what has come due until Python fetches it. Both ways lie bounded
  * queues; when one is full its oldest entry goes and is counted: in live media
- * the newest is worth most.
+ * the newest is worth most. The samples in all queues share one pool, so a stream
+ * whose queue is short takes no room; when that is used up, the newest entry is
+ * dropped and counted.
  *
  * Owner:   arc_worker_new() starts the thread, arc_worker_stop() ends it,
  *          arc_worker_free() does both and frees; streams are added and removed in

@@ -12,6 +12,7 @@ enum {
     /* Saved-up budget of the pacer: what one wake-up of a thread may be late. */
     PACER_BURST_US   = 5000,
     PACER_OVERHEAD_BYTES = 28 + 16, /* IPv4, UDP and the GCM tag              */
+    IDLE_PACER_PKTS = 8, /* until there is a stream to send                     */
     PACER_MAX_QUEUE_US = 2000000, /* as libwebrtc: then it drains faster      */
 };
 
@@ -23,7 +24,9 @@ static bool config_ok(const struct arc_session_config *c)
            c->pool_pkts >= 64 && c->pool_pkts <= 65536 &&
            c->mtu_bytes >= 300 && c->mtu_bytes <= 1500 &&
            c->pace_percent >= 100 && c->pace_percent <= 1000 &&
-           c->silence_us >= 0;
+           c->silence_us >= 0 &&
+           (c->max_sources == 0 ||
+            (c->max_sources >= 8 && c->max_sources <= 4096));
 }
 
 /* --- the peer ----------------------------------------------------------------------------- */
@@ -89,13 +92,26 @@ static void notice_silence(struct arc_session *s, int64_t now_us)
 
 /* --- life ---------------------------------------------------------------------------------- */
 
+static enum arc_status open_srtp(struct arc_session *s)
+{
+    struct arc_session_config *c = &s->cfg;
+    enum arc_status status;
+
+    if (!c->srtp)
+        return ARC_OK;
+    c->srtp_send.way    = ARC_SRTP_SENDS;
+    c->srtp_receive.way = ARC_SRTP_RECEIVES;
+    status = arc_srtp_new(&c->srtp_send, &s->srtp_out);
+    return status == ARC_OK ? arc_srtp_new(&c->srtp_receive, &s->srtp_in) : status;
+}
+
 static enum arc_status open_session(struct arc_session *s, int64_t now_us)
 {
     const struct arc_session_config *c = &s->cfg;
     struct arc_pacer_config pace = {0};
     enum arc_status status;
 
-    pace.capacity_pkts = ARC_PEER_TX_RING_PKTS;
+    pace.capacity_pkts = IDLE_PACER_PKTS;
     pace.rate_bps      = 1000000;
     pace.burst_us      = PACER_BURST_US;
     pace.overhead_bytes = PACER_OVERHEAD_BYTES;
@@ -105,13 +121,7 @@ static enum arc_status open_session(struct arc_session *s, int64_t now_us)
     if (status != ARC_OK || (status = arc_pacer_new(&pace, &s->pacer)) != ARC_OK ||
         (status = arc_ring_new(ARC_PEER_EVENTS, sizeof(struct arc_event),
                                &s->events)) != ARC_OK ||
-        (status = arc_ring_new(ARC_PEER_SENT_FRAMES,
-                               sizeof(struct arc_sent_frame),
-                               &s->sent_frames)) != ARC_OK)
-        return status;
-    if (c->srtp &&
-        ((status = arc_srtp_new(&c->srtp_send, &s->srtp_out)) != ARC_OK ||
-         (status = arc_srtp_new(&c->srtp_receive, &s->srtp_in)) != ARC_OK))
+        (status = open_srtp(s)) != ARC_OK)
         return status;
 
     s->keys_us = ARC_NEVER_US;
@@ -287,7 +297,7 @@ enum arc_status arc_session_poll_event(struct arc_session *s,
 enum arc_status arc_session_poll_sent(struct arc_session *s,
                                       struct arc_sent_frame *out)
 {
-    return arc_ring_pop(s->sent_frames, out);
+    return s->sent_frames ? arc_ring_pop(s->sent_frames, out) : ARC_AGAIN;
 }
 
 /* --- statistics ---------------------------------------------------------------------------------- */

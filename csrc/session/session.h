@@ -60,13 +60,16 @@ struct arc_session_config {
     bool    lent_pool;                   /* the network side's are a share of the
                                             pool of arc_session_lend_pool(), so
                                             many at a time and no memory of its
-                                            own. false: it has its own pool      */
+                                            own; likewise arc_send_lend_pool().
+                                            false: it has its own pools          */
     int32_t mtu_bytes;                   /* largest datagram; 300..1500          */
     int32_t pace_percent;                /* pacing rate over the target; 100..1000 */
     bool    nack;                        /* ask for lost packets, and resend     */
     bool    nack_audio;                  /* for audio as well; costs a round trip
                                             of play-out delay                    */
     bool    reduced_size;                /* RFC 5506 feedback packets            */
+    int32_t max_sources;                 /* others that are known at a time; 8..
+                                            4096; 0: 256                         */
     int64_t silence_us;                  /* without an authentic datagram: the
                                             peer is silent; 0: never told        */
 };
@@ -432,6 +435,11 @@ uint32_t arc_session_events(const struct arc_session *s);
  *  @return false: it is older */
 bool arc_session_recent_event(const struct arc_session *s, uint32_t number,
                               struct arc_event *out);
+
+/** A stream of samples in a session with `lent_pool`, without retransmission, has
+ *  no packets of its own: they come from `pool`, whose owner encodes from now on;
+ *  NULL: none come. Nothing happens with any other stream. */
+void arc_send_lend_pool(struct arc_sendstream *st, struct arc_pkt_pool *pool);
 
 /** Pool of the network side, for datagrams that the caller reads. */
 struct arc_pkt_pool *arc_session_pool(struct arc_session *s);

@@ -390,6 +390,19 @@ static void close_end(struct end *e)
     arc_udp_close(e->udp);
 }
 
+/** A stream of samples that the test itself encodes. */
+static struct arc_sendstream *open_speech(struct end *e,
+                                          struct arc_pkt_pool **pool)
+{
+    struct arc_send_config tx = audio_config();
+    struct arc_sendstream *speech = add_send(e->session, &tx);
+
+    CHECK(send_sound(speech, 0) == ARC_AGAIN); /* nothing to make packets of */
+    CHECK(arc_pkt_pool_new(512, pool) == ARC_OK);
+    arc_send_lend_pool(speech, *pool);
+    return speech;
+}
+
 static void attach(struct arc_loop *l, struct end *e)
 {
     CHECK(arc_loop_attach(l, e->id, e->session, e->udp, NULL, NULL) == ARC_OK);
@@ -428,9 +441,9 @@ static void test_loop_refuses_what_is_not_there(void)
 /** A peer that is not there: told of, but not with every datagram. */
 static void test_refused_datagrams_are_told(void)
 {
-    struct arc_send_config tx = audio_config();
+    struct arc_pkt_pool *pool;
     struct end a = open_end(1), b = open_end(2);
-    struct arc_sendstream *speech = add_send(a.session, &tx);
+    struct arc_sendstream *speech = open_speech(&a, &pool);
     struct sockaddr_in to;
     struct arc_hub_event e;
     struct arc_loop *l;
@@ -460,6 +473,7 @@ static void test_refused_datagrams_are_told(void)
     CHECK(arc_loop_detach(l, 1) == ARC_OK);
     arc_loop_free(l);
     arc_hub_free(hub);
+    arc_pkt_pool_unref(pool);
     close_end(&a);
 }
 
@@ -498,12 +512,12 @@ static void talk(struct end *a, struct arc_loop *l, struct arc_sendstream *st)
 /** Each packet that leaves arrives, once, in order, wherever the session is. */
 static void test_moves_lose_nothing(void)
 {
-    struct arc_send_config tx = audio_config();
+    struct arc_pkt_pool *pool;
     struct arc_recv_config rx = recv_config(ARC_MEDIA_AUDIO);
     struct arc_loop_snapshot sent, got;
     struct mover m = {{NULL, NULL}, 2, 0, 0};
     struct end a = open_end(1), b = open_end(2);
-    struct arc_sendstream *speech = add_send(a.session, &tx);
+    struct arc_sendstream *speech = open_speech(&a, &pool);
     pthread_t thread;
 
     add_recv(b.session, &rx);
@@ -531,6 +545,7 @@ static void test_moves_lose_nothing(void)
     arc_loop_free(m.loops[0]); /* packets of its pool still wait for media */
     arc_loop_free(m.loops[1]);
     arc_hub_free(hub);
+    arc_pkt_pool_unref(pool);
     close_end(&a);
     close_end(&b);
 }
@@ -561,11 +576,11 @@ static void test_move_to_a_loop_that_has_ended_goes_back(void)
 /** Kicks for more sessions than the queue has room for reach all of them. */
 static void test_kicks_without_room_look_at_all(void)
 {
-    struct arc_send_config tx = audio_config();
+    struct arc_pkt_pool *pool;
     struct arc_loop_snapshot s;
     struct arc_loop_stats stats;
     struct end e = open_end(1);
-    struct arc_sendstream *speech = add_send(e.session, &tx);
+    struct arc_sendstream *speech = open_speech(&e, &pool);
     struct arc_loop *l;
     pthread_t thread;
 
@@ -588,6 +603,7 @@ static void test_kicks_without_room_look_at_all(void)
     CHECK(arc_loop_detach(l, 1) == ARC_OK);
     arc_loop_free(l);
     arc_hub_free(hub);
+    arc_pkt_pool_unref(pool);
     close_end(&e);
 }
 
