@@ -55,6 +55,14 @@ enum arc_srtp_profile { /* numbers of RFC 5764 §4.1.2, RFC 7714 §14.2 */
     ARC_SRTP_AES256_CM_HMAC_SHA1_32 = 0x102,
 };
 
+/** What an object is for. One that is for one way has room for a single SSRC the
+ *  other way. */
+enum arc_srtp_way {
+    ARC_SRTP_BOTH_WAYS = 0,
+    ARC_SRTP_SENDS,
+    ARC_SRTP_RECEIVES,
+};
+
 struct arc_srtp; /* opaque */
 
 struct arc_srtp_config {
@@ -66,6 +74,7 @@ struct arc_srtp_config {
                              two zero bytes are put behind                  */
     int32_t  window_pkts; /* replay window; 64..32768; 0: 128               */
     int32_t  max_streams; /* SSRCs each way; 1..4096; 0: 64                 */
+    int32_t  way;         /* enum arc_srtp_way: for what it has room        */
     uint64_t limit_pkts;  /* lowers the limits of RFC 3711 §9.2; 0: as they are */
     int32_t  backend;     /* enum arc_cipher_backend; 0: the fastest usable   */
     int32_t  derivation_rate; /* 0, or a power of two up to 2^24: session keys
