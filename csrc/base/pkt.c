@@ -89,6 +89,7 @@ struct arc_pkt *arc_pkt_get(struct arc_pkt_pool *pool)
     pkt->len  = 0;
     pkt->time_us = 0;
     pkt->source  = 0;
+    pkt->ecn     = 0;
     arc_atomic_store_relaxed(&pkt->refs, 1);
     arc_atomic_add_relaxed(&pool->refs, 1);
     arc_atomic_add_relaxed(&pool->used, 1);

@@ -40,6 +40,7 @@ struct arc_loop {
     int32_t               stop;  /* atomic flag */
     struct arc_turn       turn;
     struct arc_loop_stats stats;
+    struct arc_udp_rx    *rx;      /* what sockets are read into              */
     struct arc_srtp_batch *work;   /* for the packets of a turn; NULL: no use */
     int32_t               n_slots; /* slots ever used */
     struct slot           slots[ARC_LOOP_MAX_SESSIONS];
@@ -47,14 +48,14 @@ struct arc_loop {
 
 /* --- a turn -------------------------------------------------------------------------- */
 
-static bool read_batches(struct slot *slot, struct arc_srtp_batch *work,
-                         bool rtcp, int64_t now_us)
+static bool read_batches(struct slot *slot, struct arc_udp_rx *rx,
+                         struct arc_srtp_batch *work, bool rtcp, int64_t now_us)
 {
     struct arc_pkt *pkts[ARC_UDP_BATCH];
     bool authentic[ARC_UDP_BATCH], good = false;
 
-    for (int b = 0; b < READ_BATCHES; b++) {
-        int32_t n = arc_udp_receive(slot->udp, rtcp,
+    for (int b = 0; b < READ_BATCHES || arc_udp_rx_left(rx); b++) {
+        int32_t n = arc_udp_receive(slot->udp, rtcp, rx,
                                     arc_session_pool(slot->session), pkts,
                                     now_us);
 
@@ -62,24 +63,24 @@ static bool read_batches(struct slot *slot, struct arc_srtp_batch *work,
                                  authentic, now_us);
         for (int32_t i = 0; i < n; i++) {
             if (authentic[i]) {
-                arc_udp_learn(slot->udp, rtcp, i);
+                arc_udp_learn_pkt(slot->udp, rtcp, rx, i);
                 good = true;
             }
             arc_pkt_unref(pkts[i]);
         }
-        if (n < ARC_UDP_BATCH)
+        if (!arc_udp_rx_more(rx))
             break;
     }
     return good;
 }
 
-static void read_socket(struct slot *slot, struct arc_srtp_batch *work,
-                        int64_t now_us)
+static void read_socket(struct slot *slot, struct arc_udp_rx *rx,
+                        struct arc_srtp_batch *work, int64_t now_us)
 {
-    bool media = read_batches(slot, work, false, now_us);
+    bool media = read_batches(slot, rx, work, false, now_us);
 
     if (arc_udp_rtcp_fd(slot->udp) >= 0)
-        media |= read_batches(slot, work, true, now_us);
+        media |= read_batches(slot, rx, work, true, now_us);
     if (media && slot->audio)
         arc_worker_wake(slot->audio);
     if (media && slot->video)
@@ -154,7 +155,7 @@ static void take_turn(struct arc_loop *l, const struct epoll_event *ready,
         else if (tag == TIMER)
             arc_eventfd_clear(l->timer);
         else if (l->slots[tag].session)
-            read_socket(&l->slots[tag], l->work, now_us);
+            read_socket(&l->slots[tag], l->rx, l->work, now_us);
     }
     set_timer(l, serve_all(l, now_us));
 
@@ -203,7 +204,8 @@ enum arc_status arc_loop_new(struct arc_loop **out)
     if (!l)
         return ARC_ERR_NOMEM;
     arc_turn_init(&l->turn);
-    if (arc_srtp_batch_new(&l->work) == ARC_ERR_NOMEM) {
+    if (arc_udp_rx_new(&l->rx) != ARC_OK ||
+        arc_srtp_batch_new(&l->work) == ARC_ERR_NOMEM) {
         arc_loop_free(l);
         return ARC_ERR_NOMEM;
     }
@@ -236,6 +238,7 @@ void arc_loop_free(struct arc_loop *l)
     arc_fd_close(l->timer);
     arc_fd_close(l->notify);
     arc_turn_close(&l->turn);
+    arc_udp_rx_free(l->rx);
     arc_srtp_batch_free(l->work);
     arc_mem_free(l);
 }
