@@ -223,6 +223,7 @@ void arc_udp_get_stats(const struct arc_udp *u, struct arc_udp_stats *out)
     out->gso            = u->rtp.gso;
     out->timestamps     = u->rtp.stamps;
     out->read_ecn       = u->rtp.reads_ecn;
+    out->dont_fragment  = u->rtp.whole;
 }
 
 int arc_udp_fd(const struct arc_udp *u)

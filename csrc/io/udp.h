@@ -81,7 +81,7 @@ struct arc_udp_stats {
     int64_t overflowed;   /* messages lost because the receive buffer was full */
     int32_t path_mtu_bytes; /* 0: not known                                   */
     int32_t rcvbuf_bytes, sndbuf_bytes; /* as the system gave them; 0: unknown */
-    int32_t gro, gso, timestamps, read_ecn; /* 1: in use                      */
+    int32_t gro, gso, timestamps, read_ecn, dont_fragment; /* 1: in use       */
 };
 
 /** Defaults: any port of all IPv4 addresses, never connected, all else on. */

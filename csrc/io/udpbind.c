@@ -26,10 +26,11 @@ static void set_options(struct arc_udpsocket *s, int family,
     arc_udpsys_set(s->fd, family, ARC_UDPSYS_SNDBUF,
                    cfg->sndbuf_bytes ? cfg->sndbuf_bytes : DEFAULT_BUFFER_BYTES);
     arc_udpsys_set(s->fd, family, ARC_UDPSYS_ERRORS, 1);
-    enable(s, family, ARC_UDPSYS_DONT_FRAGMENT, cfg->dont_fragment);
     s->gro       = enable(s, family, ARC_UDPSYS_GRO, cfg->gro);
     s->stamps    = enable(s, family, ARC_UDPSYS_STAMPS, cfg->timestamps);
     s->reads_ecn = enable(s, family, ARC_UDPSYS_READ_ECN, cfg->read_ecn);
+    s->whole     = enable(s, family, ARC_UDPSYS_DONT_FRAGMENT,
+                          cfg->dont_fragment);
     s->gso       = cfg->gso &&
                    arc_udpsys_set(s->fd, family, ARC_UDPSYS_SEGMENT, 0) == 0;
 }

@@ -19,7 +19,7 @@ struct arc_udpsocket {
     struct arc_udpaddr bound; /* as it was asked for, with the port it got    */
     struct arc_udpaddr remote;
     bool    connected;        /* the system knows the remote address          */
-    bool    gro, stamps, reads_ecn; /* in use                                 */
+    bool    gro, stamps, reads_ecn, whole; /* in use; whole: no fragments      */
     bool    gso;              /* false: cut up here, for good                 */
     int32_t segment_bytes;    /* what the system cuts at now; 0: not at all   */
     int32_t ecn;              /* what it marks packets with now               */
