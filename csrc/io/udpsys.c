@@ -196,6 +196,17 @@ static int send_singly(int fd, struct arc_udpsys_msg *msgs, int n)
     return done > 0 ? done : -1;
 }
 
+bool arc_udpsys_has_batches(void)
+{
+#ifdef LINUX_UDP
+    /* The wrong descriptor is a fault of those who have the call. */
+    return (recvmmsg(-1, NULL, 0, MSG_DONTWAIT, NULL) >= 0 || errno != ENOSYS) &&
+           (sendmmsg(-1, NULL, 0, 0) >= 0 || errno != ENOSYS);
+#else
+    return false;
+#endif
+}
+
 int arc_udpsys_receive(int fd, struct arc_udpsys_msg *msgs, int n, bool batch)
 {
 #ifdef LINUX_UDP

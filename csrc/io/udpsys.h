@@ -74,6 +74,9 @@ int64_t arc_udpsys_overflowed(int fd);
 /** MTU of the path of a connected socket; 0: not known. */
 int32_t arc_udpsys_path_mtu(int fd, int family);
 
+/** Several messages with one system call are possible. */
+bool arc_udpsys_has_batches(void);
+
 /** Read up to `n` messages without waiting. `batch`: in one call, if possible.
  *  @return how many, at least 1; or -1 and errno */
 int arc_udpsys_receive(int fd, struct arc_udpsys_msg *msgs, int n, bool batch);

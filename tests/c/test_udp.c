@@ -14,6 +14,7 @@
 #include "base/rng.h"
 #include "check.h"
 #include "io/clock.h"
+#include "io/udpcaps.h"
 #include "io/udpsocket.h"
 
 enum {
@@ -844,6 +845,33 @@ static void test_a_range_is_used_up_and_then_named(void)
     CHECK(firsts == 31); /* the search starts anywhere */
 }
 
+/** What is told to people is what sockets find out for themselves. */
+static void test_what_can_be_done_is_told(void)
+{
+    struct arc_udp *u = open_at("127.0.0.1");
+    struct arc_udp_stats stats = stats_of(u);
+    struct arc_udpcap cap;
+    int told = 0;
+
+    CHECK(arc_udpcaps_probe(-1, &cap) == ARC_ERR_ARG);
+    CHECK(arc_udpcaps_probe(arc_udpcaps_count(), &cap) == ARC_ERR_ARG);
+    for (int32_t i = 0; i < arc_udpcaps_count(); i++) {
+        CHECK(arc_udpcaps_probe(i, &cap) == ARC_OK);
+        CHECK(cap.name[0] && cap.instead[0]);
+        CHECK(cap.works == (cap.reason[0] == 0));
+        if (!strcmp(cap.name, "UDP_SEGMENT"))
+            told += cap.works == stats.gso;
+        if (!strcmp(cap.name, "UDP_GRO"))
+            told += cap.works == stats.gro;
+        if (!strcmp(cap.name, "IP_MTU_DISCOVER"))
+            told += cap.works == stats.dont_fragment;
+        if (!strcmp(cap.name, "IPv4") || !strcmp(cap.name, "SO_REUSEPORT"))
+            told += cap.works;
+    }
+    CHECK(told == 5);
+    arc_udp_close(u);
+}
+
 static void test_memory_that_is_refused_leaves_nothing(void)
 {
     struct arc_udp *u = NULL;
@@ -882,6 +910,7 @@ int main(void)
     test_configs_that_are_wrong_say_why();
     test_a_busy_port_is_refused_unless_shared();
     test_a_range_is_used_up_and_then_named();
+    test_what_can_be_done_is_told();
     test_memory_that_is_refused_leaves_nothing();
     arc_udp_rx_free(rx);
     CHECK(arc_mem_live_blocks() == live);
