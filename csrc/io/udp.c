@@ -106,6 +106,7 @@ static bool set_remote(const struct arc_udp *u, struct arc_udpsocket *s,
     if (u->cfg.connect != ARC_UDP_CONNECT_NEVER)
         return arc_udpbind_connect(s, remote);
     s->remote = *remote;
+    s->path_mtu_bytes = 0; /* of the path to another */
     return true;
 }
 
@@ -168,6 +169,7 @@ enum arc_status arc_udp_forget_remote(struct arc_udp *u)
         if (s->fd >= 0 && s->connected)
             kept &= arc_udpbind_disconnect(s);
         memset(&s->remote, 0, sizeof(s->remote));
+        s->path_mtu_bytes = 0;
     }
     return kept ? ARC_OK : ARC_ERR_IO;
 }

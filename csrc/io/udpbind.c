@@ -168,7 +168,6 @@ bool arc_udpbind_disconnect(struct arc_udpsocket *s)
     if (connect(s->fd, &nobody, sizeof(nobody)) != 0 && errno != EAFNOSUPPORT)
         return false;
     s->connected = false;
-    s->path_mtu_bytes = 0;
     /* Linux lets go of a port that it chose itself, together with the peer. */
     arc_udpaddr_local(s->fd, &local);
     return arc_udpaddr_port(&local) == arc_udpaddr_port(&s->bound) ||

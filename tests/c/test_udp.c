@@ -637,6 +637,8 @@ static void test_too_big_is_told_with_the_path_mtu(void)
         check_datagram(&got[1 + i], 1200, 10 + i);
     CHECK(stats_of(a).path_mtu_bytes == 1280);
     CHECK(stats_of(a).sent_trains == stats_of(a).gso); /* it cuts still */
+    point(a, "::1", b); /* another path, for all that is known */
+    CHECK(stats_of(a).path_mtu_bytes == 0);
     CHECK(stats_of(a).mtu_changes == 0); /* told by this machine, not by ICMP */
     while (events_of(a, QUIET_MS))
         CHECK(arc_udp_rx_read(rx, a, false, arc_clock_us(), &d, 1) == 0);
