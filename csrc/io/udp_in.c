@@ -185,17 +185,28 @@ static bool open_message(struct arc_udp_rx *rx, struct arc_udp *u, int32_t i,
     return true;
 }
 
-static void cut_one(struct cutting *c, struct arc_datagram *out)
+/** @return how many datagrams of the open message were cut off, at most `cap` */
+static int32_t cut(struct cutting *c, struct arc_datagram *out, int32_t cap)
 {
-    out->data    = c->data;
-    out->len     = c->left_bytes < c->segment_bytes ? c->left_bytes
-                                                    : c->segment_bytes;
-    out->ecn     = c->ecn;
-    out->time_us = c->time_us;
-    out->source  = c->source;
-    c->data       += out->len;
-    c->left_bytes -= out->len;
+    const struct cutting of = *c; /* in registers: this is once a datagram */
+    int32_t n = 0, at = 0;
+
+    do {
+        int32_t left = of.left_bytes - at;
+        int32_t len  = left < of.segment_bytes ? left : of.segment_bytes;
+
+        out[n].data    = of.data + at;
+        out[n].len     = len;
+        out[n].ecn     = of.ecn;
+        out[n].time_us = of.time_us;
+        out[n].source  = of.source;
+        at += len;
+        n++;
+    } while (n < cap && at < of.left_bytes);
+    c->data       += at;
+    c->left_bytes -= at;
     c->open        = c->left_bytes > 0;
+    return n;
 }
 
 static int32_t give(struct arc_udp_rx *rx, struct arc_udp *u, int64_t now_us,
@@ -205,7 +216,7 @@ static int32_t give(struct arc_udp_rx *rx, struct arc_udp *u, int64_t now_us,
 
     while (n < cap) {
         if (rx->cut.open)
-            cut_one(&rx->cut, &out[n++]);
+            n += cut(&rx->cut, out + n, cap - n);
         else if (rx->next < rx->got)
             open_message(rx, u, rx->next++, now_us);
         else
@@ -218,14 +229,12 @@ static int32_t give(struct arc_udp_rx *rx, struct arc_udp *u, int64_t now_us,
 /** Count what the caller should have taken before it turned elsewhere. */
 static void abandon(struct arc_udp_rx *rx)
 {
-    struct arc_datagram waste;
-
-    while (rx->cut.open) {
-        cut_one(&rx->cut, &waste);
-        rx->abandoned++;
-    }
+    if (rx->cut.open)
+        rx->abandoned += (rx->cut.left_bytes + rx->cut.segment_bytes - 1) /
+                         rx->cut.segment_bytes;
     rx->abandoned += rx->got - rx->next;
-    rx->next = rx->got;
+    rx->cut.open = false;
+    rx->next     = rx->got;
 }
 
 /* --- datagrams ------------------------------------------------------------------------ */
