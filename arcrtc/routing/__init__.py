@@ -16,6 +16,15 @@ from arcrtc.routing.actions import (
     Unrelay,
     Unsubscribe,
 )
+from arcrtc.routing.allocation import (
+    Allocation,
+    LayerChoice,
+    LayerPoint,
+    LayerReason,
+    LayerWish,
+    choose_layers,
+    layer_points,
+)
 from arcrtc.routing.applier import Applied, Failure, RoomApplier, RouteHandle, RouterLike
 from arcrtc.routing.balancer import LoadBalancer
 from arcrtc.routing.config import RouteConfig, SourceConfig, TrackConfig
@@ -33,12 +42,17 @@ from arcrtc.routing.topology import End, Flow, Topology, TopologyPlan, plan_topo
 __all__ = [
     "W3C_NAMES",
     "Action",
+    "Allocation",
     "Applied",
     "BalancerConfig",
     "BalancerStats",
     "End",
     "Failure",
     "Flow",
+    "LayerChoice",
+    "LayerPoint",
+    "LayerReason",
+    "LayerWish",
     "Layers",
     "Leg",
     "LegConfig",
@@ -84,5 +98,7 @@ __all__ = [
     "Unrelay",
     "Unsubscribe",
     "call_quality",
+    "choose_layers",
+    "layer_points",
     "plan_topology",
 ]
