@@ -33,7 +33,7 @@ _SINK_SOCKETS: Final = 4
 _SINK_WINDOW_PKTS: Final = 65536  # forwarded packets that may wait at the sinks
 
 
-class ForwardingFault(ArcError, RuntimeError):
+class ForwardingError(ArcError, RuntimeError):
     """What arrived is not what was sent."""
 
 

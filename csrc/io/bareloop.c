@@ -5,235 +5,27 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/types.h>
 
 #include "base/atomic.h"
 #include "base/bytes.h"
 #include "base/mem.h"
-#include "io/bareloop.h"
-#include "io/benchsock.h"
-#include "io/thread.h"
-#include "srtp/cipher.h"
-#include "srtp/index.h"
+#include "io/bareloop_parts.h"
 #include "srtp/kdf.h"
-#include "srtp/replay.h"
 
 enum {
-    HEADER_BYTES  = 12, /* RTP, without CSRCs and extension          */
-    TAG_BYTES     = 16,
-    IV_BYTES      = 12,
-    WINDOW_PKTS   = 2048,
-    WINDOW_WORDS  = 64, /* arc_replay_words(WINDOW_PKTS)             */
-    MESSAGES      = 4,  /* a system call: 4 trains of 64 KiB         */
+    MESSAGES      = 4, /* a system call: 4 trains of 64 KiB */
     MESSAGE_BYTES = 65536,
     BUFFER_BYTES  = 4 << 20,
-    WAIT_US       = 50000, /* how long a stop may take               */
-    MIN_PAYLOAD   = 1,
+    WAIT_US       = 50000, /* how long a stop may take      */
     MAX_PAYLOAD   = 1400,
 };
 
-/** Key and IV of one SSRC: IV = salt ^ (0, 0, SSRC, index) (RFC 7714 §8.1). */
-struct sealer {
-    struct arc_cipher *cipher;
-    uint8_t            head[4]; /* of the IV: the same for every packet  */
-    uint64_t           rest;    /* of the IV, to be combined with the index */
-};
-
-struct subscriber {
-    struct sealer      sealer;
-    uint8_t            ssrc[4];
-    uint32_t           ts_offset;
-    uint32_t           number_offset;
-    int                fd;
-    struct subscriber *next; /* of the same stream */
-};
-
-struct stream {
-    struct sealer          opener;
-    struct arc_index       index;
-    struct arc_replay      replay;
-    struct arc_replay_word words[WINDOW_WORDS];
-    struct subscriber     *first, *last;
-};
-
-/** One packet of a train that was opened. */
-struct opened {
-    const uint8_t *data;
-    uint64_t       index;
-};
-
-struct arc_bareloop {
-    struct arc_bareloop_config cfg;
-    int                        fd;
-    int32_t                    packet_bytes; /* with header and tag */
-    struct arc_benchsock_rx   *rx;
-    uint8_t                   *train;
-    struct stream             *streams;
-    struct subscriber         *subscribers;
-    int32_t                    n_subscribers;
-    bool                       gso;
-    struct arc_bareloop_stats  stats; /* the thread's; published by atomics */
-    int64_t                    taken; /* atomic */
-    pthread_t                  thread;
-    bool                       running;
-    int32_t                    stop; /* atomic flag */
-};
-
-/* --- the loop --------------------------------------------------------------------------- */
-
-static void count(int64_t *counter, int64_t n)
-{
-    arc_atomic_store_relaxed(counter, *counter + n);
-}
-
-static void set_job(const struct sealer *s, uint64_t index, uint8_t *packet,
-                    int32_t packet_bytes, uint8_t iv[IV_BYTES],
-                    struct arc_cipher_job *job)
-{
-    memcpy(iv, s->head, sizeof(s->head));
-    arc_put_u64(iv + sizeof(s->head), s->rest ^ index);
-    job->iv       = iv;
-    job->data     = packet;
-    job->head_len = HEADER_BYTES;
-    job->body_len = (size_t)(packet_bytes - HEADER_BYTES - TAG_BYTES);
-    job->tail     = NULL;
-    job->tail_len = 0;
-    job->tag      = packet + packet_bytes - TAG_BYTES;
-}
-
-static struct stream *stream_of(struct arc_bareloop *b, const uint8_t *packet,
-                                int32_t len)
-{
-    uint32_t i;
-
-    if (len != b->packet_bytes)
-        return NULL;
-    i = arc_get_u32(packet + 8) - b->cfg.first_ssrc;
-    return i < (uint32_t)b->cfg.streams ? &b->streams[i] : NULL;
-}
-
-/** @return whether the packet is authentic and new; it is then plain */
-static bool open_packet(struct arc_bareloop *b, struct stream *s,
-                        uint8_t *packet, uint64_t *index)
-{
-    struct arc_cipher_job job;
-    uint8_t iv[IV_BYTES];
-
-    if (arc_index_estimate(&s->index, arc_get_u16(packet + 2), index) ||
-        arc_replay_peek(&s->replay, *index)) {
-        count(&b->stats.replayed_pkts, 1);
-        return false;
-    }
-    set_job(&s->opener, *index, packet, b->packet_bytes, iv, &job);
-    if (arc_cipher_open(s->opener.cipher, &job)) {
-        count(&b->stats.forged_pkts, 1);
-        return false;
-    }
-    arc_index_commit(&s->index, *index);
-    arc_replay_note(&s->replay, *index);
-    return true;
-}
-
-/** Seal a packet under the subscriber's key into the train. */
-static bool seal_packet(const struct arc_bareloop *b,
-                        const struct subscriber *to, const struct opened *from,
-                        uint8_t *out)
-{
-    const uint64_t index = from->index + to->number_offset;
-    struct arc_cipher_job job;
-    uint8_t iv[IV_BYTES];
-
-    memcpy(out, from->data, 2);
-    arc_put_u16(out + 2, (uint16_t)index);
-    arc_put_u32(out + 4, arc_get_u32(from->data + 4) + to->ts_offset);
-    memcpy(out + 8, to->ssrc, sizeof(to->ssrc));
-    set_job(&to->sealer, index, out, b->packet_bytes, iv, &job);
-    return arc_cipher_seal_from(to->sealer.cipher, &job,
-                                from->data + HEADER_BYTES) == ARC_OK;
-}
-
-/** @return packets that left */
-static int32_t send_train(const struct arc_bareloop *b, int fd, int32_t n)
-{
-    const size_t each = (size_t)b->packet_bytes;
-
-    if (b->gso || n == 1)
-        return send(fd, b->train, (size_t)n * each, 0) < 0 ? 0 : n;
-    for (int32_t i = 0; i < n; i++)
-        if (send(fd, b->train + (size_t)i * each, each, 0) < 0)
-            return i;
-    return n;
-}
-
-static void forward(struct arc_bareloop *b, const struct stream *s,
-                    const struct opened *pkts, int32_t n)
-{
-    for (const struct subscriber *to = s->first; to; to = to->next) {
-        int32_t sealed = 0, sent = 0;
-
-        while (sealed < n &&
-               seal_packet(b, to, &pkts[sealed],
-                           b->train + (size_t)sealed * (size_t)b->packet_bytes))
-            sealed++;
-        if (sealed > 0)
-            sent = send_train(b, to->fd, sealed);
-        count(&b->stats.forwarded_pkts, sent);
-        count(&b->stats.failed_pkts, n - sent);
-    }
-}
-
-/** Everything of a received train that belongs to one stream goes together. */
-static void take_train(struct arc_bareloop *b, const struct arc_train *t)
-{
-    struct opened pkts[ARC_TRAIN_MAX_SEGMENTS];
-    struct stream *stream = NULL;
-    int32_t n = 0;
-
-    for (int32_t off = 0; off < t->len; off += t->segment_bytes) {
-        uint8_t *packet = t->data + off;
-        const int32_t left = t->len - off;
-        struct stream *s = stream_of(b, packet, left < t->segment_bytes
-                                                    ? left : t->segment_bytes);
-
-        count(&b->stats.received_pkts, 1);
-        if (!s) {
-            count(&b->stats.refused_pkts, 1);
-            continue;
-        }
-        if (n > 0 && (s != stream || n == ARC_TRAIN_MAX_SEGMENTS)) {
-            forward(b, stream, pkts, n);
-            n = 0;
-        }
-        stream       = s;
-        pkts[n].data = packet;
-        if (open_packet(b, s, packet, &pkts[n].index))
-            n++;
-    }
-    if (n > 0)
-        forward(b, stream, pkts, n);
-    arc_atomic_store_release(&b->taken, b->stats.received_pkts);
-}
-
-static void *run(void *arg)
-{
-    struct arc_bareloop *b = arg;
-    struct arc_train trains[MESSAGES];
-
-    arc_benchsock_pin(b->cfg.core);
-    while (!arc_atomic_load_acquire(&b->stop)) {
-        int32_t n = arc_benchsock_receive(b->rx, b->fd, MSG_WAITFORONE, trains);
-
-        for (int32_t i = 0; i < n; i++)
-            take_train(b, &trains[i]);
-    }
-    return NULL;
-}
-
 /* --- keys --------------------------------------------------------------------------------- */
 
-static void sealer_init(struct sealer *s, const uint8_t *salt, uint32_t ssrc)
+static void sealer_init(struct arc_bareloop_sealer *s, const uint8_t *salt,
+                        uint32_t ssrc)
 {
-    uint8_t iv[IV_BYTES];
+    uint8_t iv[ARC_BARELOOP_IV_BYTES];
 
     memcpy(iv, salt, sizeof(iv));
     memcpy(s->head, iv, sizeof(s->head));
@@ -243,7 +35,7 @@ static void sealer_init(struct sealer *s, const uint8_t *salt, uint32_t ssrc)
 }
 
 /** Session key and salt out of the master key (RFC 3711 §4.3, RFC 7714 §11). */
-static enum arc_status sealer_new(struct sealer *s, uint32_t ssrc,
+static enum arc_status sealer_new(struct arc_bareloop_sealer *s, uint32_t ssrc,
                                   const struct arc_srtp_config *srtp)
 {
     struct arc_cipher_config c;
@@ -254,7 +46,8 @@ static enum arc_status sealer_new(struct sealer *s, uint32_t ssrc,
 
     if ((srtp->profile != ARC_SRTP_AEAD_AES_128_GCM &&
          srtp->profile != ARC_SRTP_AEAD_AES_256_GCM) ||
-        srtp->salt_len < IV_BYTES || srtp->salt_len > ARC_KDF_SALT_BYTES ||
+        srtp->salt_len < ARC_BARELOOP_IV_BYTES ||
+        srtp->salt_len > ARC_KDF_SALT_BYTES ||
         (srtp->key_len != 16 && srtp->key_len != 32))
         return ARC_ERR_ARG;
     memcpy(master_salt, srtp->master_salt, (size_t)srtp->salt_len);
@@ -262,7 +55,7 @@ static enum arc_status sealer_new(struct sealer *s, uint32_t ssrc,
     c.kind      = ARC_CIPHER_AES_GCM;
     c.backend   = srtp->backend;
     c.key_len   = srtp->key_len;
-    c.tag_bytes = TAG_BYTES;
+    c.tag_bytes = ARC_BARELOOP_TAG_BYTES;
     status = arc_kdf_derive(&in, ARC_KDF_RTP_ENCRYPTION, c.key,
                             (size_t)c.key_len);
     if (!status)
@@ -283,7 +76,7 @@ static bool config_ok(const struct arc_bareloop_config *c)
     return c->streams >= 1 && c->streams <= ARC_BARELOOP_MAX_STREAMS &&
            c->subscribers >= 1 &&
            c->subscribers <= ARC_BARELOOP_MAX_SUBSCRIBERS &&
-           c->payload_bytes >= MIN_PAYLOAD && c->payload_bytes <= MAX_PAYLOAD &&
+           c->payload_bytes >= 1 && c->payload_bytes <= MAX_PAYLOAD &&
            c->core >= -1;
 }
 
@@ -302,7 +95,8 @@ static bool open_socket(struct arc_bareloop *b)
 static bool get_memory(struct arc_bareloop *b)
 {
     b->rx      = arc_benchsock_rx_new(MESSAGES, MESSAGE_BYTES);
-    b->train   = arc_mem_zalloc(ARC_TRAIN_MAX_SEGMENTS, (size_t)b->packet_bytes);
+    b->train   = arc_mem_zalloc(ARC_TRAIN_MAX_SEGMENTS,
+                                (size_t)b->packet_bytes);
     b->streams = arc_mem_zalloc((size_t)b->cfg.streams, sizeof(*b->streams));
     b->subscribers =
         arc_mem_zalloc((size_t)b->cfg.subscribers, sizeof(*b->subscribers));
@@ -323,7 +117,8 @@ enum arc_status arc_bareloop_new(const struct arc_bareloop_config *cfg,
     b->cfg          = *cfg;
     b->fd           = -1;
     b->gso          = true;
-    b->packet_bytes = cfg->payload_bytes + HEADER_BYTES + TAG_BYTES;
+    b->packet_bytes = cfg->payload_bytes + ARC_BARELOOP_HEADER_BYTES +
+                      ARC_BARELOOP_TAG_BYTES;
     if (!get_memory(b))
         status = ARC_ERR_NOMEM;
     else if (!open_socket(b))
@@ -361,7 +156,7 @@ void arc_bareloop_free(struct arc_bareloop *b)
 enum arc_status arc_bareloop_set_stream(struct arc_bareloop *b, int32_t stream,
                                         const struct arc_srtp_config *srtp)
 {
-    struct stream *s;
+    struct arc_bareloop_in *s;
     enum arc_status status;
 
     if (!srtp || stream < 0 || stream >= b->cfg.streams || b->running ||
@@ -372,11 +167,11 @@ enum arc_status arc_bareloop_set_stream(struct arc_bareloop *b, int32_t stream,
     if (status)
         return status;
     arc_index_init(&s->index);
-    arc_replay_init(&s->replay, s->words, WINDOW_PKTS);
+    arc_replay_init(&s->replay, s->words, ARC_BARELOOP_WINDOW_PKTS);
     return ARC_OK;
 }
 
-static bool connect_subscriber(struct arc_bareloop *b, struct subscriber *s,
+static bool connect_subscriber(struct arc_bareloop *b, struct arc_bareloop_out *s,
                                const struct arc_bareloop_subscriber *to)
 {
     s->fd = arc_benchsock_open("127.0.0.1", 0);
@@ -387,7 +182,7 @@ static bool connect_subscriber(struct arc_bareloop *b, struct subscriber *s,
     return arc_benchsock_connect(s->fd, to->host, to->port);
 }
 
-static void join(struct stream *stream, struct subscriber *s)
+static void join(struct arc_bareloop_in *stream, struct arc_bareloop_out *s)
 {
     if (stream->last)
         stream->last->next = s;
@@ -401,7 +196,7 @@ arc_bareloop_add_subscriber(struct arc_bareloop                  *b,
                             const struct arc_bareloop_subscriber *to,
                             const struct arc_srtp_config         *srtp)
 {
-    struct subscriber *s;
+    struct arc_bareloop_out *s;
     enum arc_status status;
 
     if (!to || !srtp || !to->host || to->stream < 0 ||
@@ -437,7 +232,7 @@ enum arc_status arc_bareloop_start(struct arc_bareloop *b)
     b->stats.gso = b->gso;
     b->stats.backend =
         arc_cipher_backend_of(b->subscribers[0].sealer.cipher);
-    b->running = arc_thread_start(&b->thread, "arc-bare", run, b);
+    b->running = arc_thread_start(&b->thread, "arc-bare", arc_bareloop_run, b);
     return b->running ? ARC_OK : ARC_ERR_IO;
 }
 

@@ -16,7 +16,7 @@
 #include "io/traffic_parts.h"
 #include "wire/rtp.h"
 
-enum { MAX_READS = 4 /* system calls of one socket before the next has its turn */ };
+enum { MAX_READS = 4 }; /* of one socket before the next has its turn */
 
 struct leg {
     struct arc_srtp             *srtp; /* NULL: plain RTP */
