@@ -30,7 +30,8 @@ FIRST_SSRC: Final = 0x20000000
 _WARM_UP_S: Final = 0.1
 _DRAIN_S: Final = 0.5
 _SINK_SOCKETS: Final = 4
-_SINK_WINDOW_PKTS: Final = 65536  # forwarded packets that may wait at the sinks
+_SINK_WINDOW_PKTS: Final = 65536  # forwarded packets that may wait at the sinks, if their buffers can hold them
+_PACKET_COST_BYTES: Final = 1000  # what the kernel counts for a packet beyond its bytes, about
 
 
 class ForwardingError(ArcError, RuntimeError):
@@ -48,6 +49,7 @@ class Case:
     :ivar publishers: each with one stream.
     :ivar rate_pps: packets/s that are sent; 0: as many as come through.
     :ivar sample_every: one of so many received packets is looked into.
+    :ivar crypto: cipher backend of all sides, or "auto" (:class:`~arcrtc.srtp.SrtpConfig`).
     """
 
     payload_bytes: int
@@ -57,6 +59,7 @@ class Case:
     publishers: int = 1
     rate_pps: int = 0
     sample_every: int = 733
+    crypto: str = "auto"
 
     @property
     def window_pkts(self) -> int:
@@ -219,7 +222,7 @@ def _sink(traffic: Traffic, case: Case) -> tuple[Sink, list[Subscriber]]:
                                    max_legs=n, max_routes=n))
     subscribers = []
     for i in range(n):
-        srtp = SrtpConfig.generate(max_streams=1)
+        srtp = SrtpConfig.generate(max_streams=1, crypto=case.crypto)
         sink.add_leg(srtp)
         subscribers.append(Subscriber(i // case.fan_out, sink.addresses[i % len(sink.addresses)], srtp))
     return sink, subscribers
@@ -235,9 +238,16 @@ def _source(traffic: Traffic, plan: Plan, target: Target, sink: Sink) -> Source:
     if case.rate_pps == 0:
         if (taken := target.taken()) is not None:
             source.follow(taken, window_pkts=case.window_pkts, keep=target)
-        window = case.window_pkts if taken is None else max(case.window_pkts, _SINK_WINDOW_PKTS // case.fan_out)
-        source.follow(sink.counter, per_packet=case.fan_out, window_pkts=window, keep=sink)
+        source.follow(sink.counter, per_packet=case.fan_out, keep=sink,
+                      window_pkts=_sink_window(case, sink, alone=taken is None))
     return source
+
+
+def _sink_window(case: Case, sink: Sink, *, alone: bool) -> int:
+    """Packets sent that may be on their way until the sinks have them; ``alone``: nothing else bounds them."""
+    room = sink.buffer_bytes * len(sink.addresses) // 2 // (case.payload_bytes + _PACKET_COST_BYTES)
+    window = max(2 * case.burst_pkts, min(_SINK_WINDOW_PKTS, room) // case.fan_out)
+    return min(window, case.window_pkts) if alone else window
 
 
 def _drain(sink: Sink, target: Target) -> None:
@@ -259,7 +269,7 @@ def run_round(case: Case, target: Target, seconds: float) -> Round:
     forward_core, traffic_core = cores()
     with Traffic(core=traffic_core) as traffic:
         sink, subscribers = _sink(traffic, case)
-        publishers = tuple(Publisher(FIRST_SSRC + i, SrtpConfig.generate(max_streams=1))
+        publishers = tuple(Publisher(FIRST_SSRC + i, SrtpConfig.generate(max_streams=1, crypto=case.crypto))
                            for i in range(case.publishers))
         plan = Plan(case, publishers, tuple(subscribers), forward_core)
         target.open(plan)

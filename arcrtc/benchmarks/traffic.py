@@ -376,6 +376,11 @@ class Sink(_Part):
             check(lib.arc_traffic_sink_rekey(self._handle, leg, key, overlap_ms * 1000), "Sink.rekey")
 
     @property
+    def buffer_bytes(self) -> int:
+        """Receive buffer of each socket as granted; less than asked for where the system limits it."""
+        return int(lib.arc_traffic_sink_buffer_bytes(self._handle))
+
+    @property
     def counter(self) -> Any:
         """``const int64_t *``: packets received so far, for :meth:`Source.follow`."""
         return lib.arc_traffic_sink_counter(self._handle)

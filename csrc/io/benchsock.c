@@ -69,6 +69,15 @@ void arc_benchsock_set_buffers(int fd, int32_t bytes)
         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &b, sizeof(b));
 }
 
+int32_t arc_benchsock_buffer_bytes(int fd)
+{
+    int bytes = 0;
+    socklen_t len = sizeof(bytes);
+
+    getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, &len);
+    return bytes;
+}
+
 bool arc_benchsock_connect(int fd, const char *host, int32_t port)
 {
     struct sockaddr_in a;

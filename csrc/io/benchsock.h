@@ -27,6 +27,9 @@ int arc_benchsock_open(const char *host, int32_t port);
 /** Ask for buffers of so many bytes, past the system's limit where allowed. */
 void arc_benchsock_set_buffers(int fd, int32_t bytes);
 
+/** Bytes of the receive buffer that was granted, by the kernel's count. */
+int32_t arc_benchsock_buffer_bytes(int fd);
+
 /** @param host IPv4 address in numbers */
 bool arc_benchsock_connect(int fd, const char *host, int32_t port);
 

@@ -197,6 +197,10 @@ arc_traffic_sink_rekey(struct arc_traffic_sink *s, int32_t leg,
 /** Local port of socket i; -1: there is none. */
 int32_t        arc_traffic_sink_port(struct arc_traffic_sink *s, int32_t i);
 
+/** Receive buffer of each socket as granted, bytes by the kernel's count: without
+ *  privileges that may be far less than was asked for. */
+int32_t        arc_traffic_sink_buffer_bytes(struct arc_traffic_sink *s);
+
 /** Packets received so far, for arc_traffic_source_follow(). */
 const int64_t *arc_traffic_sink_counter(const struct arc_traffic_sink *s);
 

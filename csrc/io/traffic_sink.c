@@ -372,6 +372,11 @@ int32_t arc_traffic_sink_port(struct arc_traffic_sink *s, int32_t i)
     return i >= 0 && i < s->cfg.sockets ? arc_benchsock_port(s->fds[i]) : -1;
 }
 
+int32_t arc_traffic_sink_buffer_bytes(struct arc_traffic_sink *s)
+{
+    return arc_benchsock_buffer_bytes(s->fds[0]);
+}
+
 const int64_t *arc_traffic_sink_counter(const struct arc_traffic_sink *s)
 {
     return &s->counter;
