@@ -17,7 +17,7 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, Final
 
 from arcrtc._native import ffi, lib, new_handle
@@ -184,8 +184,8 @@ class Engine:
         """One dictionary a network thread, read without waiting for it, even while it stalls.
 
         ``turns``, ``busy_us``, ``longest_us`` (turns), ``turn_us`` (what the present turn has lasted, 0: it
-        waits), ``load`` (busy share of the last second, 0..1), ``sessions``, ``commands``, ``kicks_full``,
-        ``pool_used_pkts``, ``stalls`` and ``events_lost``.
+        waits), ``load`` (busy share of the last second, 0..1), ``sessions``, ``visits`` (sessions looked at),
+        ``commands``, ``stalls``, ``kicks_full``, ``pool_used_pkts`` and ``events_lost``.
         """
         out = ffi.new("struct arc_loop_stats *")
         all_stats = []
@@ -249,22 +249,20 @@ class Engine:
         return events or self._fetch()
 
     @staticmethod
-    def _sleep(descriptors: list[int], timeout_s: float | None) -> bool:
-        """Whether one of them became readable."""
+    def _sleep(descriptors: Iterable[int], timeout_s: float | None) -> list[int]:
+        """Those that became readable."""
         poll = select.poll()  # select() knows no descriptor above 1023
         for fd in descriptors:
             poll.register(fd, select.POLLIN)
-        return bool(poll.poll(None if timeout_s is None else math.ceil(max(timeout_s, 0) * 1000)))
+        return [fd for fd, _ in poll.poll(None if timeout_s is None else math.ceil(max(timeout_s, 0) * 1000))]
 
     # --- waking ---
 
-    def _descriptors(self) -> list[int]:
-        return [lib.arc_hub_fd(self._hub), *(lib.arc_worker_fd(w) for w in self._audio_workers + self._video_workers)]
-
-    def _clear(self) -> None:
-        for worker in self._audio_workers + self._video_workers:
-            lib.arc_worker_clear(worker)
-        lib.arc_hub_clear(self._hub)
+    def _sources(self) -> list[tuple[int, Callable[[Any], None], Any]]:
+        """Descriptors that tell of something to fetch, and what forgets that they did."""
+        return [(lib.arc_hub_fd(self._hub), lib.arc_hub_clear, self._hub),
+                *((lib.arc_worker_fd(w), lib.arc_worker_clear, w)
+                  for w in self._audio_workers + self._video_workers)]
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Block until there may be something to fetch; for programs without asyncio.
@@ -274,9 +272,12 @@ class Engine:
         :raises ClosedError: the engine is closed.
         """
         self._check_open()
-        ready = self._sleep(self._descriptors(), timeout_s)
-        self._clear()
-        return ready
+        sources = {fd: (clear, handle) for fd, clear, handle in self._sources()}
+        ready = self._sleep(sources, timeout_s)
+        for fd in ready:
+            clear, handle = sources[fd]
+            clear(handle)
+        return bool(ready)
 
     def _wake(self) -> None:
         """On the thread of the event loop."""
@@ -291,8 +292,8 @@ class Engine:
             with contextlib.suppress(RuntimeError):  # that event loop is closed, with those who waited in it
                 watching.call_soon_threadsafe(self._wake)
 
-    def _on_readable(self) -> None:
-        self._clear()
+    def _on_readable(self, clear: Callable[[Any], None], handle: Any) -> None:
+        clear(handle)
         self._wake()
 
     async def _changed(self) -> None:
@@ -302,8 +303,8 @@ class Engine:
         running = asyncio.get_running_loop()
         if self._watching is not running:
             self._unwatch()
-            for fd in self._descriptors():
-                running.add_reader(fd, self._on_readable)
+            for fd, clear, handle in self._sources():
+                running.add_reader(fd, self._on_readable, clear, handle)
             self._watching = running
         waiter: asyncio.Future[None] = running.create_future()
         self._waiters.add(waiter)
@@ -316,7 +317,7 @@ class Engine:
         watching, self._watching = self._watching, None
         if watching is None or watching.is_closed():
             return
-        for fd in self._descriptors():
+        for fd, _, _ in self._sources():
             watching.remove_reader(fd)
 
     # --- its life ---

@@ -135,6 +135,7 @@ static void tell_errors(struct arc_loop *l, struct arc_loop_slot *slot, int64_t 
 
 static void serve(struct arc_loop *l, struct arc_loop_slot *slot, int64_t now_us)
 {
+    ARC_LOOP_PUBLISH(l->stats.visits, l->stats.visits + 1);
     if (arc_session_next_us(slot->session) <= now_us)
         send_due(slot, l->work, now_us);
     arc_loop_tell_events(l, slot);
@@ -408,6 +409,7 @@ void arc_loop_get_stats(struct arc_loop *l, struct arc_loop_stats *out)
     out->busy_us    = arc_atomic_load_relaxed(&l->stats.busy_us);
     out->longest_us = arc_atomic_load_relaxed(&l->stats.longest_us);
     out->turn_us    = since_us > 0 ? arc_max_i64(now_us - since_us, 0) : 0;
+    out->visits     = arc_atomic_load_relaxed(&l->stats.visits);
     out->commands   = arc_atomic_load_relaxed(&l->stats.commands);
     out->stalls     = arc_atomic_load_relaxed(&l->stats.stalls);
     out->kicks_full = arc_atomic_load_relaxed(&l->stats.kicks_full);

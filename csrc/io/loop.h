@@ -45,6 +45,7 @@ struct arc_loop_stats {
     int64_t busy_us;        /* time spent in turns                             */
     int64_t longest_us;     /* longest turn                                    */
     int64_t turn_us;        /* what the present turn has lasted; 0: it waits   */
+    int64_t visits;         /* sessions that were looked at for what is due    */
     int64_t commands;       /* that were run                                   */
     int64_t stalls;         /* turns that lasted too long (io/watch.h)         */
     int64_t kicks_full;     /* all sessions were looked at, for want of names  */

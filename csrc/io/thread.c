@@ -79,8 +79,8 @@ void arc_eventfd_clear(int fd)
 {
     uint64_t count;
 
-    while (read(fd, &count, sizeof(count)) > 0)
-        ;
+    if (read(fd, &count, sizeof(count)) < 0)
+        return; /* it was not readable */
 }
 
 void arc_fd_close(int fd)
