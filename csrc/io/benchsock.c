@@ -4,7 +4,6 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -174,38 +173,12 @@ int32_t arc_benchsock_receive(struct arc_benchsock_rx *rx, int fd, int flags,
     return n > 0 ? n : 0;
 }
 
-/* --- the thread ------------------------------------------------------------------------- */
-
-bool arc_benchsock_pin(int32_t core)
-{
-    cpu_set_t set;
-
-    if (core < 0)
-        return true;
-    if (core >= CPU_SETSIZE)
-        return false;
-    CPU_ZERO(&set);
-    CPU_SET((size_t)core, &set);
-    return pthread_setaffinity_np(pthread_self(), sizeof(set), &set) == 0;
-}
-
-static int64_t read_ns(clockid_t clock)
-{
-    struct timespec t;
-
-    if (clock_gettime(clock, &t) != 0)
-        return 0;
-    return (int64_t)t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-}
-
-int64_t arc_benchsock_cpu_ns(pthread_t thread)
-{
-    clockid_t clock;
-
-    return pthread_getcpuclockid(thread, &clock) == 0 ? read_ns(clock) : 0;
-}
+/* --- the clock ------------------------------------------------------------------------ */
 
 int64_t arc_benchsock_now_ns(void)
 {
-    return read_ns(CLOCK_MONOTONIC);
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
 }

@@ -58,12 +58,6 @@ void                     arc_benchsock_rx_free(struct arc_benchsock_rx *rx);
 int32_t arc_benchsock_receive(struct arc_benchsock_rx *rx, int fd, int flags,
                               struct arc_train *trains);
 
-/** Bind the calling thread to a CPU; -1: leave it. false: there is no such. */
-bool arc_benchsock_pin(int32_t core);
-
-/** CPU time of a thread that has not been joined, nanoseconds. */
-int64_t arc_benchsock_cpu_ns(pthread_t thread);
-
 /** Monotonic clock, nanoseconds: latencies need more than arc_clock_us(). */
 int64_t arc_benchsock_now_ns(void);
 

@@ -13,6 +13,7 @@
 #include "base/units.h"
 #include "io/clock.h"
 #include "io/loopstate.h"
+#include "io/relay.h"
 #include "io/thread.h"
 #include "io/worker.h"
 
@@ -61,12 +62,15 @@ static bool read_batches(struct arc_loop_slot *slot, struct arc_udp_rx *rx,
     return good;
 }
 
-/** @param socket 0: the one of media, 1: that of RTCP */
+/** @param socket 0: the one of media, 1: that of RTCP; of a relay: which leg's */
 static void read_socket(struct arc_loop *l, struct arc_loop_slot *slot,
                         int32_t socket, int64_t now_us)
 {
-    bool media = read_batches(slot, l->rx, l->work, socket == 1, now_us);
+    bool media = !slot->relay &&
+                 read_batches(slot, l->rx, l->work, socket == 1, now_us);
 
+    if (slot->relay)
+        arc_relay_read(slot->relay, socket, now_us);
     if (media && slot->audio)
         arc_worker_wake(slot->audio);
     if (media && slot->video)
@@ -133,17 +137,27 @@ static void tell_errors(struct arc_loop *l, struct arc_loop_slot *slot, int64_t 
     slot->errors = errors;
 }
 
-static void serve(struct arc_loop *l, struct arc_loop_slot *slot, int64_t now_us)
+/** @return when to come again */
+static int64_t serve_session(struct arc_loop *l, struct arc_loop_slot *slot,
+                             int64_t now_us)
 {
+    ARC_LOOP_PUBLISH(l->stats.visits, l->stats.visits + 1);
     if (arc_session_next_us(slot->session) <= now_us)
         send_due(slot, l->work, now_us);
     arc_loop_tell_events(l, slot);
     tell_errors(l, slot, now_us);
+    return arc_session_next_us(slot->session);
+}
+
+static void serve(struct arc_loop *l, struct arc_loop_slot *slot, int64_t now_us)
+{
+    int64_t next_us = slot->relay ? arc_relay_serve(slot->relay, now_us)
+                                  : serve_session(l, slot, now_us);
+
     /* What is still due had its turn: a breath for the sockets, and for a
      * deadline that nothing answers. */
     arc_deadline_set(l->due, slot->place,
-                     arc_max_i64(arc_session_next_us(slot->session),
-                                 now_us + MIN_SLEEP_US));
+                     arc_max_i64(next_us, now_us + MIN_SLEEP_US));
 }
 
 static void serve_due(struct arc_loop *l, int64_t now_us)
@@ -257,6 +271,7 @@ static void *run(void *arg)
     struct arc_loop *l = arg;
     struct epoll_event ready[MAX_READY];
 
+    arc_thread_pin(l->core);
     while (!arc_atomic_load_acquire(&l->stop)) {
         int n = epoll_wait(l->epoll, ready, MAX_READY, -1);
 
@@ -280,6 +295,11 @@ bool arc_loop_watch(struct arc_loop *l, int fd, uint64_t tag)
     return epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &e) == 0;
 }
 
+void arc_loop_unwatch(struct arc_loop *l, int fd)
+{
+    epoll_ctl(l->epoll, EPOLL_CTL_DEL, fd, NULL);
+}
+
 static enum arc_status open_memory(struct arc_loop *l, int32_t pool_pkts)
 {
     enum arc_status status;
@@ -291,7 +311,9 @@ static enum arc_status open_memory(struct arc_loop *l, int32_t pool_pkts)
         (status = arc_udp_rx_new(&l->rx)) != ARC_OK ||
         (status = arc_pkt_pool_new(pool_pkts, &l->pool)) != ARC_OK)
         return status;
-    return arc_srtp_batch_new(&l->work) == ARC_ERR_NOMEM ? ARC_ERR_NOMEM : ARC_OK;
+    l->room = arc_mem_zalloc(1, ARC_LOOP_ROOM_BYTES);
+    return !l->room || arc_srtp_batch_new(&l->work) == ARC_ERR_NOMEM
+               ? ARC_ERR_NOMEM : ARC_OK;
 }
 
 static enum arc_status open_system(struct arc_loop *l)
@@ -320,6 +342,7 @@ enum arc_status arc_loop_new(const struct arc_loop_config *cfg,
     l->hub       = cfg->hub;
     l->source    = cfg->source;
     l->process   = getpid();
+    l->core      = cfg->core;
     l->timer_us  = ARC_NEVER_US;
     l->second_us = arc_clock_us();
     status = open_system(l);
@@ -362,6 +385,7 @@ void arc_loop_free(struct arc_loop *l)
     arc_deadline_free(l->due);
     arc_idmap_free(l->places);
     arc_udp_rx_free(l->rx);
+    arc_mem_free(l->room);
     arc_srtp_batch_free(l->work);
     arc_pkt_pool_unref(l->pool);
     arc_mem_free(l);
@@ -410,10 +434,12 @@ void arc_loop_get_stats(struct arc_loop *l, struct arc_loop_stats *out)
     out->busy_us    = arc_atomic_load_relaxed(&l->stats.busy_us);
     out->longest_us = arc_atomic_load_relaxed(&l->stats.longest_us);
     out->turn_us    = since_us > 0 ? arc_max_i64(now_us - since_us, 0) : 0;
+    out->visits     = arc_atomic_load_relaxed(&l->stats.visits);
     out->commands   = arc_atomic_load_relaxed(&l->stats.commands);
     out->stalls     = arc_atomic_load_relaxed(&l->stats.stalls);
     out->kicks_full = arc_atomic_load_relaxed(&l->stats.kicks_full);
     out->load       = load_now(l, out->turn_us, now_us);
+    out->cpu_ns     = l->running ? arc_thread_cpu_ns(l->thread) : 0;
     out->sessions   = arc_atomic_load_relaxed(&l->stats.sessions);
     out->pool_used_pkts = arc_atomic_load_relaxed(&l->stats.pool_used_pkts);
 }

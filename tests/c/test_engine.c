@@ -35,7 +35,7 @@ static struct arc_received out;
 
 static struct arc_loop *open_loop(int32_t source)
 {
-    struct arc_loop_config c = {hub, source, 4096};
+    struct arc_loop_config c = {hub, source, 4096, -1};
     struct arc_loop *l = NULL;
 
     CHECK(arc_loop_new(&c, &l) == ARC_OK);
