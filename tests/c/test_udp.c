@@ -258,12 +258,13 @@ static void test_what_is_left_is_counted_when_it_is_left_behind(void)
 
 /* --- packets ---------------------------------------------------------------------- */
 
+/** Empty ones as well: 0 where it is negative. */
 static int32_t draw_size(struct arc_rng *rng)
 {
     static const int32_t usual[] = {1200, 1200, 1200, 800, 172, 40};
 
     return arc_rng_below(rng, 4) ? usual[arc_rng_below(rng, 6)]
-                                 : 1 + (int32_t)arc_rng_below(rng, 1400);
+                                 : (int32_t)arc_rng_below(rng, 1400) - 200;
 }
 
 static void exchange_packets(struct arc_udp *a, struct arc_udp *b,
@@ -278,7 +279,8 @@ static void exchange_packets(struct arc_udp *a, struct arc_udp *b,
     for (int32_t i = 0; i < n; i++) {
         pkts[i] = arc_pkt_get(pool);
         CHECK(pkts[i]);
-        pkts[i]->len = sizes[i] = draw_size(&rng);
+        sizes[i] = draw_size(&rng);
+        pkts[i]->len = sizes[i] = sizes[i] < 0 ? 0 : sizes[i];
         fill(pkts[i]->data, sizes[i], (uint32_t)i);
     }
     arc_udp_send(a, pkts, n);
@@ -319,6 +321,25 @@ static void test_packets_arrive_in_every_form(void)
         arc_udp_close(a);
         arc_udp_close(b);
     }
+    arc_pkt_pool_unref(pool);
+}
+
+/** What a train had the socket cut at is not for packets. */
+static void test_packets_after_trains_are_whole(void)
+{
+    struct arc_udp *a = open_at("127.0.0.1"), *b = open_at("127.0.0.1");
+    struct arc_train t = make_train(sent_bytes, 3, 20, 0, 0);
+    struct arc_pkt_pool *pool;
+
+    CHECK(arc_pkt_pool_new(2 * ARC_UDP_BATCH, &pool) == ARC_OK);
+    point(a, "127.0.0.1", b);
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        arc_udp_send_trains(a, &t, 1);
+        CHECK(read_some(b, 3, MANY) == 3);
+        exchange_packets(a, b, pool, seed);
+    }
+    arc_udp_close(a);
+    arc_udp_close(b);
     arc_pkt_pool_unref(pool);
 }
 
@@ -376,8 +397,9 @@ static void check_ecn(const char *local, const char *host)
 {
     struct arc_udp *a = open_at(local), *b = open_at(local);
     static const int32_t order[] = {0, 1, 1, 2, 3, 0, 3, 1};
+    struct arc_pkt *pkts[ARC_UDP_BATCH];
     struct arc_pkt_pool *pool;
-    struct arc_pkt *pkt;
+    int32_t n_read;
 
     point(a, host, b);
     for (uint32_t i = 0; i < 8; i++)
@@ -387,16 +409,25 @@ static void check_ecn(const char *local, const char *host)
         check_datagram(&got[i], 100, i);
         CHECK(got[i].ecn == order[i]);
     }
-    CHECK(arc_pkt_pool_new(1, &pool) == ARC_OK);
+    CHECK(arc_pkt_pool_new(2, &pool) == ARC_OK);
     CHECK(arc_udp_set_ecn(a, 4) == ARC_ERR_ARG);
-    CHECK(arc_udp_set_ecn(a, ARC_ECN_ECT_1) == ARC_OK);
-    pkt = arc_pkt_get(pool);
-    pkt->len = 20;
-    arc_udp_send(a, &pkt, 1);
-    CHECK(events_of(b, WAIT_MS) & POLLIN);
-    CHECK(arc_udp_receive(b, false, rx, pool, &pkt, arc_clock_us()) == 1);
-    CHECK(pkt->ecn == ARC_ECN_ECT_1);
-    arc_pkt_unref(pkt);
+    for (int32_t n = 1; n <= 2; n++) {
+        arc_udp_set_ecn(a, n == 1 ? ARC_ECN_ECT_1 : ARC_ECN_ECT_0);
+        for (int32_t i = 0; i < n; i++) {
+            pkts[i] = arc_pkt_get(pool);
+            pkts[i]->len = 20;
+        }
+        arc_udp_send(a, pkts, n);
+        for (int32_t i = 0; i < n; i++) {
+            CHECK(events_of(b, WAIT_MS) & POLLIN);
+            n_read = arc_udp_receive(b, false, rx, pool, pkts, arc_clock_us());
+            for (int32_t k = 0; k < n_read; k++) {
+                CHECK(pkts[k]->ecn == (n == 1 ? ARC_ECN_ECT_1 : ARC_ECN_ECT_0));
+                arc_pkt_unref(pkts[k]);
+            }
+            i += n_read - 1;
+        }
+    }
     arc_pkt_pool_unref(pool);
     arc_udp_close(a);
     arc_udp_close(b);
@@ -532,6 +563,49 @@ static void test_connections_are_made_changed_and_dissolved(void)
     check_connection("::", "127.0.0.1");
 }
 
+/** The first connection must not fix the local address for the next one. */
+static void test_a_connection_may_change_its_family(void)
+{
+    struct arc_udp_config c = config("::");
+    struct arc_udp *u, *peers[2] = {open_at(hosts[0]), open_at(hosts[1])};
+
+    c.connect = ARC_UDP_CONNECT_SET;
+    u = open_with(&c);
+    for (uint32_t i = 0; i < 4; i++) {
+        point(u, hosts[i % 2], peers[i % 2]);
+        send_one(u, 60, i, 0);
+        expect_number(peers[i % 2], i);
+    }
+    arc_udp_close(u);
+    arc_udp_close(peers[0]);
+    arc_udp_close(peers[1]);
+}
+
+static void test_only_the_first_source_is_learned(void)
+{
+    struct arc_udp *u = open_at("127.0.0.1"), *a = open_at("127.0.0.1");
+    struct arc_udp *b = open_at("127.0.0.1");
+    struct arc_datagram d[2];
+    int32_t n = 0;
+
+    point(a, "127.0.0.1", u);
+    point(b, "127.0.0.1", u);
+    send_one(a, 60, 1, 0);
+    send_one(b, 60, 2, 0);
+    while (n < 2) {
+        CHECK(events_of(u, WAIT_MS) & POLLIN);
+        n += arc_udp_rx_read(rx, u, false, arc_clock_us(), d + n, 2 - n);
+    }
+    CHECK(d[0].source != d[1].source);
+    arc_udp_learn(u, false, rx, &d[0]);
+    arc_udp_learn(u, false, rx, &d[1]);
+    send_one(u, 60, 3, 0);
+    expect_number(a, 3);
+    arc_udp_close(u);
+    arc_udp_close(a);
+    arc_udp_close(b);
+}
+
 static void test_sessions_hear_everybody(void)
 {
     struct arc_udp *u = open_at("127.0.0.1"), *a = open_at("127.0.0.1");
@@ -610,11 +684,32 @@ static void test_refusals_are_counted_and_cost_nothing(void)
     }
 }
 
+/** An error that was told to nobody must not keep the socket ready. */
+static void test_an_error_that_waits_alone_is_taken_away(void)
+{
+    struct arc_udp *u = open_at("127.0.0.1"), *dead = open_at("127.0.0.1");
+    struct arc_datagram d;
+    int error;
+    socklen_t len = sizeof(error);
+
+    point(u, "127.0.0.1", dead);
+    arc_udp_close(dead);
+    send_one(u, 60, 0, 0);
+    if (stats_of(u).gro) /* other systems tell connected sockets only */
+        CHECK(events_of(u, WAIT_MS) & POLLERR);
+    CHECK(getsockopt(arc_udp_fd(u), SOL_SOCKET, SO_ERROR, &error, &len) == 0);
+    CHECK(arc_udp_rx_read(rx, u, false, arc_clock_us(), &d, 1) == 0);
+    CHECK(events_of(u, QUIET_MS) == 0);
+    CHECK(stats_of(u).refused == stats_of(u).gro);
+    arc_udp_close(u);
+}
+
 /** A path that carries 1280 bytes: what is longer is told, what is not goes. */
 static void test_too_big_is_told_with_the_path_mtu(void)
 {
     struct arc_udp *a = open_at("::1"), *b = open_at("::1");
     struct arc_train t = make_train(sent_bytes, 3, 1300, 100, 0);
+    const int32_t gso = stats_of(a).gso;
     struct arc_datagram d;
     int mtu = 1280;
 
@@ -636,7 +731,7 @@ static void test_too_big_is_told_with_the_path_mtu(void)
     for (uint32_t i = 0; i < 3; i++)
         check_datagram(&got[1 + i], 1200, 10 + i);
     CHECK(stats_of(a).path_mtu_bytes == 1280);
-    CHECK(stats_of(a).sent_trains == stats_of(a).gso); /* it cuts still */
+    CHECK(stats_of(a).sent_trains == gso); /* it cuts still */
     point(a, "::1", b); /* another path, for all that is known */
     CHECK(stats_of(a).path_mtu_bytes == 0);
     CHECK(stats_of(a).mtu_changes == 0); /* told by this machine, not by ICMP */
@@ -896,15 +991,19 @@ int main(void)
     test_trains_over_a_socket_of_both_families();
     test_what_is_left_is_counted_when_it_is_left_behind();
     test_packets_arrive_in_every_form();
+    test_packets_after_trains_are_whole();
     test_a_message_has_at_most_max_train_packets();
     test_an_empty_pool_and_long_datagrams_are_counted();
     test_ecn_bits_go_round();
     test_time_is_that_of_arrival();
     test_time_is_at_most_a_second_ago();
     test_connections_are_made_changed_and_dissolved();
+    test_a_connection_may_change_its_family();
+    test_only_the_first_source_is_learned();
     test_sessions_hear_everybody();
     test_rtcp_has_its_way();
     test_refusals_are_counted_and_cost_nothing();
+    test_an_error_that_waits_alone_is_taken_away();
     test_too_big_is_told_with_the_path_mtu();
     test_a_socket_that_cannot_cut_loses_nothing();
     test_a_full_buffer_is_counted();
