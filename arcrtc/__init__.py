@@ -32,9 +32,11 @@ if TYPE_CHECKING:
         MediaError,
         NegotiationError,
         NoMemoryError,
+        NoTargetError,
         PacketTooLargeError,
         ParseError,
         ReplayError,
+        RouteLoopError,
         SimulationError,
         SsrcCollisionError,
         StreamNotFoundError,
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from arcrtc.metrics import NetworkMetrics
     from arcrtc.nack import NackConfig, NackGenerator
     from arcrtc.peer import Peer
+    from arcrtc.routing import LoadBalancer, PacketRouter
     from arcrtc.rtcp import (
         App,
         CongestionControlFeedback,
@@ -92,14 +95,15 @@ _MODULES: Final = {
         "ArcError", "ArgumentError", "AuthenticationError", "BackpressureError", "BufferSpaceError", "ClosedError",
         "CodecError", "ConfigError", "InvalidTransitionError", "KeyExistsError", "KeyNotFoundError", "KeyStoreError",
         "KeyStoreFault", "KeyStorePermissionError", "LibraryError", "LimitError", "MediaError", "NegotiationError",
-        "NoMemoryError", "PacketTooLargeError", "ParseError", "ReplayError", "SimulationError", "SsrcCollisionError",
-        "StreamNotFoundError", "TransportError", "UnsupportedError"),
+        "NoMemoryError", "NoTargetError", "PacketTooLargeError", "ParseError", "ReplayError", "RouteLoopError",
+        "SimulationError", "SsrcCollisionError", "StreamNotFoundError", "TransportError", "UnsupportedError"),
     "events": ("Concealment", "EngineEvent", "Event", "EventType", "ReceivedFrame", "SentFrame", "SessionStats"),
     "handles": ("AudioSender", "Receiver", "VideoSender"),
     "jitter": ("JitterBuffer", "JitterBufferConfig", "JitterBufferStats"),
     "metrics": ("NetworkMetrics",),
     "nack": ("NackConfig", "NackGenerator"),
     "peer": ("Peer",),
+    "routing": ("LoadBalancer", "PacketRouter"),
     "rtcp": (
         "App", "CongestionControlFeedback", "DelaySinceLastReceiverReport", "ExtendedReport",
         "FullIntraRequest", "GenericNack", "Goodbye", "LossRle", "PictureLossIndication",
@@ -157,6 +161,7 @@ __all__ = [
     "KeyStorePermissionError",
     "LibraryError",
     "LimitError",
+    "LoadBalancer",
     "LossRle",
     "MediaError",
     "MediaType",
@@ -165,7 +170,9 @@ __all__ = [
     "NegotiationError",
     "NetworkMetrics",
     "NoMemoryError",
+    "NoTargetError",
     "PacketBatch",
+    "PacketRouter",
     "PacketTooLargeError",
     "ParseError",
     "Peer",
@@ -178,6 +185,7 @@ __all__ = [
     "Remb",
     "ReplayError",
     "ReportBlock",
+    "RouteLoopError",
     "RtcpPacket",
     "RtpBatch",
     "RtpHeader",

@@ -91,6 +91,14 @@ class SsrcCollisionError(ArcError, ValueError):
     """Another live stream already uses this SSRC (RFC 3550 section 8.2)."""
 
 
+class NoTargetError(ArcError, RuntimeError):
+    """No engine thread or node can take a session; the message counts them by what stands against it."""
+
+
+class RouteLoopError(ArcError, ValueError):
+    """A relay between nodes would bring a track back to a node that has it already."""
+
+
 class MediaError(ArcError, OSError):
     """A media file cannot be opened, read or written."""
 

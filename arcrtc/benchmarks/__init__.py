@@ -6,7 +6,7 @@ work and returns it; :mod:`~arcrtc.benchmarks.runner` measures it beside its pee
 """
 from __future__ import annotations
 
-from arcrtc.benchmarks.registry import Benchmark, Peer, Unavailable, Work, benchmark, select
+from arcrtc.benchmarks.registry import Benchmark, Meter, Peer, Unavailable, Work, benchmark, select
 from arcrtc.benchmarks.runner import Effort, Result, measure
 
-__all__ = ["Benchmark", "Effort", "Peer", "Result", "Unavailable", "Work", "benchmark", "measure", "select"]
+__all__ = ["Benchmark", "Effort", "Meter", "Peer", "Result", "Unavailable", "Work", "benchmark", "measure", "select"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from arcrtc.errors import ArcError, ArgumentError
 
 #: Files of this package that hold benchmarks; also the first word of their names.
-GROUPS: Final = ("core", "rtp", "srtp", "opus", "video", "engine")
+GROUPS: Final = ("core", "rtp", "srtp", "opus", "video", "engine", "router")
 
 #: Units: how long one item takes, or how many fit into a second of one CPU core.
 TIME_UNITS: Final = {"ns": 1, "us": 1_000, "ms": 1_000_000}
@@ -46,12 +46,26 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
+class Meter:
+    """A benchmark that measures itself: its work is on threads of its own, or is no CPU time.
+
+    :ivar sample: works for about so many seconds and returns one sample, in the unit.
+    :ivar peer: name of the peer, asked after the last sample; None: there is none.
+    :ivar peer_sample: the same for the peer, by turns with ``sample``.
+    """
+
+    sample: Callable[[float], float]
+    peer: Callable[[], str] | None = None
+    peer_sample: Callable[[float], float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Benchmark:
     """One named benchmark; ``prepare`` makes its work and may raise ArcError or ImportError."""
 
     name: str
     unit: str
-    prepare: Callable[[], Work]
+    prepare: Callable[[], Work | Meter]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +79,10 @@ class Unavailable:
 _REGISTERED: Final[dict[str, Benchmark]] = {}
 
 
-def benchmark(name: str, unit: str) -> Callable[[Callable[[], Work]], Callable[[], Work]]:
+_Prepare = TypeVar("_Prepare", bound=Callable[[], Work | Meter])
+
+
+def benchmark(name: str, unit: str) -> Callable[[_Prepare], _Prepare]:
     """Register the decorated function as the benchmark ``name``.
 
     :param name: dotted, from the general to the particular: ``srtp.protect.gcm128.1200B``.
@@ -76,7 +93,7 @@ def benchmark(name: str, unit: str) -> Callable[[Callable[[], Work]], Callable[[
     if not unit.endswith(RATE_SUFFIX) and unit.partition("/")[0] not in TIME_UNITS:
         raise ArgumentError(f"unit {unit!r} is neither a time per item nor a rate '…{RATE_SUFFIX}'")
 
-    def register(prepare: Callable[[], Work]) -> Callable[[], Work]:
+    def register(prepare: _Prepare) -> _Prepare:
         if name in _REGISTERED:
             raise ArgumentError(f"there are two benchmarks named {name}")
         _REGISTERED[name] = Benchmark(name, unit, prepare)

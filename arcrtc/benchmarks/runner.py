@@ -8,10 +8,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from arcrtc.benchmarks.registry import RATE_SUFFIX, TIME_UNITS, Benchmark
+from arcrtc.benchmarks.registry import RATE_SUFFIX, TIME_UNITS, Benchmark, Meter, Work
 
 _NS_PER_S: Final = 1_000_000_000
 _MAX_LOOPS: Final = 1 << 24
+_METER_FEWER: Final = 3  # a Meter takes a third of the samples, each ten times as long
+_METER_TIMES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +100,20 @@ def _in_unit(unit: str, ns_per_item: float) -> float:
     return ns_per_item / TIME_UNITS[unit.partition("/")[0]]
 
 
-def measure(entry: Benchmark, effort: Effort) -> Result:
-    """Prepare and measure one benchmark, its peer's samples between its own.
+def _metered(meter: Meter, effort: Effort) -> tuple[list[float], list[float], str | None]:
+    """Samples that the benchmark takes itself; fewer and longer ones, since each starts threads."""
+    ours: list[float] = []
+    peers: list[float] = []
+    seconds = effort.sample_ns * _METER_TIMES / _NS_PER_S
+    for _ in range(max(2, effort.samples // _METER_FEWER)):
+        ours.append(meter.sample(seconds))
+        if meter.peer_sample is not None:
+            peers.append(meter.peer_sample(seconds))
+    return ours, peers, meter.peer() if meter.peer is not None else None
 
-    :raises ArcError: it cannot run on this machine.
-    :raises ImportError: a module it needs is not there.
-    """
-    work = entry.prepare()
+
+def _timed(work: Work, unit: str, effort: Effort) -> tuple[list[float], list[float], str | None]:
+    """Samples of the CPU time of this process, or of the time on the clock."""
     sides = [(work.run, work.items)] + ([(work.peer.run, work.peer.items)] if work.peer else [])
     took_ns = _wall_ns if work.wall else _cpu_ns
     loops = [_calibrate(run, effort.sample_ns, took_ns) for run, _ in sides]
@@ -117,14 +126,25 @@ def measure(entry: Benchmark, effort: Effort) -> Result:
             for side, (run, items) in enumerate(sides):
                 # A coarse clock can say 0 for a short sample: count it as its resolution.
                 took = max(took_ns(run, loops[side]), 1)
-                samples[side].append(_in_unit(entry.unit, took / loops[side] / items))
+                samples[side].append(_in_unit(unit, took / loops[side] / items))
     finally:
         if enabled:
             gc.enable()
-    value = statistics.median(samples[0])
-    quarters = statistics.quantiles(samples[0], n=4)
-    peer_value = statistics.median(samples[1]) if work.peer else None
+    return samples[0], samples[1] if work.peer else [], work.peer.name if work.peer else None
+
+
+def measure(entry: Benchmark, effort: Effort) -> Result:
+    """Prepare and measure one benchmark, its peer's samples between its own.
+
+    :raises ArcError: it cannot run on this machine.
+    :raises ImportError: a module it needs is not there.
+    """
+    work = entry.prepare()
+    samples, peers, peer = (_metered(work, effort) if isinstance(work, Meter)
+                            else _timed(work, entry.unit, effort))
+    value = statistics.median(samples)
+    quarters = statistics.quantiles(samples, n=4)
+    peer_value = statistics.median(peers) if peers else None
     return Result(
-        name=entry.name, unit=entry.unit, value=value, spread=quarters[2] - quarters[0], n=effort.samples,
-        peer=work.peer.name if work.peer else None, peer_value=peer_value,
-        ratio=value / peer_value if peer_value else None)
+        name=entry.name, unit=entry.unit, value=value, spread=quarters[2] - quarters[0], n=len(samples),
+        peer=peer, peer_value=peer_value, ratio=value / peer_value if peer_value else None)

@@ -120,6 +120,7 @@ static struct arc_pkt *get_own(struct arc_pkt_pool *pool)
     pkt->time_us = 0;
     pkt->source  = 0;
     pkt->share   = NULL;
+    pkt->ecn     = 0;
     arc_atomic_store_relaxed(&pkt->refs, 1);
     arc_atomic_add_relaxed(&pool->refs, 1);
     arc_atomic_add_relaxed(&pool->used, 1);

@@ -34,6 +34,7 @@ struct arc_pkt {
     int32_t  refs;    /* atomic; changed by arc_pkt_ref/unref only             */
     int64_t  time_us; /* monotonic: arrival, or when it was made               */
     uint64_t source;  /* hash of the address it came from; 0: not known        */
+    int32_t  ecn;     /* enum arc_ecn that it came with; 0: none, or made here */
     struct arc_pkt_pool *pool;
     struct arc_pkt_pool *share; /* that it was taken through; NULL: none       */
     struct arc_pkt      *next; /* free list; pool's own                        */

@@ -34,15 +34,15 @@ enum {
 
 /* --- a turn -------------------------------------------------------------------------- */
 
-static bool read_batches(struct arc_loop_slot *slot,
+static bool read_batches(struct arc_loop_slot *slot, struct arc_udp_rx *rx,
                          struct arc_srtp_batch *work, bool rtcp,
                          int64_t now_us)
 {
     struct arc_pkt *pkts[ARC_UDP_BATCH];
     bool authentic[ARC_UDP_BATCH], good = false;
 
-    for (int b = 0; b < READ_BATCHES; b++) {
-        int32_t n = arc_udp_receive(slot->udp, rtcp,
+    for (int b = 0; b < READ_BATCHES || arc_udp_rx_left(rx); b++) {
+        int32_t n = arc_udp_receive(slot->udp, rtcp, rx,
                                     arc_session_pool(slot->session), pkts,
                                     now_us);
 
@@ -50,12 +50,12 @@ static bool read_batches(struct arc_loop_slot *slot,
                                  authentic, now_us);
         for (int32_t i = 0; i < n; i++) {
             if (authentic[i]) {
-                arc_udp_learn(slot->udp, rtcp, i);
+                arc_udp_learn_pkt(slot->udp, rtcp, rx, i);
                 good = true;
             }
             arc_pkt_unref(pkts[i]);
         }
-        if (n < ARC_UDP_BATCH)
+        if (!arc_udp_rx_more(rx))
             break;
     }
     return good;
@@ -65,7 +65,7 @@ static bool read_batches(struct arc_loop_slot *slot,
 static void read_socket(struct arc_loop *l, struct arc_loop_slot *slot,
                         int32_t socket, int64_t now_us)
 {
-    bool media = read_batches(slot, l->work, socket == 1, now_us);
+    bool media = read_batches(slot, l->rx, l->work, socket == 1, now_us);
 
     if (media && slot->audio)
         arc_worker_wake(slot->audio);
@@ -289,6 +289,7 @@ static enum arc_status open_memory(struct arc_loop *l, int32_t pool_pkts)
         (status = arc_mpsc_new(KICKS, sizeof(int32_t), &l->kicks)) != ARC_OK ||
         (status = arc_deadline_new(ARC_LOOP_MAX_SESSIONS, &l->due)) != ARC_OK ||
         (status = arc_idmap_new(ARC_LOOP_MAX_SESSIONS, 0, &l->places)) != ARC_OK ||
+        (status = arc_udp_rx_new(&l->rx)) != ARC_OK ||
         (status = arc_pkt_pool_new(pool_pkts, &l->pool)) != ARC_OK)
         return status;
     return arc_srtp_batch_new(&l->work) == ARC_ERR_NOMEM ? ARC_ERR_NOMEM : ARC_OK;
@@ -361,6 +362,7 @@ void arc_loop_free(struct arc_loop *l)
     arc_mpsc_free(l->kicks);
     arc_deadline_free(l->due);
     arc_idmap_free(l->places);
+    arc_udp_rx_free(l->rx);
     arc_srtp_batch_free(l->work);
     arc_pkt_pool_unref(l->pool);
     arc_mem_free(l);

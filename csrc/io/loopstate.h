@@ -51,6 +51,7 @@ struct arc_loop {
     int32_t              source;
     bool                 told;      /* of something, this turn                */
     struct arc_pkt_pool *pool;
+    struct arc_udp_rx   *rx;        /* what sockets are read into             */
     struct arc_srtp_batch *work;    /* for the packets of a turn; NULL: no use */
     struct arc_deadline *due;       /* by place */
     int64_t              timer_us;  /* what it is set to */

@@ -329,6 +329,7 @@ static size_t open_all(struct arc_session *s, struct arc_srtp_batch *work,
             continue;
         units[k].srtp  = s->srtp_in;
         units[k].data  = pkts[i]->data;
+        units[k].payload = NULL;
         units[k].len   = len;
         units[k++].cap = ARC_PKT_CAP_BYTES;
     }

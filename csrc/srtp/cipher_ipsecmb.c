@@ -159,7 +159,7 @@ static enum arc_status gcm(const struct gcm_cipher *c, aes_gcm_enc_dec_t crypt,
         aad = joined;
         aad_len += job->tail_len;
     }
-    crypt(&c->key, &ctx, body, body, job->body_len, job->iv, aad, aad_len, tag,
+    crypt(&c->key, &ctx, body, arc_cipher_body(job), job->body_len, job->iv, aad, aad_len, tag,
           GCM_TAG_BYTES);
     return ARC_OK;
 }
@@ -180,7 +180,7 @@ static enum arc_status gcm_open(struct arc_cipher *c,
 
     if (status || arc_cipher_equal(tag, job->tag, sizeof(tag)))
         return status;
-    if (job->body_len)
+    if (job->body_len && !job->body)
         gcm(gcm_of(c), gcm_of(c)->enc, job, tag);
     return ARC_ERR_AUTH;
 }

@@ -245,6 +245,16 @@ enum arc_status arc_srtp_failed(struct arc_srtp *s, enum arc_status status)
     return status;
 }
 
+enum arc_status arc_srtp_forget(struct arc_srtp *s, uint32_t ssrc)
+{
+    struct arc_srtp_stream *stream = arc_srtp_streams_find(&s->send, ssrc);
+
+    if (!stream)
+        return ARC_ERR_ARG;
+    arc_srtp_streams_remove(&s->send, stream);
+    return ARC_OK;
+}
+
 enum arc_status arc_srtp_set_roc(struct arc_srtp *s, uint32_t ssrc,
                                  uint32_t roc, bool sending)
 {

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from arcrtc.benchmarks import Benchmark, Effort, Peer, Work, measure, registry, runner, select
+from arcrtc.benchmarks import Benchmark, Effort, Meter, Peer, Work, measure, registry, runner, select
 from arcrtc.cli import main
 from arcrtc.errors import ArgumentError, UnsupportedError
 
@@ -78,6 +78,32 @@ def test_measure_takes_the_peers_samples_by_turns(clock: Callable[[int], None],
 
     measure(Benchmark("a.b", "ns/call", lambda: Work(note("we"), peer=Peer("x", note("they")))), EFFORT)
     assert order == ["we", "they"] * 4
+
+
+def test_measure_asks_a_meter_for_its_samples_by_turns() -> None:
+    ours, theirs = iter([10.0, 30.0, 20.0]), iter([5.0, 5.0, 5.0])
+    asked: list[tuple[str, float]] = []
+
+    def sample(seconds: float) -> float:
+        asked.append(("we", seconds))
+        return next(ours)
+
+    def peer_sample(seconds: float) -> float:
+        asked.append(("they", seconds))
+        return next(theirs)
+
+    meter = Meter(sample, lambda: f"other after {len(asked)}", peer_sample)
+    result = measure(Benchmark("a.b", "packets/s/core", lambda: meter), Effort(samples=9, sample_ns=20_000_000))
+    assert asked == [("we", 0.2), ("they", 0.2)] * 3
+    assert (result.value, result.n, result.peer) == (20.0, 3, "other after 6")
+    assert (result.peer_value, result.ratio, result.times_better) == (5.0, 4.0, 4.0)
+
+
+def test_measure_meter_without_a_peer() -> None:
+    samples = iter([1.0, 3.0])
+    result = measure(Benchmark("a.b", "us/packet", lambda: Meter(lambda seconds: next(samples))),
+                     Effort(samples=1, sample_ns=1))
+    assert (result.value, result.n, result.peer, result.peer_value, result.ratio) == (2.0, 2, None, None, None)
 
 
 def test_measure_survives_a_clock_that_stands_still(clock: Callable[[int], None]) -> None:

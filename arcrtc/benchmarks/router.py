@@ -1,0 +1,94 @@
+"""Receive to forward, SRTP both ways: packets out per second and core, and how long they take.
+
+Peer: the bare loop, the least C that does it (``csrc/io/bareloop.h``), in rounds by
+turns with what is measured.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from arcrtc.benchmarks.forward import BareLoopTarget, Case, ForwardingError, Round, Target, run_round
+from arcrtc.benchmarks.registry import Meter, benchmark
+
+_MIN_DELIVERED: Final = 0.8  # below, the sinks were too slow for the figure to mean anything
+_HALF_LOAD_SAMPLES: Final = 61
+
+#: What is measured; those behind the first are its peers.
+TARGETS: Final[tuple[Callable[[], Target], ...]] = (BareLoopTarget,)
+
+_VIDEO: Final = Case(payload_bytes=1200, fan_out=10, burst_pkts=12)
+_AUDIO: Final = Case(payload_bytes=172, fan_out=10, burst_pkts=1)
+
+FORWARD: Final = {
+    "router.forward.gcm128.1200B.fanout10": _VIDEO,
+    "router.forward.gcm128.1200B.fanout10.nogro": replace(_VIDEO, gro=False),
+    "router.forward.gcm128.172B.fanout10": _AUDIO,
+    "router.forward.gcm128.172B.fanout50": replace(_AUDIO, fan_out=50),
+}
+LATENCY: Final = {
+    "router.latency.gcm128.1200B.fanout10": _VIDEO,
+    "router.latency.gcm128.172B.fanout10": _AUDIO,
+}
+
+
+def checked(result: Round) -> Round:
+    """Return ``result``, unless what arrived was wrong or too little.
+
+    :raises ForwardingError: says which.
+    """
+    if result.faults:
+        raise ForwardingError(f"{result.target}: {result.faults} of {result.sink.samples} samples are not what "
+                              "was sent")
+    if result.delivered < _MIN_DELIVERED:
+        raise ForwardingError(f"{result.target}: only {result.delivered:.0%} of the forwarded packets arrived")
+    return result
+
+
+class _Rounds:
+    """Rounds of one target; remembers its name, which it knows only when it has run."""
+
+    def __init__(self, make: Callable[[], Target]) -> None:
+        self._make = make
+        self.name = ""
+
+    def run(self, case: Case, seconds: float) -> Round:
+        result = checked(run_round(case, self._make(), seconds))
+        self.name = result.target
+        return result
+
+
+def _meter(sample: Callable[[_Rounds, float], float]) -> Meter:
+    sides = [_Rounds(make) for make in TARGETS]
+
+    def of(side: _Rounds) -> Callable[[float], float]:
+        return lambda seconds: sample(side, seconds)
+
+    if len(sides) == 1:
+        return Meter(of(sides[0]))
+    return Meter(of(sides[0]), lambda: sides[1].name, of(sides[1]))
+
+
+def _forward(case: Case) -> Meter:
+    return _meter(lambda side, seconds: side.run(case, seconds).out_per_cpu_s)
+
+
+def _latency(case: Case, quantile: str) -> Meter:
+    """At half of what the first target forwards of this case when it is never waited for."""
+    full = checked(run_round(case, TARGETS[0](), 0.2))
+    half = replace(case, rate_pps=max(case.burst_pkts, int(full.out_pps / case.fan_out / 2)),
+                   sample_every=_HALF_LOAD_SAMPLES)
+    return _meter(lambda side, seconds: float(getattr(side.run(half, seconds).latency, quantile)))
+
+
+def _register() -> None:
+    for name, case in FORWARD.items():
+        benchmark(name, "packets/s/core")(lambda case=case: _forward(case))
+    for name, case in LATENCY.items():
+        for quantile in ("p50", "p99"):
+            benchmark(f"{name}.{quantile}", "us/packet")(
+                lambda case=case, quantile=quantile: _latency(case, f"{quantile}_us"))
+
+
+_register()

@@ -1,0 +1,154 @@
+"""benchmarks.soak: small soaks of a router in plain Python, and that each kind of fault is found."""
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from arcrtc.benchmarks.soak import Soak, SoakConfig, SoakReport
+from arcrtc.benchmarks.soakchecks import Accounts, Holdings, growth_bytes, kernel_drops, resident_bytes
+from arcrtc.errors import ArgumentError
+from tests.model.forwarder import Leg, PlainForwarder, Route
+
+SMALL = SoakConfig(seconds=2.5, publishers=4, subscribers=6, operations_per_s=60, video_pps=160, audio_pps=50,
+                   hostile_pps=80, growth_bytes=64 << 20)
+
+
+def soak(forwarder: PlainForwarder, config: SoakConfig = SMALL) -> SoakReport:
+    try:
+        return Soak(forwarder, config).run()
+    finally:
+        forwarder.close()
+
+
+def test_soak_of_a_sound_router_is_passed() -> None:
+    report = soak(PlainForwarder(), replace(SMALL, seconds=4.5))
+    assert report.faults == ()
+    assert {"publisher joins", "publisher leaves", "subscriber joins", "subscriber leaves", "subscribe", "unsubscribe",
+            "pause", "resume", "publisher key", "subscriber key", "subscriber dies", "dead removed"
+            } == set(report.operations)
+    assert report.received_pkts > 500
+    assert report.samples > 50
+    assert report.hostile_pkts > 50
+    assert report.sent_pkts > 300
+    assert {"forged", "replayed"} <= set(report.accounts.dropped_in)
+    assert "paused" in report.accounts.dropped_out
+
+
+class Forgetful(PlainForwarder):
+    """Does not count what it drops for a pause."""
+
+    def forward(self, route: Route, packet: bytes) -> None:
+        super().forward(route, packet)
+        self.dropped_out.pop("paused", None)
+
+
+class Skipping(PlainForwarder):
+    """Leaves out a number now and then."""
+
+    def forward(self, route: Route, packet: bytes) -> None:
+        super().forward(route, packet)
+        if route.next_seq % 20 == 19:
+            route.next_seq += 1
+
+
+class Garbling(PlainForwarder):
+    """Changes a byte of the payload."""
+
+    def forward(self, route: Route, packet: bytes) -> None:
+        super().forward(route, packet[:-1] + bytes([packet[-1] ^ 1]))
+
+
+class Drifting(PlainForwarder):
+    """Adds to the time stamp from packet to packet."""
+
+    def forward(self, route: Route, packet: bytes) -> None:
+        ts = (int.from_bytes(packet[4:8], "big") + route.next_seq) % 2**32
+        super().forward(route, packet[:4] + ts.to_bytes(4, "big") + packet[8:])
+
+
+class Leaking(PlainForwarder):
+    """Keeps the sockets of peers that left."""
+
+    kept: list[int]
+
+    def remove_leg(self, leg: Leg) -> None:
+        self.kept = [*getattr(self, "kept", []), os.dup(leg.socket.fileno())]
+        super().remove_leg(leg)
+
+
+@pytest.mark.parametrize(("forwarder", "said"), [
+    (Forgetful, "packets for routes"), (Skipping, "a subscriber misses"), (Garbling, "wrong of"),
+    (Drifting, "ts_shifts of"), (Leaking, "left behind: open descriptors")])
+def test_soak_finds(forwarder: Callable[[], PlainForwarder], said: str) -> None:
+    unsound = forwarder()
+    try:
+        report = soak(unsound)
+    finally:
+        for descriptor in getattr(unsound, "kept", []):
+            os.close(descriptor)
+    assert any(said in fault for fault in report.faults), report.faults
+
+
+def test_soak_without_time_is_refused() -> None:
+    forwarder = PlainForwarder()
+    try:
+        with pytest.raises(ArgumentError, match="needs time"):
+            Soak(forwarder, replace(SMALL, seconds=0))
+    finally:
+        forwarder.close()
+
+
+# --- the checks ---
+
+GOOD = Accounts(received=10, dropped_in={"forged": 2}, other_in=1, accepted=7, offered=23, sent=20,
+                dropped_out={"paused": 1}, unsent={"socket": 2})
+
+
+def test_accounts_that_add_up_have_no_fault() -> None:
+    assert GOOD.faults() == []
+    assert Accounts().faults() == []
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    ({"received": 11}, "received 11 packets"), ({"accepted": 8}, "8 accepted"), ({"other_in": 0}, "0 others"),
+    ({"sent": 19}, "19 sent"), ({"offered": 22}, "22 packets for routes"), ({"dropped_out": {}}, "0 dropped"),
+    ({"unsent": {}}, "0 unsent")])
+def test_accounts_say_what_does_not_add_up(change: dict[str, object], said: str) -> None:
+    assert [said in fault for fault in replace(GOOD, **change).faults()] == [True]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("samples", "growth"), [
+    ([], 0), ([5] * 5, 0), ([9, 9, 1, 1, 4, 4], 3), ([1, 2, 5, 5, 5, 5, 5, 5, 5], 0), ([1] * 6 + [7, 8, 9], 7),
+    ([5] * 6 + [2] * 3, -3)])
+def test_growth_is_from_the_middle_to_the_end(samples: list[int], growth: int) -> None:
+    assert growth_bytes(samples) == growth
+
+
+def test_holdings_name_what_was_left() -> None:
+    before = Holdings(100, 10, 5, 3)
+    assert before.faults(before) == []
+    assert Holdings(90, 9, 4, 2).faults(before) == []
+    assert Holdings(101, 11, 6, 4).faults(before) == [
+        "native blocks: 10 before, 11 after", "native bytes: 100 before, 101 after",
+        "open descriptors: 5 before, 6 after", "threads: 3 before, 4 after"]
+
+
+def test_holdings_see_an_open_file() -> None:
+    before = Holdings.now()
+    with open(os.devnull, "rb"):
+        assert Holdings.now().faults(before) == [
+            f"open descriptors: {before.descriptors} before, {before.descriptors + 1} after"]
+    assert before.threads >= 1
+    assert resident_bytes() > 1 << 20
+
+
+def test_kernel_drops_are_read_by_name() -> None:
+    text = ("Tcp: A RcvbufErrors\nTcp: 1 99\nUdp: InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors\n"
+            "Udp: 5 4 3 2 17\nUdpLite: RcvbufErrors\nUdpLite: 8\n")
+    assert kernel_drops(text) == 17
+    assert kernel_drops("") == 0
+    assert kernel_drops("Udp: InDatagrams\nUdp: 5\n") == 0
+    assert kernel_drops() >= 0
