@@ -78,7 +78,7 @@ class Engine:
     """
 
     def __init__(self, threads: int = 1, media_threads: int = 2, *, stall_ms: int = 250, pool_pkts: int = 16_384,
-                 event_depth: int = 4096, cores: Sequence[int] | None = None) -> None:
+                 event_depth: int = 16_384, cores: Sequence[int] | None = None) -> None:
         self._closed = True  # until it is whole
         self._forked = False
         for name, value in (("threads", threads), ("media_threads", media_threads)):

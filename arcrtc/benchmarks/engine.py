@@ -54,13 +54,11 @@ def _asyncio_round_trip() -> Peer:
 @benchmark("engine.command.roundtrip", unit="us/command")
 def _command() -> Work:
     engine = Engine()
-    thread = engine._loops[0]
 
     def run(n: int) -> None:
+        thread = engine._loops[0]
         for _ in range(n):
             lib.arc_loop_bye(thread, 1)  # of a peer that is not there: the way there and back is all
-
-        assert engine.stats()[0]["commands"] >= n
 
     return Work(run, peer=_asyncio_round_trip(), wall=True)
 

@@ -113,7 +113,7 @@ def _metered(meter: Meter, effort: Effort) -> tuple[list[float], list[float], st
 
 
 def _timed(work: Work, unit: str, effort: Effort) -> tuple[list[float], list[float], str | None]:
-    """Samples of the CPU time of this process."""
+    """Samples of the CPU time of this process, or of the time on the clock."""
     sides = [(work.run, work.items)] + ([(work.peer.run, work.peer.items)] if work.peer else [])
     took_ns = _wall_ns if work.wall else _cpu_ns
     loops = [_calibrate(run, effort.sample_ns, took_ns) for run, _ in sides]

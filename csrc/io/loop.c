@@ -237,17 +237,18 @@ static void count_turn(struct arc_loop *l, int64_t from_us, int64_t to_us)
 {
     int64_t spent = to_us - from_us, span = to_us - l->second_us;
 
-    ARC_LOOP_PUBLISH(l->turn_us, 0);
     ARC_LOOP_PUBLISH(l->stats.turns, l->stats.turns + 1);
     ARC_LOOP_PUBLISH(l->stats.busy_us, l->stats.busy_us + spent);
     ARC_LOOP_PUBLISH(l->stats.longest_us, arc_max_i64(l->stats.longest_us, spent));
     ARC_LOOP_PUBLISH(l->stats.pool_used_pkts, arc_pkt_pool_used(l->pool));
     ARC_LOOP_PUBLISH(l->second_busy_us, l->second_busy_us + spent);
-    if (span < LOAD_US)
-        return;
-    ARC_LOOP_PUBLISH(l->load_ppm, l->second_busy_us * 1000000 / span);
-    ARC_LOOP_PUBLISH(l->second_busy_us, 0);
-    ARC_LOOP_PUBLISH(l->second_us, to_us);
+    if (span >= LOAD_US) {
+        ARC_LOOP_PUBLISH(l->load_ppm, l->second_busy_us * 1000000 / span);
+        ARC_LOOP_PUBLISH(l->second_busy_us, 0);
+        ARC_LOOP_PUBLISH(l->second_us, to_us);
+    }
+    /* Last: who sees that the turn is over may ask what it was. */
+    arc_atomic_store_release(&l->turn_us, 0);
 }
 
 static void take_turn(struct arc_loop *l, const struct epoll_event *ready,
@@ -405,7 +406,7 @@ void arc_loop_kick(struct arc_loop *l, int32_t id)
 
 int64_t arc_loop_turn_since_us(struct arc_loop *l)
 {
-    return arc_atomic_load_relaxed(&l->turn_us);
+    return arc_atomic_load_acquire(&l->turn_us);
 }
 
 void arc_loop_count_stall(struct arc_loop *l)

@@ -125,6 +125,7 @@ static enum arc_status do_bye(void *owner, void *args, int64_t now_us)
         return ARC_ERR_ARG;
     arc_session_bye(slot->session);
     arc_loop_send_now(l, slot, now_us);
+    arc_deadline_set(l->due, slot->place, now_us); /* it may have to wait its turn */
     return ARC_OK;
 }
 
