@@ -67,6 +67,7 @@ struct arc_layertargets {
 /** What one packet is. */
 struct arc_layerinfo {
     bool     in_order;     /* sent after all packets that came before it      */
+    bool     starts_picture; /* in order, and the first of its timestamp      */
     bool     starts_frame; /* first packet of a frame, for certain            */
     bool     ends_frame;   /* last packet of a frame (VP8, H.264: the marker) */
     bool     is_key;       /* of a key frame; certain where starts_frame      */

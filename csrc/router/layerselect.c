@@ -80,15 +80,15 @@ static int best_target(const struct arc_layerselect *sel,
     return best < 0 ? 0 : best;
 }
 
-/* AV1 RTP, A.7: at a decodable frame with a switch indication; and down to a
- * target all of whose frames were sent, at any frame. */
+/* AV1 RTP, A.7: at a decodable frame with a switch indication; and down, to a
+ * target all of whose frames were sent, with any new picture. */
 static bool may_enter(const struct arc_layerselect *sel,
                       const struct arc_layerinfo *info, int target)
 {
     const struct arc_layertargets *t = info->targets;
 
     if (sel->target < t->n_targets && t->within[sel->target] >> target & 1)
-        return true;
+        return info->starts_picture;
     return dti_of(info, target) == ARC_DTI_SWITCH && !misses_refs(sel, info, 0);
 }
 
@@ -279,7 +279,9 @@ static void join(struct arc_layerselect *sel, int source,
     sel->source    = (uint8_t)source;
     sel->first_seq = seq;
     sel->newest    = info->picture;
-    sel->seen = sel->kept = sel->numbered = 1;
+    sel->seen     = ~UINT64_C(0); /* nothing from before it was sent */
+    sel->kept     = 1;
+    sel->numbered = 1;
     sel->spatial = sel->spatial_before = sel->want_spatial;
     sel->spatial_since                 = info->picture;
     sel->temporal                      = sel->want_temporal;

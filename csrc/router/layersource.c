@@ -374,8 +374,10 @@ enum arc_status arc_layersource_read(struct arc_layersource *src,
         return ARC_AGAIN;
 
     memset(&i, 0, sizeof(i));
-    diff       = arc_seq16_diff(h->seq16, src->newest_seq16);
+    diff = arc_seq16_diff(h->seq16, src->newest_seq16);
     i.in_order = !src->started || diff > 0;
+    i.starts_picture =
+        !src->started || (i.in_order && h->rtp_ts != src->newest_ts);
     if (!dd || !uses_descriptors(src) ||
         !read_descriptor(src, h, dd, dd_len, &i))
         status = read_payload(src, h, packet + h->payload_off,
