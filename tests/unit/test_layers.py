@@ -303,7 +303,8 @@ def test_layers_h264_behind_a_gap_is_no_start() -> None:
 
 
 def test_layers_av1_without_descriptors_starts_at_a_new_sequence() -> None:
-    packets = [Packet(1, 0, b"\x10\x00"), Packet(2, 1, b"\x88\x00"), Packet(3, 2, b"\x18\x00"), Packet(4, 3, b"\x10\x00")]
+    heads = (0x10, 0x88, 0x18, 0x10)
+    packets = [Packet(n, n, bytes([head, 0])) for n, head in enumerate(heads)]
     assert actions(run(Select(), Source(AV1), packets)) == [DROP, DROP, SWITCH, FORWARD]
 
 
