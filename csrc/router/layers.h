@@ -22,10 +22,15 @@
  *
  * A decision is taken once for a picture (with a dependency descriptor: for a
  * frame) and kept for ARC_LAYERSELECT_MEMORY of them, so that packets that come
- * late get the answer of their picture. What is left out leaves no gap in
- * PictureID, and the numbers of the next source go on after those of the last.
- * Where a whole picture was lost on the way to us, its number stays free for
- * it, and with it a gap if it comes late and is left out.
+ * late get the answer of their picture.
+ *
+ * The numbers of the next source go on after those of the last. What is left out
+ * of VP8 leaves no gap in PictureID (RFC 7741 §4.2: one more for each picture).
+ * Where a whole picture was lost on the way to us, its number stays free for it,
+ * and with it a gap if it comes late and is left out. VP9 names its references
+ * by the distance of their PictureIDs (RFC 9628 §4.2, §4.2.1), and a dependency
+ * descriptor by that of frame numbers, so these keep their distances: there a
+ * gap is the sign of a picture left out.
  *
  * Owner:   the caller; no heap, no free is needed.
  * Threads: one caller at a time for a struct.
@@ -72,6 +77,7 @@ struct arc_layerinfo {
     bool     ends_frame;   /* last packet of a frame (VP8, H.264: the marker) */
     bool     is_key;       /* of a key frame; certain where starts_frame      */
     bool     has_number;   /* `picture` counts; without it there are no layers */
+    bool     keeps_distance; /* references are distances of PictureIDs (VP9)  */
     bool     has_refs;     /* `refs` says all that this picture needs         */
     bool     is_predicted; /* needs earlier pictures (VP9 P)                  */
     bool     is_layer_sync;   /* VP8 Y: needs the last base layer frame only  */

@@ -178,33 +178,35 @@ static void judge(struct arc_layerselect *sel, const struct arc_layerinfo *info,
     else if (!info->has_descriptor)
         keeps = judge_by_layers(sel, info, back);
     sel->seen |= bit;
-    if (!keeps)
-        return;
-    sel->kept |= bit;
-    if (back == 0) {
+    if (keeps)
+        sel->kept |= bit;
+    if (back == 0 && (keeps || info->keeps_distance)) {
         sel->numbered |= bit;
         sel->picture_out++;
     }
 }
 
-/* Make room for a picture `ahead` after the newest. Those between were not seen:
- * each keeps a number, in case it comes late. */
-static void advance(struct arc_layerselect *sel, int64_t ahead)
+/* Make room for a newer picture. Those between were not seen: each keeps a
+ * number, in case it comes late. */
+static void advance(struct arc_layerselect *sel,
+                    const struct arc_layerinfo *info)
 {
-    unsigned n = ahead < ARC_LAYERSELECT_MEMORY ? (unsigned)ahead : 0;
+    int64_t ahead = info->picture - sel->newest;
 
-    sel->newest += ahead;
-    if (n == 0) { /* a long break: as if all of the memory had been lost */
+    sel->newest = info->picture;
+    if (ahead < ARC_LAYERSELECT_MEMORY) {
+        unsigned n = (unsigned)ahead;
+
+        sel->seen <<= n;
+        sel->kept <<= n;
+        sel->numbered = sel->numbered << n | (below(n) & ~UINT64_C(1));
+    } else { /* a long break: as if all of the memory had been lost */
         sel->seen = sel->kept = 0;
         sel->numbered         = ~UINT64_C(1);
-        sel->picture_out      = (uint16_t)(sel->picture_out +
-                                           ARC_LAYERSELECT_MEMORY - 1);
-        return;
+        if (!info->keeps_distance)
+            ahead = ARC_LAYERSELECT_MEMORY;
     }
-    sel->seen <<= n;
-    sel->kept <<= n;
-    sel->numbered    = sel->numbered << n | (below(n) & ~UINT64_C(1));
-    sel->picture_out = (uint16_t)(sel->picture_out + n - 1);
+    sel->picture_out = (uint16_t)(sel->picture_out + ahead - 1);
 }
 
 /* The highest spatial layer of VP9 that is sent of this picture. */
@@ -245,7 +247,7 @@ static enum arc_layerdrop decide(struct arc_layerselect *sel,
     if (!info->has_number)
         return ARC_LAYERDROP_NONE;
     if (info->picture > sel->newest)
-        advance(sel, info->picture - sel->newest);
+        advance(sel, info);
     back = sel->newest - info->picture;
     if (back >= ARC_LAYERSELECT_MEMORY)
         return ARC_LAYERDROP_LATE;

@@ -160,6 +160,7 @@ static enum arc_status read_vp9(struct arc_layersource *src,
     if (d.ids.picture_id_bits == 0)
         return ARC_OK;
     number_picture(src, h, d.ids.picture_id, d.ids.picture_id_bits, info);
+    info->keeps_distance  = true;
     info->temporal        = d.tid;
     info->spatial         = d.sid;
     info->is_switching_up = d.is_switching_up;

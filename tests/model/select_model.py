@@ -38,6 +38,7 @@ class Line:
 class Selector:
     """One subscriber. ``packet`` returns None (dropped), or (switch, PictureID, TL0PICIDX, marker to set)."""
 
+    keeps_distance: bool = False  #: VP9: a picture that is left out has a number too
     want: tuple[int, int, int] = (0, 7, 7)
     source: int | None = None
     first_seq: int = 0
@@ -83,7 +84,7 @@ class Selector:
 
     def _advance(self, picture: int) -> None:
         gap = range(self.newest + 1, picture)
-        for lost in gap[-(MEMORY - 1):]:
+        for lost in gap if self.keeps_distance else gap[-(MEMORY - 1):]:
             self.book[lost] = Line(None, self._next_number())
         self.newest = picture
 
@@ -96,7 +97,7 @@ class Selector:
         if line.kept is None:
             newest = seen.picture == self.newest
             line.kept = self._judge(seen, newest)
-            if newest and line.kept:
+            if newest and (line.kept or self.keeps_distance):
                 line.number = self._next_number()
         return line.kept and self._passes_spatial(seen)
 

@@ -268,6 +268,24 @@ def test_layers_vp9_temporal_up_by_references(flexible: bool) -> None:
     assert actions(run(select, source, group(0) + group(1))) == [FORWARD] * 8
 
 
+def test_layers_vp9_numbers_keep_their_distance() -> None:
+    """References are counted in PictureIDs: what is left out must not move the others together."""
+    streams, sources, select = [Vp9Stream(picture_id=9), Vp9Stream(picture_id=700)], [Source(VP9), Source(VP9)], Select()
+    select.want(0, 7, 0)
+    packets = streams[0].picture(key=True)
+    for tid in (1, 0, 1, 0, 1):
+        packets += streams[0].picture(tid)
+    late = streams[0].picture()
+    packets += streams[0].picture() + late
+    streams[0].picture_id += 200
+    packets += streams[0].picture() + streams[0].picture(1)
+    answers = run(select, sources[0], packets)
+    select.want(1, 7, 0)
+    answers += run(select, sources[1], streams[1].picture(key=True) + streams[1].picture(1) + streams[1].picture(), 1)
+    ids = [vpx.read_vp9(a.payload).ids.picture_id for a in answers if a.action != DROP]
+    assert [i and i[1] for i in ids] == [9, 11, 13, 16, 15, 217, 219, 221]
+
+
 def test_layers_vp9_bare_descriptors_are_told_by_their_data() -> None:
     source, select = Source(VP9), Select()
     key, inter = b"\x0c\x82\x49", b"\x0c\x86\x00"

@@ -79,7 +79,7 @@ def vp9_packets(drawn: list[Picture], first: int, layers: int, flexible: bool) -
 
 def compare(streams: list[list[Sent]], codec: int, data: st.DataObject) -> None:
     """Give both the packets of the streams in a drawn order."""
-    select, model = Select(), Selector()
+    select, model = Select(), Selector(codec == VP9)
     sources, newest = [Source(codec) for _ in streams], [0 for _ in streams]
     arrivals = sorted(
         (at + delay, index, at) for index, stream in enumerate(streams) for at in range(len(stream))
