@@ -35,21 +35,22 @@ class Picture:
 
 pictures = st.lists(st.builds(
     Picture, st.integers(0, 2), st.integers(0, 7).map(lambda n: n == 0), st.booleans(), st.booleans(),
-    st.lists(st.integers(1, 70), min_size=1, max_size=3).map(tuple), st.integers(1, 2),
-    st.sampled_from([0] * 20 + [1, 2, 5, 62, 63, 64, 200])), min_size=1, max_size=40)
+    st.lists(st.integers(1, 4) | st.integers(1, 70), min_size=1, max_size=2).map(tuple), st.integers(1, 2),
+    st.sampled_from([0] * 20 + [1, 2, 5, 62, 63, 64, 200])), min_size=8, max_size=40)
 
 
 def vp8_packets(drawn: list[Picture], first: int) -> list[Sent]:
     out, number, tl0, seq = [], first, 250, 65500
     for n, p in enumerate(drawn):
         number += 1 + p.skipped
-        temporal = 0 if p.key else p.temporal
+        key = p.key or n == 0
+        temporal = 0 if key else p.temporal
         tl0 += temporal == 0
         for k in range(p.n_packets):
             head = vpx.write_vp8(vpx.Vp8(start=k == 0, ids=vpx.Ids((15, number & 0x7FFF), tl0 & 255),
                                          layer=(temporal, p.flag)))
-            seen = Seen(number, tl0 & 255, 0, temporal, p.key and k == 0, k == 0, sync=p.flag)
-            out.append(Sent(Packet(seq, 3000 * n, head + bytes([not p.key]), k == p.n_packets - 1), seen,
+            seen = Seen(number, tl0 & 255, 0, temporal, key and k == 0, k == 0, sync=p.flag)
+            out.append(Sent(Packet(seq, 3000 * n, head + bytes([not key]), k == p.n_packets - 1), seen,
                             k == p.n_packets - 1))
             seq += 1
     return out
@@ -59,10 +60,11 @@ def vp9_packets(drawn: list[Picture], first: int, layers: int, flexible: bool) -
     out, number, tl0, seq = [], first, 250, 65500
     for n, p in enumerate(drawn):
         number += 1 + p.skipped
-        temporal = 0 if p.key else p.temporal
+        key = p.key or n == 0
+        temporal = 0 if key else p.temporal
         tl0 += temporal == 0
         for sid in range(layers):
-            predicted = not p.key and not (p.fresh and sid > 0)
+            predicted = not key and not (p.fresh and sid > 0)
             refs = (p.refs if flexible else None) if predicted else ()
             for k in range(p.n_packets):
                 starts, ends = k == 0, k == p.n_packets - 1
@@ -86,7 +88,8 @@ def compare(streams: list[list[Sent]], codec: int, data: st.DataObject) -> None:
         for delay in data.draw(st.sampled_from([(0,)] * 12 + [(), (0, 3), (4,), (30,), (150,)])))
     for _, index, at in arrivals:
         if data.draw(st.integers(0, 9)) == 0:
-            model.want = (data.draw(st.integers(0, 1)), data.draw(st.integers(0, 2)), data.draw(st.integers(0, 2)))
+            source = data.draw(st.sampled_from([model.want[0]] * 3 + [0, 1]))
+            model.want = (source, data.draw(st.integers(0, 2)), data.draw(st.integers(0, 2)))
             select.want(*model.want)
         sent = streams[index][at]
         in_order = sent.packet.seq > newest[index]
