@@ -119,8 +119,8 @@ struct arc_layersource {
 
 /**
  * @param codec  enum arc_layercodec
- * @param reader Zeros, borrowed for life: what dependency descriptors said. NULL:
- *               they are not looked at; AV1 then has one layer
+ * @param reader Zeros, borrowed for life: what the dependency descriptors of AV1
+ *               or H.264 said. NULL: they are not looked at; there is one layer
  *
  * @return ARC_OK or ARC_ERR_ARG
  */

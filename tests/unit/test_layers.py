@@ -320,6 +320,16 @@ def test_layers_h264_behind_a_gap_is_no_start() -> None:
     assert actions(run(Select(), Source(H264), packets)) == [DROP, DROP, SWITCH, FORWARD]
 
 
+def test_layers_h264_padding_is_no_gap() -> None:
+    source, select = Source(H264), Select()
+    packets = [Packet(1, 0, SLICE), Packet(2, 0, b""), Packet(3, 0, b""), Packet(4, 3000, IDR)]
+    assert [source.read(p) for p in packets[1:3]] == [lib.ARC_AGAIN] * 2
+    source = Source(H264)
+    infos = [source.read(p) for p in packets]
+    assert [infos[3].is_key, infos[3].starts_frame] == [True, True]
+    assert select.on_packet(0, infos[3], packets[3]).action == SWITCH
+
+
 def test_layers_av1_without_descriptors_starts_at_a_new_sequence() -> None:
     heads = (0x10, 0x88, 0x18, 0x10)
     packets = [Packet(n, n, bytes([head, 0])) for n, head in enumerate(heads)]
