@@ -160,7 +160,7 @@ static bool judge_by_layers(struct arc_layerselect *sel,
             sel->temporal = sel->want_temporal;
     }
     keeps = judge_temporal(sel, info, back);
-    /* RFC 9628 §4.2: after U, no picture needs a higher layer from before it. */
+    /* RFC 9628 §4.2: after U, no picture needs a higher one from before it. */
     if (keeps && back == 0 && info->is_switching_up)
         sel->temporal = sel->want_temporal;
     return keeps;
@@ -261,7 +261,7 @@ static enum arc_layerdrop decide(struct arc_layerselect *sel,
                                      : ARC_LAYERDROP_SPATIAL;
 }
 
-/* The numbers go on behind the last ones sent; the first source keeps its own. */
+/* The numbers go on behind the last ones sent; the first source keeps its. */
 static void join_numbers(struct arc_layerselect *sel,
                          const struct arc_layerinfo *info)
 {

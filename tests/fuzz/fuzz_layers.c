@@ -1,5 +1,5 @@
 /**
- * @file tests/fuzz/fuzz_layers.c  Layers: packets of two sources for one subscriber
+ * @file tests/fuzz/fuzz_layers.c  Layers of two sources for one subscriber
  *
  * First byte: the codec. Then, for each packet, 6 bytes (which source and what
  * is wanted, sequence number, timestamp, lengths) and its bytes: a dependency

@@ -270,7 +270,8 @@ def test_layers_vp9_temporal_up_by_references(flexible: bool) -> None:
 
 def test_layers_vp9_numbers_keep_their_distance() -> None:
     """References are counted in PictureIDs: what is left out must not move the others together."""
-    streams, sources, select = [Vp9Stream(picture_id=9), Vp9Stream(picture_id=700)], [Source(VP9), Source(VP9)], Select()
+    streams, sources = [Vp9Stream(picture_id=9), Vp9Stream(picture_id=700)], [Source(VP9), Source(VP9)]
+    select = Select()
     select.want(0, 7, 0)
     packets = streams[0].picture(key=True)
     for tid in (1, 0, 1, 0, 1):
