@@ -492,7 +492,7 @@ class AgainstModel(RuleBasedStateMachine):
     def begin(self, policy: str, seed: int) -> None:
         self.random = Random(seed)
         self.config = BalancerConfig(slow_start_s=0, silence_s=10, hold_s=3, hold_max_s=20, max_load=0.9,
-                                     rebalance_per_s=0, replace_per_s=1e6)
+                                     rebalance_per_s=0, replace_per_s=1e6, others_alike=False)
         self.made = LoadBalancer(policy, config=self.config, seed=seed)
         self.model = PlainBalancer(10 * S, 3 * S, 20 * S, 0.9)
         self.policy, self.now_us, self.names, self.placed = policy, 0, 0, 0
