@@ -8,7 +8,7 @@ from random import Random, SystemRandom
 
 from arcrtc._ranges import check_float
 from arcrtc.errors import ArgumentError, ConfigError, LimitError, NoTargetError
-from arcrtc.routing.evening import Evening
+from arcrtc.routing.evening import Evening, lack_of, load_of
 from arcrtc.routing.loads import BalancerConfig, Refusal, TargetInfo, TargetLoad, TargetState
 from arcrtc.routing.members import Rate, Room, Session, Target
 from arcrtc.routing.pickers import Pick, Policy
@@ -47,7 +47,7 @@ class LoadBalancer:
         self._rooms: dict[Hashable, Room] = {}
         self._own_reason = PlaceReason(self.policy.value)
         self._replacing = Rate(self.config.replace_per_s)
-        self._evening = Evening(self.config)
+        self._evening = Evening(self.config, lack_of if self.policy is Policy.QUALITY else load_of)
         self._placed: Counter[PlaceReason] = Counter()
         self._moved: Counter[MoveReason] = Counter()
         self._rejected = self._released = 0
