@@ -27,7 +27,7 @@ from arcrtc.routing import LoadBalancer, Move, MoveReason, Placement, PlaceReaso
 from arcrtc.sim import Fleet, FleetConfig, FleetResult, Placer
 
 LOAD = 0.6  # mean load of every scenario, before what happens in it
-SECONDS = 120
+DAY_S = 120  # length of a day, and of what has to go on for some time
 SILENCE_US = 10_000_000
 PLACERS = ("ideal", *(policy.value for policy in Policy), "random")
 
@@ -134,25 +134,25 @@ Scenario = Callable[[Fleet, float], FleetResult]  # (fleet, sessions a second th
 
 
 def steady(fleet: Fleet, rate: float) -> FleetResult:
-    return fleet.run(SECONDS, lambda s: rate)
+    return fleet.run(60, lambda s: rate)
 
 
 def diurnal(fleet: Fleet, rate: float) -> FleetResult:
     """A day in two minutes: arrivals swing by half."""
-    return fleet.run(SECONDS, lambda s: rate * (1 + 0.5 * math.sin(2 * math.pi * s / SECONDS)))
+    return fleet.run(DAY_S, lambda s: rate * (1 + 0.5 * math.sin(2 * math.pi * s / DAY_S)))
 
 
 def failures(fleet: Fleet, rate: float) -> FleetResult:
-    """5 % of the nodes fail at once, and come back after 40 s."""
+    """5 % of the nodes fail at once, and come back after 30 s."""
     nodes = Random(5).sample(range(len(fleet.capacity)), len(fleet.capacity) // 20)
 
     def at(second: int) -> None:
-        if second == 20:
+        if second == 10:
             fleet.fail(nodes)
-        elif second == 60:
+        elif second == 40:
             fleet.recover(nodes)
 
-    return fleet.run(SECONDS, lambda s: rate, at)
+    return fleet.run(60, lambda s: rate, at)
 
 
 def flapping(fleet: Fleet, rate: float) -> FleetResult:
@@ -165,12 +165,12 @@ def flapping(fleet: Fleet, rate: float) -> FleetResult:
         elif second % 30 == 15:
             fleet.fail(nodes)
 
-    return fleet.run(SECONDS, lambda s: rate, at)
+    return fleet.run(DAY_S, lambda s: rate, at)
 
 
 def flash_crowd(fleet: Fleet, rate: float) -> FleetResult:
     """Ten times the arrivals for ten seconds."""
-    return fleet.run(SECONDS, lambda s: rate * (10 if 20 <= s < 30 else 1))
+    return fleet.run(60, lambda s: rate * (10 if 10 <= s < 20 else 1))
 
 
 #: name: (what happens, settings of the fleet, balancers)
@@ -207,7 +207,8 @@ def run(scenario: str, placer: str, nodes: int, seed: int = 1) -> FleetResult:
 
 COLUMNS = {"max_to_mean": "max/mean", "worst_max_to_mean": "worst", "p99_to_mean": "p99/mean", "jain": "Jain",
            "quality": "quality", "overloaded": "overloaded", "placed": "placed", "rejected": "rejected",
-           "misplaced": "on failed", "moved": "moved", "outage_s": "outage s", "relayed": "relayed"}
+           "misplaced": "on failed", "moved": "moved", "cut_off": "cut off", "outage_s": "outage s",
+           "relayed": "relayed"}
 
 
 def cell(name: str, value: float) -> str:

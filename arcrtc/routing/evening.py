@@ -24,6 +24,11 @@ def lack_of(target: Target) -> float:
     return 1 - score(target)
 
 
+def _has_room(target: Target, low: float) -> bool:
+    """True below a load, of which a warming target may have its part only."""
+    return target.load < low * target.ramp
+
+
 class Evening:
     """Takes sessions from targets far above the mean load, and gives them to the least burdened.
 
@@ -44,7 +49,7 @@ class Evening:
         self._rate.refill(roster.now_us)
         open_targets = [target for target in roster if target.refusal is None]
         low, givers = self._find_givers(roster)
-        takers = [(self._burden(target), target.slot, target) for target in open_targets if target.load < low]
+        takers = [(self._burden(target), target.slot, target) for target in open_targets if _has_room(target, low)]
         heapq.heapify(takers)
         while givers and takers and limit > 0:
             _, _, giver = givers[0]
@@ -62,7 +67,7 @@ class Evening:
             else:
                 giver.shedding = False
                 heapq.heappop(givers)
-            if taker.refusal is None and taker.load < low:
+            if taker.refusal is None and _has_room(taker, low):
                 heapq.heapreplace(takers, (self._burden(taker), taker.slot, taker))
             else:
                 heapq.heappop(takers)

@@ -65,10 +65,6 @@ class _Heap:
             self.entries = [entry for entry in self.entries if entry[2] == entry[3].version]
             heapq.heapify(self.entries)
 
-    def add(self, key: float, tie: float, target: Target) -> None:
-        self.targets.add(target)
-        self.push(key, tie, target)
-
     def remove(self, target: Target) -> None:
         self.targets.discard(target)
         target.version += 1
@@ -131,48 +127,30 @@ class RoundRobin:
 class LeastLoaded:
     """The lowest load; sessions placed since its report count. Ties are drawn.
 
-    A warming target looks as loaded as the mean at first, so that it gets its share and not all of it.
+    A warming target counts as loaded ten times over while its ramp is at a tenth, so that it fills by degrees.
     """
 
     def __init__(self, random: Random) -> None:
         self._heap = _Heap()
         self._random = random
-        self._loads: dict[Target, float] = {}
-        self._sum = 0.0
-        self._changes = 0
 
     def add(self, target: Target) -> None:
         """Among the others by its load."""
-        self._count(target)
-        self._heap.add(self._key(target), self._random.random(), target)
+        self._heap.targets.add(target)
+        self.update(target)
 
     def remove(self, target: Target) -> None:
         """Out of the order."""
-        self._sum -= self._loads.pop(target, 0.0)
         self._heap.remove(target)
 
     def update(self, target: Target) -> None:
         """To its new place."""
-        self._count(target)
-        self._heap.push(self._key(target), self._random.random(), target)
+        self._heap.push(target.load / target.ramp, self._random.random(), target)
 
     def pick(self) -> Pick | None:
         """The first."""
         found = self._heap.first()
         return None if found is None else Pick(found[1])
-
-    def _count(self, target: Target) -> None:
-        self._sum += target.load - self._loads.get(target, 0.0)
-        self._loads[target] = target.load
-        self._changes += 1
-        if self._changes > 16 * len(self._loads) + _SLACK:  # the sum has drifted by as many roundings
-            self._sum, self._changes = sum(self._loads.values()), 0
-
-    def _key(self, target: Target) -> float:
-        if target.ramp >= 1:
-            return target.load
-        mean = self._sum / len(self._loads)
-        return target.ramp * target.load + (1 - target.ramp) * max(target.load, mean)
 
 
 class TwoChoices:

@@ -102,7 +102,8 @@ class FleetResult:
     :ivar misplaced: placed on nodes that had failed, which the balancer could not know yet.
     :ivar rejected: that no node was found for.
     :ivar moved: moves to another node.
-    :ivar outage_s: mean time that sessions of failed nodes waited for a move, s; 0: none did.
+    :ivar cut_off: times that a session was on a failed node, because it failed then or had failed before.
+    :ivar outage_s: mean time that those waited for a move or their end, s.
     :ivar relayed: part of the sessions that were placed away from their room's home.
     """
 
@@ -117,6 +118,7 @@ class FleetResult:
     misplaced: int
     rejected: int
     moved: int
+    cut_off: int
     outage_s: float
     relayed: float
 
@@ -202,7 +204,7 @@ class Fleet:
             p99_to_mean=float(p99.mean()), jain=float(jain.mean()), quality=float(quality.mean()),
             overloaded=float(overloaded.mean()), placed=totals["placed"], misplaced=totals["misplaced"],
             rejected=totals["rejected"], moved=totals["moved"],
-            outage_s=self._outage_us / US_PER_S / max(1, totals["outages"]),
+            cut_off=totals["outages"], outage_s=self._outage_us / US_PER_S / max(1, totals["outages"]),
             relayed=totals["relayed"] / max(1, totals["placed"]))
 
     def loads(self) -> np.ndarray:
