@@ -110,6 +110,41 @@ def test_balancer_report_counts_sessions_of_other_balancers_in_the_capacity() ->
         made.place("more", now_us=2)
 
 
+def test_balancer_sessions_younger_than_the_report_count_on_top() -> None:
+    made = balancer(targets=1)
+    for i in range(20):
+        made.place(i, now_us=i * S)
+    made.report("t0", TargetLoad(0.1, sessions=15, age_s=4.5), now_us=20 * S)  # 15 were there at 15.5 s: 0 to 15
+    assert made.target("t0").load == pytest.approx(0.1 + 5 * made._roster.find("t0").cost)
+
+
+def test_balancer_takes_it_that_others_place_as_it_does() -> None:
+    """A quarter of the sessions are ours: each one placed counts as four until the next report."""
+    loads = []
+    for alike in (True, False):
+        made = balancer(targets=2, capacity=1000, config=BalancerConfig(slow_start_s=0, others_alike=alike))
+        for i in range(200):
+            made.place(i, now_us=0)
+        for name in ("t0", "t1"):
+            made.report(name, TargetLoad(0.4, sessions=400), now_us=S)
+        cost = made._roster.find("t0").cost
+        for i in range(200, 210):
+            made.place(i, now_us=S)
+        loads.append((made.target("t0").load - 0.4) / cost)
+    assert loads == pytest.approx([20, 5])
+
+
+def test_balancer_round_robin_serves_light_targets_from_the_first_round_on() -> None:
+    """With a slow start all intervals are long at first; they shorten as it goes on."""
+    made = LoadBalancer("round_robin", config=BalancerConfig(slow_start_s=10), seed=1)
+    for i in range(30):
+        made.add_target(i, weight=200 if i < 3 else 20, now_us=0)
+    counts = Counter(made.place(i, now_us=i * S // 10).target for i in range(600))
+    heavy, light = sum(counts[i] for i in range(3)), sum(counts[i] for i in range(3, 30))
+    assert 290 <= heavy <= 340  # 600 of 1140 by weight
+    assert light == 600 - heavy
+
+
 def test_balancer_two_choices_takes_the_lower_and_says_so() -> None:
     made = balancer("two_choices", 2)
     made.report("t0", TargetLoad(0.6), now_us=0)
@@ -451,6 +486,34 @@ def test_balancer_evening_never_turns_a_session_back(loads: list[float], seed: i
     mean = sum(spread(made).values()) / 50 / len(loads)
     gap = max(info.load for info in made.targets()) - mean
     assert gap <= 0.2 + 0.03
+
+
+def test_balancer_evening_by_quality_does_not_move_to_worse_ways() -> None:
+    config = BalancerConfig(slow_start_s=0, cooldown_s=0, rebalance_per_s=100, silence_s=600)
+    targets = {}
+    for policy in ("quality", "least_loaded"):
+        made = balancer(policy, 3, config=config)
+        made.drain("t1")
+        made.drain("t2")
+        for i in range(60):
+            made.place(i, now_us=0)
+        made.undrain("t1")
+        made.undrain("t2")
+        for name, loss in (("t0", 0.0), ("t1", 0.1), ("t2", 0.0)):
+            made.report(name, TargetLoad(made.target(name).load, loss=loss), now_us=S)
+        targets[policy] = {move.target for move in made.moves(now_us=100 * S)}
+    assert targets == {"quality": {"t2"}, "least_loaded": {"t1", "t2"}}
+
+
+def test_balancer_evening_fills_a_warming_target_by_degrees() -> None:
+    config = BalancerConfig(slow_start_s=100, slow_start_floor=0.1, cooldown_s=0, rebalance_per_s=1000)
+    made = balancer(targets=2, config=config)
+    made.drain("t1")
+    for i in range(80):
+        made.place(i, now_us=0)
+    made.undrain("t1")
+    assert len(made.moves(now_us=S)) <= 5
+    assert 5 < len(made.moves(now_us=60 * S)) <= 40
 
 
 def test_balancer_evening_leaves_rooms_together() -> None:
