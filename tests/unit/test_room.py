@@ -128,6 +128,9 @@ def test_room_pin_brings_what_the_rule_does_not() -> None:
     assert set(room.receives(0)) == {TrackKey(1, "mic"), TrackKey(1, "cam")}
     room.unpin(0, 1)
     assert room.receives(0) == {}
+    room.set_rule(0, SubscriptionRule.only("video"))
+    room.pin(0, 1)
+    assert set(room.receives(0)) == {TrackKey(1, "cam"), TrackKey(2, "cam")}
 
 
 def test_room_pause_of_one_track_and_of_all() -> None:
