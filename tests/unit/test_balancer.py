@@ -446,7 +446,27 @@ def test_balancer_room_of_a_failed_target_finds_one_new_home(policy: str) -> Non
         assert gone not in made.room_targets(room)
 
 
+def test_balancer_home_of_a_room_moves_on_when_its_last_session_ends() -> None:
+    made = balancer(targets=3, capacity=20)
+    for i in range(25):
+        made.place(i, room="hall", now_us=0)
+    home, other = made.room_targets("hall")
+    for i in range(25):
+        if made.target_of(i) == home:
+            made.release(i)
+    assert list(made.room_targets("hall")) == [other]
+    place = made.place("new", room="hall", now_us=0)
+    assert (place.target, place.reason, place.relay_from) == (other, PlaceReason.ROOM, None)
+
+
 # Evening
+
+def test_balancer_evening_does_not_hand_one_large_session_round() -> None:
+    """Half of a target of two: wherever it goes, it is far above the mean."""
+    made = balancer(targets=5, capacity=2, config=BalancerConfig(slow_start_s=0, cooldown_s=0))
+    made.place("large", now_us=0)
+    assert made.moves(now_us=100 * S) == []
+
 
 def test_balancer_evens_out_within_rate_and_stops_before_it_is_even() -> None:
     config = BalancerConfig(slow_start_s=0, rebalance_per_s=5, rebalance_gap=0.2, cooldown_s=10)
@@ -546,6 +566,15 @@ def test_balancer_choice_does_not_grow_with_what_came_and_went(policy: str) -> N
         made.release(i)
     heap = getattr(made._roster.picker, "_heap", None)
     assert heap is None or len(heap.entries) <= 2 * 10 + 65
+
+
+def test_balancer_least_loaded_is_the_least_after_many_changes() -> None:
+    random, made = Random(4), balancer("least_loaded", 60, capacity=1000)
+    for i in range(1500):
+        name = f"t{random.randrange(60)}"
+        made.report(name, TargetLoad(random.random() * 0.9), now_us=i)
+        least = min(info.load for info in made.targets())
+        assert made.place(i, now_us=i).load == least
 
 
 class AgainstModel(RuleBasedStateMachine):
