@@ -22,6 +22,8 @@ from arcrtc.routing import (
     TargetState,
     call_quality,
 )
+from arcrtc.routing.members import Target
+from arcrtc.routing.pickers import _Heap
 from arcrtc.routing.weighttree import WeightTree
 from tests.model.balancer_model import PlainBalancer, PlainTarget
 
@@ -555,6 +557,21 @@ def test_weight_tree_is_a_list_of_weights(changes: list[tuple[int, int]]) -> Non
     assert [tree[slot] for slot in range(64)] == plain
     assert Counter(tree.find(number) for number in range(tree.total)) == Counter(
         {slot: weight for slot, weight in enumerate(plain) if weight})
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_heap_gives_targets_in_order_after_it_was_cleared(seed: int) -> None:
+    random, heap, keys = Random(seed), _Heap(), {}
+    targets = [Target(i, i, 1.0, None, AT_ONCE, 0) for i in range(300)]
+    for target in random.choices(targets, k=3000):
+        heap.targets.add(target)
+        keys[target] = random.random()
+        heap.push(keys[target], 0, target)
+    assert len(heap.entries) <= 2 * 300 + 65
+    for target, key in sorted(keys.items(), key=lambda item: item[1]):
+        assert heap.first() == (key, target)
+        heap.remove(target)
+    assert heap.first() is None
 
 
 @pytest.mark.parametrize("policy", POLICIES)
