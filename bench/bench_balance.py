@@ -38,6 +38,7 @@ class Reference:
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
         self.capacities: list[int] = []
+        self.highest = 0
         self.reported: dict[int, int] = {}
         self.silent: set[int] = set()
         self.home: dict[Hashable, int] = {}
@@ -47,6 +48,7 @@ class Reference:
         assert isinstance(target, int)
         assert capacity is not None
         self.capacities.append(capacity)
+        self.highest = max(self.highest, capacity)
         self.on[target] = {}
 
     def report(self, target: Hashable, load: TargetLoad, now_us: int | None = None) -> None:
@@ -81,10 +83,9 @@ class AtRandom(Reference):
     """By capacity, blind to loads."""
 
     def choose(self) -> int:
-        highest = max(self.capacities)
         for _ in range(1000):
             node = self.random.randrange(len(self.capacities))
-            if node not in self.silent and self.random.random() * highest < self.capacities[node]:
+            if node not in self.silent and self.random.random() * self.highest < self.capacities[node]:
                 return node
         raise NoTargetError("none drawn")
 
