@@ -94,7 +94,7 @@ class BalancerConfig:
 
     :ivar silence_s: a target that has reported before and then does not for this long has failed. 0.1..86400.
     :ivar slow_start_s: a target that is new or comes back has a share that grows from ``slow_start_floor``
-        to 1 over this time. 0..86400; 0: at once.
+        to 1 over this time, as long as it reports. 0..86400; 0: at once.
     :ivar slow_start_floor: 0.001..1.
     :ivar hold_s: after a failure, healthy reports do not count for this long; twice as long after each
         further failure, until a target was up for ``hold_max_s``. 0..86400.

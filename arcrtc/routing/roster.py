@@ -232,9 +232,10 @@ class Roster:
         self._arm(self.now_us + self._us(self.config.slow_start_s) // _RAMP_STEPS, _Timer.RAMP, target)
 
     def _ramp(self, target: Target) -> None:
-        """One step further."""
+        """One step further, as far as it is known to have been there: a silent target does not grow."""
         length_us = self._us(self.config.slow_start_s)
-        passed = (self.now_us - target.since_us) / max(1, length_us)
+        seen_us = self.now_us if target.reported_us is None else target.reported_us
+        passed = max(0, seen_us - target.since_us) / max(1, length_us)
         if passed >= 1:
             target.state, target.ramp = TargetState.UP, 1.0
         else:
