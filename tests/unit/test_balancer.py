@@ -551,6 +551,23 @@ def test_balancer_evening_fills_a_warming_target_by_degrees() -> None:
     assert 5 < len(made.moves(now_us=60 * S)) <= 40
 
 
+def test_balancer_evening_says_whence_to_relay() -> None:
+    """A room of two, one of them alone on a full target: it may go on, and its home stays where it is."""
+    made = balancer(targets=3, capacity=20, config=BalancerConfig(slow_start_s=0, cooldown_s=0, room_limit=1))
+    made.drain("t2")
+    made.place("first", room="hall", now_us=0)
+    made.place("second", room="hall", now_us=0)
+    home, full = made.room_targets("hall")
+    made.drain(home)
+    for i in range(12):
+        made.place(i, now_us=0)
+    made.undrain("t2")
+    moves = made.moves(now_us=100 * S)
+    assert moves[0][:3] == ("second", full, "t2")
+    assert moves[0].relay_from == home
+    assert {move.relay_from for move in moves[1:]} == {None}
+
+
 def test_balancer_evening_leaves_rooms_together() -> None:
     made = balancer(targets=2, config=BalancerConfig(slow_start_s=0, cooldown_s=0))
     for i in range(60):
