@@ -1,7 +1,9 @@
 """Seeded fleets: how even each policy keeps loads, and what failures, crowds and late reports cost. In figures."""
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -146,3 +148,20 @@ def test_sim_fleet_same_seed_same_run() -> None:
 def test_sim_fleet_config_out_of_range_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises(errors.ConfigError):
         FleetConfig(**{"capacities": [10], **values})
+
+
+def test_bench_balance_compares_policies_with_random_and_ideal() -> None:
+    path = Path(__file__).resolve().parents[2] / "bench/bench_balance.py"
+    spec = importlib.util.spec_from_file_location("bench_balance", path)
+    assert spec is not None
+    assert spec.loader is not None
+    bench = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bench)
+    results = {"failures": {placer: bench.run("failures", placer, 20) for placer in bench.PLACERS}}
+    found = results["failures"]
+    assert set(found) == {"ideal", *POLICIES, "random"}
+    assert found["ideal"].p99_to_mean < found["two_choices"].p99_to_mean < found["random"].p99_to_mean
+    assert all(result.cut_off > 0 for result in found.values())
+    lines = bench.tables(results).splitlines()
+    assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
+    assert bench.speed(20, 200).keys() == set(POLICIES)
