@@ -221,11 +221,16 @@ def cell(name: str, value: float) -> str:
 
 
 def tables(results: dict[str, dict[str, FleetResult]]) -> str:
+    """Markdown, without columns in which all are alike."""
     lines = []
     for scenario, by_placer in results.items():
-        lines += [f"### {scenario}", "", f"| | {' | '.join(COLUMNS.values())} |", "|---" * (len(COLUMNS) + 1) + "|"]
-        for placer, result in by_placer.items():
-            lines.append(f"| {placer} | " + " | ".join(cell(n, getattr(result, n)) for n in COLUMNS) + " |")
+        cells = {name: [cell(name, getattr(result, name)) for result in by_placer.values()] for name in COLUMNS}
+        shown = [name for name in COLUMNS if len(set(cells[name])) > 1]
+        placed = " to ".join(dict.fromkeys((min(cells["placed"]), max(cells["placed"]))))
+        lines += [f"### {scenario}: {placed} sessions placed", ""]
+        lines += ["| | " + " | ".join(COLUMNS[name] for name in shown) + " |", "|---" * (len(shown) + 1) + "|"]
+        lines += [f"| {placer} | " + " | ".join(cells[name][i] for name in shown) + " |"
+                  for i, placer in enumerate(by_placer)]
         lines.append("")
     return "\n".join(lines)
 
@@ -237,7 +242,7 @@ def plot(results: dict[str, dict[str, FleetResult]], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     names = [name for name in results if name not in ("rooms of 8", "every fourth way bad")]
-    figure, axes = plt.subplots(1, 2, figsize=(11, 3.6), width_ratios=(3, 2))
+    figure, axes = plt.subplots(1, 2, figsize=(11, 3.6), width_ratios=(4, 1))
     placers = list(next(iter(results.values())))
     for i, placer in enumerate(placers):
         xs = [n + (i - len(placers) / 2 + 0.5) * 0.8 / len(placers) for n in range(len(names))]
@@ -246,12 +251,11 @@ def plot(results: dict[str, dict[str, FleetResult]], path: Path) -> None:
     axes[0].set_ylim(1, None)
     axes[0].set_ylabel("load of the node at 99 % to mean")
     axes[0].legend(fontsize=8)
-    chosen = [n for n in ("failures", "flapping") if n in results]
-    for i, placer in enumerate(placers):
-        xs = [n + (i - len(placers) / 2 + 0.5) * 0.8 / len(placers) for n in range(len(chosen))]
-        axes[1].bar(xs, [results[n][placer].moved / 1000 for n in chosen], 0.8 / len(placers))
-    axes[1].set_xticks(range(len(chosen)), chosen)
-    axes[1].set_ylabel("sessions moved, thousands")
+    if "flapping" in results:
+        axes[1].bar(placers, [results["flapping"][p].cut_off / 1000 for p in placers],
+                    color=[f"C{i}" for i in range(len(placers))])
+        axes[1].tick_params(axis="x", rotation=60)
+        axes[1].set_ylabel("sessions cut off by flapping, thousands")
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(axis="y", alpha=0.3)
