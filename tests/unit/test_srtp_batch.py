@@ -72,6 +72,9 @@ def test_crypto_backends_are_equal(gcm: bool, key: bytes, iv: bytes, head: bytes
         cipher = native_cipher(backend, kind, key, len(tag))
         _, wire, made = run_cipher(cipher, lib.arc_cipher_seal, iv, head + body, len(head), tail, tag)
         sealed.add((wire, made))
+        elsewhere = ffi.from_buffer("uint8_t[]", body)
+        assert run_cipher(cipher, lambda c, job: lib.arc_cipher_seal_from(c, job, elsewhere), iv,
+                          head + bytes(len(body)), len(head), tail, tag) == (0, wire, made)
         assert run_cipher(cipher, lib.arc_cipher_open, iv, wire, len(head), tail, made) == (0, head + body, made)
         forged = bytearray(wire + made)
         forged[flip % len(forged)] ^= 1 << flip % 8

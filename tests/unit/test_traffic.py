@@ -11,6 +11,7 @@ from arcrtc._native import ffi, lib
 from arcrtc.benchmarks.traffic import FORGED, BareLoop, SinkConfig, SourceConfig, Traffic
 from arcrtc.errors import ArgumentError, LimitError, TransportError
 from arcrtc.srtp import SrtpConfig, SrtpProfile
+from tests.model.allocation import survives_every_failure
 
 SOURCE = SourceConfig(payload_bytes=200, burst_pkts=4)
 SINK = SinkConfig(sample_every=7)
@@ -46,7 +47,7 @@ def test_traffic_every_profile_arrives_as_it_was_sent(traffic: Traffic, profile:
     source.run(False)
     wait_until(lambda: sink.stats().received_pkts == source.stats().sent_pkts)
     stats = sink.stats()
-    assert stats.samples == stats.received_pkts // 7 + 1
+    assert stats.samples == -(-stats.received_pkts // 7)
     assert (stats.forged, stats.wrong, stats.missing_pkts, stats.misplaced_pkts, stats.unknown_pkts) == (0,) * 5
     assert sink.leg_stats(leg).received_bytes == source.stats().sent_bytes
     latency = sink.take_latency()
@@ -137,6 +138,16 @@ def test_traffic_limits_and_arguments_are_checked(traffic: Traffic) -> None:
     for wrong in ({"sockets": 0}, {"sockets": 65}, {"sample_every": -1}, {"buffer_bytes": 0}, {"max_routes": 4097}):
         with pytest.raises(ArgumentError):
             traffic.sink(replace(SINK, **wrong))
+
+
+def test_traffic_survives_every_failed_allocation(traffic: Traffic) -> None:
+    allocations, source = survives_every_failure(lambda: traffic.source(SOURCE))
+    assert allocations >= 4
+    allocations, sink = survives_every_failure(lambda: traffic.sink(SINK))
+    assert allocations >= 3
+    srtp = SrtpConfig.generate(crypto="openssl")
+    assert survives_every_failure(lambda: sink.add_leg(srtp))[0] > 3
+    assert survives_every_failure(lambda: source.add_leg(sink.addresses[0], 5, srtp=srtp))[0] > 3
 
 
 def test_bare_loop_wants_gcm_and_its_keys_first() -> None:
