@@ -146,8 +146,9 @@ def find_libraries() -> dict[str, str]:
 
 
 def headers() -> list[Path]:
-    """Every header with something for Python, in layer order, then by name."""
-    return [path for layer in LAYERS for path in sorted((CSRC / layer).glob("*.h"))
+    """Every header with something for Python, in layer order, then by name; before all the one with enum arc_status."""
+    return [path for layer in LAYERS
+            for path in sorted((CSRC / layer).glob("*.h"), key=lambda path: (path.name != "status.h", path.name))
             if CDEF.search(path.read_text(encoding="utf-8"))]
 
 

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from arcrtc.audio import AudioConfig, AudioFrame, AudioPipeline
     from arcrtc.config import SessionConfig
-    from arcrtc.engine import Engine, Peer
+    from arcrtc.engine import Engine
     from arcrtc.errors import (
         ArcError,
         ArgumentError,
         AuthenticationError,
+        BackpressureError,
         BufferSpaceError,
+        ClosedError,
         CodecError,
         ConfigError,
         InvalidTransitionError,
@@ -30,20 +32,24 @@ if TYPE_CHECKING:
         MediaError,
         NegotiationError,
         NoMemoryError,
+        NoTargetError,
         PacketTooLargeError,
         ParseError,
         ReplayError,
+        RouteLoopError,
         SimulationError,
         SsrcCollisionError,
         StreamNotFoundError,
         TransportError,
         UnsupportedError,
     )
-    from arcrtc.events import Concealment, Event, EventType, ReceivedFrame, SentFrame, SessionStats
+    from arcrtc.events import Concealment, EngineEvent, Event, EventType, ReceivedFrame, SentFrame, SessionStats
     from arcrtc.handles import AudioSender, Receiver, VideoSender
     from arcrtc.jitter import JitterBuffer, JitterBufferConfig, JitterBufferStats
     from arcrtc.metrics import NetworkMetrics
     from arcrtc.nack import NackConfig, NackGenerator
+    from arcrtc.peer import Peer
+    from arcrtc.routing import LoadBalancer, PacketRouter
     from arcrtc.rtcp import (
         App,
         CongestionControlFeedback,
@@ -84,18 +90,20 @@ __version__ = "0.1.0"
 _MODULES: Final = {
     "audio": ("AudioConfig", "AudioFrame", "AudioPipeline"),
     "config": ("SessionConfig",),
-    "engine": ("Engine", "Peer"),
+    "engine": ("Engine",),
     "errors": (
-        "ArcError", "ArgumentError", "AuthenticationError", "BufferSpaceError", "CodecError", "ConfigError",
-        "InvalidTransitionError", "KeyExistsError", "KeyNotFoundError", "KeyStoreError", "KeyStoreFault",
-        "KeyStorePermissionError", "LibraryError", "LimitError", "MediaError", "NegotiationError", "NoMemoryError",
-        "PacketTooLargeError", "ParseError", "ReplayError", "SimulationError", "SsrcCollisionError",
-        "StreamNotFoundError", "TransportError", "UnsupportedError"),
-    "events": ("Concealment", "Event", "EventType", "ReceivedFrame", "SentFrame", "SessionStats"),
+        "ArcError", "ArgumentError", "AuthenticationError", "BackpressureError", "BufferSpaceError", "ClosedError",
+        "CodecError", "ConfigError", "InvalidTransitionError", "KeyExistsError", "KeyNotFoundError", "KeyStoreError",
+        "KeyStoreFault", "KeyStorePermissionError", "LibraryError", "LimitError", "MediaError", "NegotiationError",
+        "NoMemoryError", "NoTargetError", "PacketTooLargeError", "ParseError", "ReplayError", "RouteLoopError",
+        "SimulationError", "SsrcCollisionError", "StreamNotFoundError", "TransportError", "UnsupportedError"),
+    "events": ("Concealment", "EngineEvent", "Event", "EventType", "ReceivedFrame", "SentFrame", "SessionStats"),
     "handles": ("AudioSender", "Receiver", "VideoSender"),
     "jitter": ("JitterBuffer", "JitterBufferConfig", "JitterBufferStats"),
     "metrics": ("NetworkMetrics",),
     "nack": ("NackConfig", "NackGenerator"),
+    "peer": ("Peer",),
+    "routing": ("LoadBalancer", "PacketRouter"),
     "rtcp": (
         "App", "CongestionControlFeedback", "DelaySinceLastReceiverReport", "ExtendedReport",
         "FullIntraRequest", "GenericNack", "Goodbye", "LossRle", "PictureLossIndication",
@@ -122,7 +130,9 @@ __all__ = [
     "AudioPipeline",
     "AudioSender",
     "AuthenticationError",
+    "BackpressureError",
     "BufferSpaceError",
+    "ClosedError",
     "CodecError",
     "Concealment",
     "ConfigError",
@@ -130,6 +140,7 @@ __all__ = [
     "DelaySinceLastReceiverReport",
     "EncodedFrame",
     "Engine",
+    "EngineEvent",
     "Event",
     "EventType",
     "ExtendedReport",
@@ -150,6 +161,7 @@ __all__ = [
     "KeyStorePermissionError",
     "LibraryError",
     "LimitError",
+    "LoadBalancer",
     "LossRle",
     "MediaError",
     "MediaType",
@@ -158,7 +170,9 @@ __all__ = [
     "NegotiationError",
     "NetworkMetrics",
     "NoMemoryError",
+    "NoTargetError",
     "PacketBatch",
+    "PacketRouter",
     "PacketTooLargeError",
     "ParseError",
     "Peer",
@@ -171,6 +185,7 @@ __all__ = [
     "Remb",
     "ReplayError",
     "ReportBlock",
+    "RouteLoopError",
     "RtcpPacket",
     "RtpBatch",
     "RtpHeader",

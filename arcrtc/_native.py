@@ -88,6 +88,8 @@ _ERRORS: Final[dict[int, type[errors.ArcError]]] = {
     lib.ARC_ERR_CODEC: errors.CodecError,
     lib.ARC_ERR_IO: errors.TransportError,
     lib.ARC_ERR_LIBRARY: errors.LibraryError,
+    lib.ARC_ERR_BUSY: errors.BackpressureError,
+    lib.ARC_ERR_ENDED: errors.ClosedError,
 }
 
 _MEANING: Final[dict[int, str]] = {
@@ -103,6 +105,8 @@ _MEANING: Final[dict[int, str]] = {
     lib.ARC_ERR_CODEC: "the codec refused",
     lib.ARC_ERR_IO: "the operating system refused",
     lib.ARC_ERR_LIBRARY: "a linked library failed",
+    lib.ARC_ERR_BUSY: "a bounded queue is full; try again later",
+    lib.ARC_ERR_ENDED: "closed: its thread has ended, or belongs to the process that this one was forked from",
 }
 
 

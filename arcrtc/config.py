@@ -43,7 +43,11 @@ class SessionConfig:
     :ivar cname: canonical name in RTCP (RFC 7022); None: a random one.
     :ivar seed: of everything random but keys: SSRCs, sequence numbers, RTCP
         timing. None: unpredictable. A number makes a simulation repeat.
-    :ivar pool_pkts: packets of each side, 2 kB each. 64..65536.
+    :ivar pool_pkts: packets of each side, 2 kB each; on an engine, so many of those of its thread at a
+        time. 64..65536.
+    :ivar max_sources: others that are known at a time, members and contributing sources. 8..4096.
+    :ivar silence_ms: without an authentic datagram for so long the peer is silent, which is told by an
+        event, and once more when it is heard again. 0: never. 0..86_400_000.
     :raises ConfigError: a value is outside of what is stated here.
     """
 
@@ -61,6 +65,8 @@ class SessionConfig:
     cname: str | None = None
     seed: int | None = None
     pool_pkts: int = 4096
+    max_sources: int = 64
+    silence_ms: int = 5000
 
     def __post_init__(self) -> None:
         check_range("min_latency_ms", self.min_latency_ms, 0, 10_000)
@@ -71,6 +77,8 @@ class SessionConfig:
         check_range("mtu_bytes", self.mtu_bytes, 300, 1500)
         check_range("pace_percent", self.pace_percent, 100, 1000)
         check_range("pool_pkts", self.pool_pkts, 64, 65_536)
+        check_range("max_sources", self.max_sources, 8, 4096)
+        check_range("silence_ms", self.silence_ms, 0, 86_400_000)
         if self.seed is not None:
             check_range("seed", self.seed, 0, 2**64 - 1)
         if self.cname is not None and not 1 <= len(self.cname.encode()) < lib.ARC_SESSION_CNAME_BYTES:

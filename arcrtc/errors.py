@@ -48,6 +48,14 @@ class LimitError(ArcError, RuntimeError):
     """A key or a table has reached its stated limit (RFC 3711 section 9.2)."""
 
 
+class BackpressureError(ArcError, RuntimeError):
+    """A bounded queue is full: commands come faster than a thread takes them. Nothing was done; try again later."""
+
+
+class ClosedError(ArgumentError):
+    """The engine, peer or router was closed, or belongs to the process that this one was forked from."""
+
+
 class UnsupportedError(ArcError, RuntimeError):
     """This build or this machine cannot do it; the message says why."""
 
@@ -81,6 +89,14 @@ class InvalidTransitionError(ArcError, ValueError):
 
 class SsrcCollisionError(ArcError, ValueError):
     """Another live stream already uses this SSRC (RFC 3550 section 8.2)."""
+
+
+class NoTargetError(ArcError, RuntimeError):
+    """No engine thread or node can take a session; the message counts them by what stands against it."""
+
+
+class RouteLoopError(ArcError, ValueError):
+    """A relay between nodes would bring a track back to a node that has it already."""
 
 
 class MediaError(ArcError, OSError):

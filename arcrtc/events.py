@@ -3,13 +3,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from arcrtc._native import ffi, lib
 from arcrtc.audio.frame import AudioFrame
 from arcrtc.video.frame import VideoFrame
+
+if TYPE_CHECKING:
+    from arcrtc.peer import Peer
 
 
 class Concealment(IntEnum):
@@ -106,23 +109,57 @@ class EventType(Enum):
     KEY_NEAR_LIMIT = lib.ARC_EVENT_KEY_NEAR_LIMIT  #: seven eighths of a key's packets are used: rekey()
     KEY_USED_UP = lib.ARC_EVENT_KEY_USED_UP  #: nothing more is sent, or accepted, with the key
     KEY_RETIRED = lib.ARC_EVENT_KEY_RETIRED  #: a former key is not accepted any more
+    PEER_SILENT = lib.ARC_EVENT_PEER_SILENT  #: nothing authentic came for SessionConfig.silence_ms
+    PEER_HEARD = lib.ARC_EVENT_PEER_HEARD  #: a silent peer is heard again
+    # Only of an engine:
+    EVENTS_LOST = lib.ARC_HUB_EVENTS_LOST  #: nobody fetched them in time; as many as the value says
+    THREAD_STALLED = lib.ARC_HUB_THREAD_STALLED  #: a network thread has not moved for stall_ms
+    THREAD_RECOVERED = lib.ARC_HUB_THREAD_RECOVERED  #: it moves again
+    SOCKET_ERROR = lib.ARC_HUB_SOCKET_ERROR  #: datagrams were refused, by ICMP or by the system
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened to a session.
+    """Something that happened to a session, or to a thread of an engine.
 
     :ivar type: what.
     :ivar now_us: when, microseconds of the session's monotonic clock.
     :ivar stream: index of the stream it is about, 0..7; None: the session (or, for SSRCs, resends and reports).
     :ivar value: the SSRC, 0..2**32-1; for RTT the smoothed round-trip time in microseconds; for
-        KEY_NEAR_LIMIT the packets that are left.
+        KEY_NEAR_LIMIT the packets that are left; for PEER_SILENT, PEER_HEARD, THREAD_STALLED and
+        THREAD_RECOVERED how long that has lasted, in microseconds; for EVENTS_LOST and SOCKET_ERROR
+        how many since the last such event.
     """
 
     type: EventType
     stream: int | None
     now_us: int
     value: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineEvent:
+    """An event of an engine: of a peer, or of one of its threads.
+
+    :ivar peer: whose; None: a thread's, or that of a peer which is closed by now.
+    :ivar event: what happened.
+    :ivar thread: index of the network thread that it is about.
+    """
+
+    peer: Peer | None
+    event: Event
+    thread: int
+
+    @property
+    def type(self) -> EventType:
+        """What happened, in short."""
+        return self.event.type
+
+
+def to_event(out: Any) -> Event:
+    """Take over a struct arc_event or arc_hub_event."""
+    return Event(type=EventType(out.type), stream=out.stream if out.stream >= 0 else None, now_us=out.now_us,
+                 value=out.value)
 
 
 def received_frame(out: Any, stream: int) -> ReceivedFrame:

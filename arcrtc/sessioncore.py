@@ -12,7 +12,7 @@ from arcrtc._native import check, error_for, ffi, lib
 from arcrtc._ranges import check_int
 from arcrtc.config import SessionConfig, check_range
 from arcrtc.errors import ConfigError, UnsupportedError
-from arcrtc.events import Event, EventType, SentFrame
+from arcrtc.events import Event, SentFrame, to_event
 from arcrtc.handles import AudioSender, Receiver, VideoSender
 from arcrtc.srtp.config import SrtpConfig, native_config, native_key
 from arcrtc.video.config import VideoCodec, VideoResolution
@@ -72,6 +72,8 @@ def _check_types(payload_type: int, rtx_payload_type: int | None) -> None:
 class SessionCore:
     """The native session and its streams: what Session and Peer have in common."""
 
+    _lent_pool = False  # whether packets come from the pool of a thread
+
     def __init__(self, config: SessionConfig, now_us: int, ntp_now: int) -> None:
         self.config = config
         self._rng = np.random.default_rng(config.seed) if config.seed is not None else None
@@ -92,6 +94,9 @@ class SessionCore:
         cfg.seed = config.seed if config.seed is not None else secrets.randbits(64)
         cfg.ntp_at_zero = (ntp_now - (now_us // 10**6 << 32) - (now_us % 10**6 << 32) // 10**6) % 2**64
         cfg.pool_pkts = config.pool_pkts
+        cfg.lent_pool = self._lent_pool
+        cfg.max_sources = config.max_sources
+        cfg.silence_us = 1000 * config.silence_ms
         cfg.mtu_bytes = config.mtu_bytes
         cfg.pace_percent = config.pace_percent
         cfg.nack = config.nack
@@ -101,7 +106,7 @@ class SessionCore:
         status = lib.arc_session_new(cfg, now_us, out)
         ffi.memmove(cfg, bytes(ffi.sizeof("struct arc_session_config")), ffi.sizeof("struct arc_session_config"))
         check(status, "Session")
-        return ffi.gc(out[0], lib.arc_session_free, config.pool_pkts * 2048)
+        return ffi.gc(out[0], lib.arc_session_free, 1 << 16 if self._lent_pool else config.pool_pkts * 2048)
 
     # --- keys ---
 
@@ -323,10 +328,13 @@ class SessionCore:
         out = ffi.new("struct arc_event *")
         if lib.arc_session_poll_event(self._handle, out) != lib.ARC_OK:
             return None
+        return self._event(out)
+
+    def _event(self, out: Any) -> Event:
+        """The event that the core told of."""
         if out.type == lib.ARC_EVENT_SSRC_CHANGED and 0 <= out.stream < len(self.senders):
             self.senders[out.stream].ssrc = out.value
-        return Event(type=EventType(out.type), stream=out.stream if out.stream >= 0 else None,
-                     now_us=out.now_us, value=out.value)
+        return to_event(out)
 
     def poll_sent(self) -> SentFrame | None:
         """Return the next frame that has left altogether; None: none. Bounded like events."""

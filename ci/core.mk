@@ -1,5 +1,5 @@
 # The core without Python: a static library, the C test programs and the fuzz targets.
-#   make -f ci/core.mk SAN=none|strict|bench|address|undefined|thread|fuzz  lib|test|fuzz|replay|bench
+#   make -f ci/core.mk SAN=none|strict|bench|portable|address|undefined|thread|fuzz  lib|test|fuzz|replay|bench
 SAN   ?= none
 DIR   := build/core-$(SAN)
 LIBS  := libcrypto opus libavcodec libavutil libswscale
@@ -18,6 +18,10 @@ CC    := cc
 
 ifeq ($(SAN),strict)
 CFLAGS += -O2 -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
+endif
+# Sockets as they are used on systems other than Linux (csrc/io/udpsys.h).
+ifeq ($(SAN),portable)
+CPPFLAGS += -DARC_UDP_PORTABLE=1
 endif
 ifneq ($(filter $(SAN),address undefined thread),)
 CFLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all

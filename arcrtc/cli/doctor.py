@@ -176,19 +176,20 @@ def _judge_machine(machine: Machine) -> list[Verdict]:
 
 def _judge_network(network: probes.Network) -> list[Verdict]:
     out = []
-    if not network.ipv4:
+    if network.absent("IPv4"):
         out.append(Verdict("fault", "UDP over the IPv4 loopback does not work", "ip link set lo up"))
-    if not network.ipv6:
+    if network.absent("IPv6"):
         out.append(Verdict("hint", "UDP over the IPv6 loopback does not work: IPv4 only",
                            "sudo sysctl -w net.ipv6.conf.lo.disable_ipv6=0"))
-    if sys.platform == "linux":
-        options = {"UDP_SEGMENT": network.segment, "UDP_GRO": network.gro}
-        absent = [name for name, there in options.items() if not there]
-        if absent:
-            out.append(Verdict("hint", f"no {' and no '.join(absent)}: more system calls per packet",
-                               "use Linux 5.0 or later; some sandboxes (gVisor) lack them"))
-        else:
-            out.append(Verdict("good", "UDP_SEGMENT and UDP_GRO: many packets in one system call"))
+    absent = [feature.name for feature in network.absent("UDP_SEGMENT", "UDP_GRO", "recvmmsg, sendmmsg")]
+    if absent:
+        out.append(Verdict("hint", f"no {' and no '.join(absent)}: more system calls per packet",
+                           "use Linux 5.0 or later; some sandboxes (gVisor) lack them"
+                           if sys.platform == "linux" else ""))
+    else:
+        out.append(Verdict("good", "UDP_SEGMENT and UDP_GRO: many packets in one system call"))
+    out += [Verdict("hint", f"no {feature.name} ({feature.reason}): {feature.instead}")
+            for feature in network.absent("SO_TIMESTAMPNS", "ECN over IPv4", "IP_MTU_DISCOVER", "IP_RECVERR")]
     wanted = probes.WANTED_BUFFER_BYTES
     for word, key, granted in (("receive", "net.core.rmem_max", network.receive_buffer_bytes),
                                ("send", "net.core.wmem_max", network.send_buffer_bytes)):
@@ -241,15 +242,12 @@ def _show(report: Report, verdicts: list[Verdict], out: Console) -> None:
         ("features", " ".join(machine.features) or "none known"),
         ("memory", f"{machine.memory_mib} MiB"),
         ("system", f"{machine.system}, kernel {machine.kernel}, {machine.arch}")])
-    udp = {"UDP_SEGMENT": network.segment, "UDP_GRO": network.gro, "SO_REUSEPORT": network.reuse_port,
-           "recvmmsg": network.batch_calls}
-    loopback = [name for name, there in (("IPv4", network.ipv4), ("IPv6", network.ipv6)) if there]
     asked = probes.WANTED_BUFFER_BYTES // 1024
     section("Network", [
-        ("UDP", ", ".join(f"{name} {'yes' if there else 'no'}" for name, there in udp.items())),
         ("buffers", f"receive {network.receive_buffer_bytes // 1024} KiB, send "
                     f"{network.send_buffer_bytes // 1024} KiB of {asked} asked for"),
-        ("loopback", ", ".join(loopback) or "none")])
+        *((feature.name, "works" if feature.works else f"no: {feature.reason}; {feature.instead}")
+          for feature in network.features)])
     section("Clock", [("monotonic", f"steps of {report.clock.step_us:g} us, a sleep of 1 ms is late by "
                                     f"{report.clock.sleep_over_us:g} us")])
     devices = report.devices

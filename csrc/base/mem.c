@@ -2,7 +2,6 @@
  * @file base/mem.c  The only allocator of the core
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/atomic.h"
 #include "base/mem.h"
@@ -13,7 +12,7 @@ enum { ALIGN = 64 };
  * itself stays aligned. */
 struct head {
     size_t bytes;
-    void  *base; /* what malloc() returned */
+    void  *base; /* what calloc() returned */
 };
 
 static int64_t live_blocks;
@@ -48,14 +47,14 @@ void *arc_mem_zalloc(size_t n, size_t size)
         return NULL;
 
     bytes = n * size;
-    base = malloc(bytes + 2 * ALIGN);
+    base = calloc(1, bytes + 2 * ALIGN); /* of a large block the system gives
+                                            pages only once they are used   */
     if (!base)
         return NULL;
 
     p = base + 2 * ALIGN - (uintptr_t)base % ALIGN;
     head_of(p)->bytes = bytes;
     head_of(p)->base = base;
-    memset(p, 0, bytes);
 
     arc_atomic_add_relaxed(&live_blocks, 1);
     arc_atomic_add_relaxed(&live_bytes, (int64_t)bytes);

@@ -17,15 +17,45 @@ struct arc_pkt_pool {
     int32_t         refs;      /* atomic: the owner + each packet that is out  */
     struct arc_pkt *pkts;
     uint8_t        *slots;
+    /* of a share */
+    int32_t              limit;  /* 0: it is none, but has packets of its own   */
+    struct arc_pkt_pool *parent; /* lent; one reference                         */
 };
 
 static void pool_put(struct arc_pkt_pool *pool)
 {
     if (arc_atomic_sub_acq_rel(&pool->refs, 1) != 1)
         return;
+    if (pool->parent)
+        pool_put(pool->parent); /* that has no parent itself */
     arc_mem_free(pool->slots);
     arc_mem_free(pool->pkts);
     arc_mem_free(pool);
+}
+
+enum arc_status arc_pkt_pool_new_share(int32_t limit, struct arc_pkt_pool **out)
+{
+    struct arc_pkt_pool *share;
+
+    if (!out || limit < 1 || limit > MAX_PKTS)
+        return ARC_ERR_ARG;
+    share = arc_mem_zalloc(1, sizeof(*share));
+    if (!share)
+        return ARC_ERR_NOMEM;
+    share->refs  = 1;
+    share->limit = limit;
+    *out = share;
+    return ARC_OK;
+}
+
+void arc_pkt_pool_lend(struct arc_pkt_pool *share, struct arc_pkt_pool *parent)
+{
+    struct arc_pkt_pool *former = share->parent;
+
+    if (parent)
+        arc_atomic_add_relaxed(&parent->refs, 1);
+    share->parent = parent;
+    arc_pkt_pool_unref(former);
 }
 
 enum arc_status arc_pkt_pool_new(int32_t n_pkts, struct arc_pkt_pool **out)
@@ -70,7 +100,7 @@ int32_t arc_pkt_pool_used(const struct arc_pkt_pool *pool)
     return arc_atomic_load_relaxed(&pool->used);
 }
 
-struct arc_pkt *arc_pkt_get(struct arc_pkt_pool *pool)
+static struct arc_pkt *get_own(struct arc_pkt_pool *pool)
 {
     struct arc_pkt *pkt;
 
@@ -89,7 +119,26 @@ struct arc_pkt *arc_pkt_get(struct arc_pkt_pool *pool)
     pkt->len  = 0;
     pkt->time_us = 0;
     pkt->source  = 0;
+    pkt->share   = NULL;
+    pkt->ecn     = 0;
     arc_atomic_store_relaxed(&pkt->refs, 1);
+    arc_atomic_add_relaxed(&pool->refs, 1);
+    arc_atomic_add_relaxed(&pool->used, 1);
+    return pkt;
+}
+
+struct arc_pkt *arc_pkt_get(struct arc_pkt_pool *pool)
+{
+    struct arc_pkt *pkt;
+
+    if (pool->limit == 0)
+        return get_own(pool);
+    if (!pool->parent || arc_pkt_pool_used(pool) >= pool->limit)
+        return NULL;
+    pkt = get_own(pool->parent);
+    if (!pkt)
+        return NULL;
+    pkt->share = pool;
     arc_atomic_add_relaxed(&pool->refs, 1);
     arc_atomic_add_relaxed(&pool->used, 1);
     return pkt;
@@ -103,13 +152,18 @@ struct arc_pkt *arc_pkt_ref(struct arc_pkt *pkt)
 
 void arc_pkt_unref(struct arc_pkt *pkt)
 {
-    struct arc_pkt_pool *pool;
+    struct arc_pkt_pool *pool, *share;
     struct arc_pkt *head;
 
     if (!pkt || arc_atomic_sub_acq_rel(&pkt->refs, 1) != 1)
         return;
 
-    pool = pkt->pool;
+    pool  = pkt->pool;
+    share = pkt->share;
+    if (share) {
+        arc_atomic_add_relaxed(&share->used, -1);
+        pool_put(share);
+    }
     arc_atomic_add_relaxed(&pool->used, -1);
     head = arc_atomic_load_relaxed(&pool->returned);
     do {

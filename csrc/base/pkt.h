@@ -6,6 +6,8 @@
  * pool makes all its memory at the start; taking and returning packets never
  * allocates.
  *
+ * A pool can be shared out: arc_pkt_pool_new_share().
+ *
  * Owner:   who holds a pointer that it will use later holds a reference.
  *          arc_pkt_get() gives the first; the last arc_pkt_unref() returns the
  *          packet to its pool. The pool outlives its packets: its memory goes
@@ -32,7 +34,9 @@ struct arc_pkt {
     int32_t  refs;    /* atomic; changed by arc_pkt_ref/unref only             */
     int64_t  time_us; /* monotonic: arrival, or when it was made               */
     uint64_t source;  /* hash of the address it came from; 0: not known        */
+    int32_t  ecn;     /* enum arc_ecn that it came with; 0: none, or made here */
     struct arc_pkt_pool *pool;
+    struct arc_pkt_pool *share; /* that it was taken through; NULL: none       */
     struct arc_pkt      *next; /* free list; pool's own                        */
     uint8_t *buf;     /* start of the slot; pool's own                         */
 };
@@ -46,6 +50,23 @@ struct arc_pkt {
  * @return ARC_OK, ARC_ERR_ARG or ARC_ERR_NOMEM
  */
 enum arc_status arc_pkt_pool_new(int32_t n_pkts, struct arc_pkt_pool **out);
+
+/**
+ * Make a share of a pool: its packets are those of the pool that is lent to it,
+ * but never more than `limit` at a time, so that one of many users cannot take
+ * all. None come before arc_pkt_pool_lend().
+ *
+ * @param limit 1..1048576
+ * @param out   Share, with one reference for the caller; used as any pool
+ *
+ * @return ARC_OK, ARC_ERR_ARG or ARC_ERR_NOMEM
+ */
+enum arc_status arc_pkt_pool_new_share(int32_t limit, struct arc_pkt_pool **out);
+
+/** Packets of a share come from `parent` from now on, whose owner calls this and
+ *  arc_pkt_get(); NULL: none come. Packets that are out go back to where they
+ *  came from. Keeps a reference to `parent`. */
+void arc_pkt_pool_lend(struct arc_pkt_pool *share, struct arc_pkt_pool *parent);
 
 /** Drop the owner's reference; NULL is allowed. */
 void arc_pkt_pool_unref(struct arc_pkt_pool *pool);

@@ -34,6 +34,10 @@ const char *arc_status_name(int status)
         return "ERR_IO";
     case ARC_ERR_LIBRARY:
         return "ERR_LIBRARY";
+    case ARC_ERR_BUSY:
+        return "ERR_BUSY";
+    case ARC_ERR_ENDED:
+        return "ERR_ENDED";
     default:
         return "UNKNOWN";
     }

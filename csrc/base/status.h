@@ -26,6 +26,8 @@ enum arc_status {
     ARC_ERR_CODEC       = -11, /* a codec library refused its input             */
     ARC_ERR_IO          = -12, /* the operating system refused; see errno_value */
     ARC_ERR_LIBRARY     = -13, /* a linked library failed where it must not     */
+    ARC_ERR_BUSY        = -14, /* a bounded queue is full: try again later      */
+    ARC_ERR_ENDED       = -15, /* the thread that had to do it is not there     */
 };
 
 /** Name of a status code, for messages; "UNKNOWN" for other values. */

@@ -17,4 +17,8 @@ int64_t arc_clock_us(void);
 uint64_t arc_clock_ntp(void);
 /* ARC_CDEF_END */
 
+/** How far the wall clock is ahead of the monotonic one, microseconds; right to
+ *  some. It changes when the wall clock is set, or drawn to the right time. */
+int64_t arc_clock_wall_ahead_us(void);
+
 #endif

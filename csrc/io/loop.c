@@ -12,49 +12,37 @@
 #include "base/mem.h"
 #include "base/units.h"
 #include "io/clock.h"
-#include "io/loop.h"
+#include "io/loopstate.h"
 #include "io/thread.h"
 #include "io/worker.h"
 
 enum {
     MAX_READY       = 64,
     READ_BATCHES    = 4,   /* of one socket before the others have their turn */
-    MIN_SLEEP_US    = 200, /* between two turns that no socket asks for       */
+    MIN_SLEEP_US    = 200, /* between two turns of a session that no socket asks
+                              for                                             */
     SEND_A_TURN     = 256, /* datagrams of one session, likewise              */
-    WAKE            = -1,  /* epoll tags that are not sessions                */
-    TIMER           = -2,
+    COMMANDS        = 1024,/* that may wait: one a caller                     */
+    COMMANDS_A_TURN = 64,
+    KICKS           = 4096,
+    ERRORS_US       = 1000000, /* between two reports of one socket's errors  */
+    LOAD_US         = 1000000, /* over which the load is taken                */
 };
 
-struct slot {
-    struct arc_session *session; /* NULL: free */
-    struct arc_udp     *udp;
-    struct arc_worker  *audio, *video;
-    uint32_t            events; /* told of so far */
-};
-
-struct arc_loop {
-    int                   epoll, wake, timer;
-    int                   notify; /* Python's: there are events */
-    pthread_t             thread;
-    bool                  running;
-    int32_t               stop;  /* atomic flag */
-    struct arc_turn       turn;
-    struct arc_loop_stats stats;
-    struct arc_srtp_batch *work;   /* for the packets of a turn; NULL: no use */
-    int32_t               n_slots; /* slots ever used */
-    struct slot           slots[ARC_LOOP_MAX_SESSIONS];
-};
+#define TAG_WAKE  UINT64_MAX /* tags that name no slot */
+#define TAG_TIMER (UINT64_MAX - 1)
 
 /* --- a turn -------------------------------------------------------------------------- */
 
-static bool read_batches(struct slot *slot, struct arc_srtp_batch *work,
-                         bool rtcp, int64_t now_us)
+static bool read_batches(struct arc_loop_slot *slot, struct arc_udp_rx *rx,
+                         struct arc_srtp_batch *work, bool rtcp,
+                         int64_t now_us)
 {
     struct arc_pkt *pkts[ARC_UDP_BATCH];
     bool authentic[ARC_UDP_BATCH], good = false;
 
-    for (int b = 0; b < READ_BATCHES; b++) {
-        int32_t n = arc_udp_receive(slot->udp, rtcp,
+    for (int b = 0; b < READ_BATCHES || arc_udp_rx_left(rx); b++) {
+        int32_t n = arc_udp_receive(slot->udp, rtcp, rx,
                                     arc_session_pool(slot->session), pkts,
                                     now_us);
 
@@ -62,31 +50,31 @@ static bool read_batches(struct slot *slot, struct arc_srtp_batch *work,
                                  authentic, now_us);
         for (int32_t i = 0; i < n; i++) {
             if (authentic[i]) {
-                arc_udp_learn(slot->udp, rtcp, i);
+                arc_udp_learn_pkt(slot->udp, rtcp, rx, i);
                 good = true;
             }
             arc_pkt_unref(pkts[i]);
         }
-        if (n < ARC_UDP_BATCH)
+        if (!arc_udp_rx_more(rx))
             break;
     }
     return good;
 }
 
-static void read_socket(struct slot *slot, struct arc_srtp_batch *work,
-                        int64_t now_us)
+/** @param socket 0: the one of media, 1: that of RTCP */
+static void read_socket(struct arc_loop *l, struct arc_loop_slot *slot,
+                        int32_t socket, int64_t now_us)
 {
-    bool media = read_batches(slot, work, false, now_us);
+    bool media = read_batches(slot, l->rx, l->work, socket == 1, now_us);
 
-    if (arc_udp_rtcp_fd(slot->udp) >= 0)
-        media |= read_batches(slot, work, true, now_us);
     if (media && slot->audio)
         arc_worker_wake(slot->audio);
     if (media && slot->video)
         arc_worker_wake(slot->video);
+    arc_deadline_set(l->due, slot->place, now_us);
 }
 
-static void send_due(struct slot *slot, struct arc_srtp_batch *work,
+static void send_due(struct arc_loop_slot *slot, struct arc_srtp_batch *work,
                      int64_t now_us)
 {
     struct arc_pkt *pkts[ARC_UDP_BATCH];
@@ -100,68 +88,168 @@ static void send_due(struct slot *slot, struct arc_srtp_batch *work,
     }
 }
 
-static void tell_events(struct arc_loop *l, struct slot *slot)
+void arc_loop_send_now(struct arc_loop *l, struct arc_loop_slot *slot,
+                       int64_t now_us)
 {
-    uint32_t events = arc_session_events(slot->session);
-
-    if (events != slot->events)
-        arc_eventfd_signal(l->notify);
-    slot->events = events;
+    send_due(slot, l->work, now_us);
 }
 
-/** Send what is due everywhere; when to come back. */
-static int64_t serve_all(struct arc_loop *l, int64_t now_us)
+static void tell(struct arc_loop *l, const struct arc_loop_slot *slot, int32_t type,
+                 int32_t stream, int64_t value, int64_t now_us)
 {
-    int64_t next = ARC_NEVER_US;
+    struct arc_hub_event e = {slot->id, type, stream, l->source, now_us, value};
 
-    for (int32_t i = 0; i < l->n_slots; i++) {
-        struct slot *slot = &l->slots[i];
+    arc_hub_put(l->hub, l->source, &e);
+    l->told = true;
+}
 
-        if (!slot->session)
-            continue;
-        if (arc_session_next_us(slot->session) <= now_us)
-            send_due(slot, l->work, now_us);
-        tell_events(l, slot);
-        next = arc_min_i64(next, arc_session_next_us(slot->session));
+/** Measurements of the round trip come all the time, and are no news. */
+void arc_loop_tell_events(struct arc_loop *l, struct arc_loop_slot *slot)
+{
+    const uint32_t end = arc_session_events(slot->session);
+    struct arc_event e;
+
+    for (; slot->events != end; slot->events++) {
+        l->told = true; /* who reads the session's own is woken for any */
+        if (!arc_session_recent_event(slot->session, slot->events, &e))
+            arc_hub_count_lost(l->hub, l->source, 1);
+        else if (e.type != ARC_EVENT_RTT)
+            tell(l, slot, e.type, e.stream, e.value, e.now_us);
     }
+}
+
+static void tell_errors(struct arc_loop *l, struct arc_loop_slot *slot, int64_t now_us)
+{
+    struct arc_udp_stats udp;
+    int64_t errors;
+
+    if (now_us < slot->errors_us)
+        return;
+    slot->errors_us = now_us + ERRORS_US;
+    arc_udp_get_stats(slot->udp, &udp);
+    errors = udp.refused + udp.other_errors;
+    if (errors > slot->errors)
+        tell(l, slot, ARC_HUB_SOCKET_ERROR, -1, errors - slot->errors, now_us);
+    slot->errors = errors;
+}
+
+static void serve(struct arc_loop *l, struct arc_loop_slot *slot, int64_t now_us)
+{
+    if (arc_session_next_us(slot->session) <= now_us)
+        send_due(slot, l->work, now_us);
+    arc_loop_tell_events(l, slot);
+    tell_errors(l, slot, now_us);
     /* What is still due had its turn: a breath for the sockets, and for a
      * deadline that nothing answers. */
-    return arc_max_i64(next, now_us + MIN_SLEEP_US);
+    arc_deadline_set(l->due, slot->place,
+                     arc_max_i64(arc_session_next_us(slot->session),
+                                 now_us + MIN_SLEEP_US));
 }
 
-static void set_timer(struct arc_loop *l, int64_t next_us)
+static void serve_due(struct arc_loop *l, int64_t now_us)
+{
+    int32_t place;
+
+    while (arc_deadline_first(l->due, &place) <= now_us)
+        serve(l, l->slots[place], now_us);
+}
+
+static void take_kicks(struct arc_loop *l, int64_t now_us)
+{
+    int32_t id, place;
+
+    while (arc_mpsc_pop(l->kicks, &id) == ARC_OK) {
+        place = arc_idmap_get(l->places, (uint32_t)id);
+        if (place >= 0)
+            arc_deadline_set(l->due, place, now_us);
+    }
+    if (!arc_atomic_load_relaxed(&l->kick_all))
+        return;
+    arc_atomic_exchange(&l->kick_all, 0);
+    for (place = 0; place < l->n_slots; place++)
+        if (l->slots[place])
+            arc_deadline_set(l->due, place, now_us);
+}
+
+static void take_orders(struct arc_loop *l, int64_t now_us)
+{
+    int32_t n;
+
+    arc_eventfd_clear(l->wake);
+    arc_atomic_exchange(&l->kicked, 0); /* from now on a kick wakes again */
+    take_kicks(l, now_us);
+    n = arc_mailbox_run(l->mail, l, COMMANDS_A_TURN, now_us);
+    ARC_LOOP_PUBLISH(l->stats.commands, l->stats.commands + n);
+    if (n == COMMANDS_A_TURN)
+        arc_eventfd_signal(l->wake);
+}
+
+static void set_timer(struct arc_loop *l)
 {
     struct itimerspec t;
+    int32_t place;
+    int64_t next_us = arc_deadline_first(l->due, &place);
 
+    if (next_us == l->timer_us)
+        return;
     memset(&t, 0, sizeof(t));
     if (next_us != ARC_NEVER_US) {
         t.it_value.tv_sec  = next_us / ARC_US_PER_S;
         t.it_value.tv_nsec = next_us % ARC_US_PER_S * 1000;
     }
     timerfd_settime(l->timer, TFD_TIMER_ABSTIME, &t, NULL);
+    l->timer_us = next_us;
+}
+
+static void look_at(struct arc_loop *l, uint64_t tag, int64_t now_us)
+{
+    struct arc_loop_slot *slot;
+
+    if (tag == TAG_WAKE) {
+        take_orders(l, now_us);
+    } else if (tag == TAG_TIMER) {
+        arc_eventfd_clear(l->timer);
+        l->timer_us = ARC_NEVER_US; /* it has run down */
+    } else {
+        slot = l->slots[tag >> ARC_LOOP_SOCKET_BITS];
+        if (slot) /* else a command of this turn took it away */
+            read_socket(l, slot, (int32_t)(tag & ((1 << ARC_LOOP_SOCKET_BITS) - 1)),
+                        now_us);
+    }
+}
+
+/** Where the time goes, for those who watch. */
+static void count_turn(struct arc_loop *l, int64_t from_us, int64_t to_us)
+{
+    int64_t spent = to_us - from_us, span = to_us - l->second_us;
+
+    ARC_LOOP_PUBLISH(l->turn_us, 0);
+    ARC_LOOP_PUBLISH(l->stats.turns, l->stats.turns + 1);
+    ARC_LOOP_PUBLISH(l->stats.busy_us, l->stats.busy_us + spent);
+    ARC_LOOP_PUBLISH(l->stats.longest_us, arc_max_i64(l->stats.longest_us, spent));
+    ARC_LOOP_PUBLISH(l->stats.pool_used_pkts, arc_pkt_pool_used(l->pool));
+    ARC_LOOP_PUBLISH(l->second_busy_us, l->second_busy_us + spent);
+    if (span < LOAD_US)
+        return;
+    ARC_LOOP_PUBLISH(l->load_ppm, l->second_busy_us * 1000000 / span);
+    ARC_LOOP_PUBLISH(l->second_busy_us, 0);
+    ARC_LOOP_PUBLISH(l->second_us, to_us);
 }
 
 static void take_turn(struct arc_loop *l, const struct epoll_event *ready,
                       int n)
 {
-    int64_t now_us = arc_clock_us(), spent;
+    int64_t now_us = arc_clock_us();
 
-    for (int i = 0; i < n; i++) {
-        int32_t tag = (int32_t)ready[i].data.u64;
-
-        if (tag == WAKE)
-            arc_eventfd_clear(l->wake);
-        else if (tag == TIMER)
-            arc_eventfd_clear(l->timer);
-        else if (l->slots[tag].session)
-            read_socket(&l->slots[tag], l->work, now_us);
-    }
-    set_timer(l, serve_all(l, now_us));
-
-    spent = arc_clock_us() - now_us;
-    l->stats.turns++;
-    l->stats.busy_us += spent;
-    l->stats.longest_us = arc_max_i64(l->stats.longest_us, spent);
+    ARC_LOOP_PUBLISH(l->turn_us, now_us);
+    for (int i = 0; i < n; i++)
+        look_at(l, ready[i].data.u64, now_us);
+    serve_due(l, now_us);
+    set_timer(l);
+    if (l->told)
+        arc_hub_notify(l->hub);
+    l->told = false;
+    count_turn(l, now_us, arc_clock_us());
 }
 
 static void *run(void *arg)
@@ -174,229 +262,158 @@ static void *run(void *arg)
 
         if (n < 0 && errno != EINTR)
             break;
-        arc_turn_begin(&l->turn);
         take_turn(l, ready, n > 0 ? n : 0);
-        arc_turn_end(&l->turn);
     }
+    arc_mailbox_close(l->mail);
     return NULL;
 }
 
 /* --- its life ---------------------------------------------------------------------- */
 
-static bool watch(struct arc_loop *l, int fd, int32_t tag)
+bool arc_loop_watch(struct arc_loop *l, int fd, uint64_t tag)
 {
     struct epoll_event e;
 
     memset(&e, 0, sizeof(e));
     e.events   = EPOLLIN;
-    e.data.u64 = (uint64_t)(int64_t)tag;
+    e.data.u64 = tag;
     return epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &e) == 0;
 }
 
-enum arc_status arc_loop_new(struct arc_loop **out)
+static enum arc_status open_memory(struct arc_loop *l, int32_t pool_pkts)
 {
+    enum arc_status status;
+
+    if ((status = arc_mailbox_new(COMMANDS, l->wake, &l->mail)) != ARC_OK ||
+        (status = arc_mpsc_new(KICKS, sizeof(int32_t), &l->kicks)) != ARC_OK ||
+        (status = arc_deadline_new(ARC_LOOP_MAX_SESSIONS, &l->due)) != ARC_OK ||
+        (status = arc_idmap_new(ARC_LOOP_MAX_SESSIONS, 0, &l->places)) != ARC_OK ||
+        (status = arc_udp_rx_new(&l->rx)) != ARC_OK ||
+        (status = arc_pkt_pool_new(pool_pkts, &l->pool)) != ARC_OK)
+        return status;
+    return arc_srtp_batch_new(&l->work) == ARC_ERR_NOMEM ? ARC_ERR_NOMEM : ARC_OK;
+}
+
+static enum arc_status open_system(struct arc_loop *l)
+{
+    l->epoll = epoll_create1(EPOLL_CLOEXEC);
+    l->wake  = arc_eventfd_new();
+    l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (l->epoll >= 0 && l->wake >= 0 && l->timer >= 0 &&
+        arc_loop_watch(l, l->wake, TAG_WAKE) &&
+        arc_loop_watch(l, l->timer, TAG_TIMER))
+        return ARC_OK;
+    return ARC_ERR_IO;
+}
+
+enum arc_status arc_loop_new(const struct arc_loop_config *cfg,
+                             struct arc_loop **out)
+{
+    enum arc_status status;
     struct arc_loop *l;
 
-    if (!out)
+    if (!cfg || !cfg->hub || cfg->pool_pkts < 64 || !out)
         return ARC_ERR_ARG;
     l = arc_mem_zalloc(1, sizeof(*l));
     if (!l)
         return ARC_ERR_NOMEM;
-    arc_turn_init(&l->turn);
-    if (arc_srtp_batch_new(&l->work) == ARC_ERR_NOMEM) {
-        arc_loop_free(l);
-        return ARC_ERR_NOMEM;
-    }
-    l->epoll = epoll_create1(EPOLL_CLOEXEC);
-    l->wake  = arc_eventfd_new();
-    l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    l->notify = arc_eventfd_new();
-    if (l->epoll >= 0 && l->notify >= 0 && l->wake >= 0 && l->timer >= 0 &&
-        watch(l, l->wake, WAKE) && watch(l, l->timer, TIMER))
+    l->hub       = cfg->hub;
+    l->source    = cfg->source;
+    l->process   = getpid();
+    l->timer_us  = ARC_NEVER_US;
+    l->second_us = arc_clock_us();
+    status = open_system(l);
+    if (status == ARC_OK)
+        status = open_memory(l, cfg->pool_pkts);
+    if (status == ARC_OK) {
         l->running = arc_thread_start(&l->thread, "arc-net", run, l);
-    if (!l->running) {
+        status = l->running ? ARC_OK : ARC_ERR_IO;
+    }
+    if (status != ARC_OK) {
         arc_loop_free(l);
-        return ARC_ERR_IO;
+        return status;
     }
     *out = l;
     return ARC_OK;
+}
+
+void arc_loop_stop(struct arc_loop *l)
+{
+    if (!l->running || l->process != getpid())
+        return; /* a child of fork() has no such thread */
+    l->running = false;
+    arc_atomic_store_release(&l->stop, 1);
+    arc_eventfd_signal(l->wake);
+    pthread_join(l->thread, NULL);
 }
 
 void arc_loop_free(struct arc_loop *l)
 {
     if (!l)
         return;
-    if (l->running) {
-        arc_atomic_store_release(&l->stop, 1);
-        arc_loop_wake(l);
-        pthread_join(l->thread, NULL);
-    }
+    arc_loop_stop(l);
+    for (int32_t i = 0; i < l->n_slots; i++)
+        arc_mem_free(l->slots[i]);
     arc_fd_close(l->epoll);
     arc_fd_close(l->wake);
     arc_fd_close(l->timer);
-    arc_fd_close(l->notify);
-    arc_turn_close(&l->turn);
+    arc_mailbox_free(l->mail);
+    arc_mpsc_free(l->kicks);
+    arc_deadline_free(l->due);
+    arc_idmap_free(l->places);
+    arc_udp_rx_free(l->rx);
     arc_srtp_batch_free(l->work);
+    arc_pkt_pool_unref(l->pool);
     arc_mem_free(l);
 }
 
-void arc_loop_wake(struct arc_loop *l)
+void arc_loop_kick(struct arc_loop *l, int32_t id)
 {
-    arc_eventfd_signal(l->wake);
-}
-
-int32_t arc_loop_fd(const struct arc_loop *l)
-{
-    return l->notify;
-}
-
-void arc_loop_clear(struct arc_loop *l)
-{
-    arc_eventfd_clear(l->notify);
-}
-
-/* --- sessions ------------------------------------------------------------------------- */
-
-static int32_t slot_of(const struct arc_loop *l, const struct arc_session *s)
-{
-    for (int32_t i = 0; i < l->n_slots; i++)
-        if (l->slots[i].session == s)
-            return i;
-    return -1;
-}
-
-static void unwatch(struct arc_loop *l, const struct arc_udp *udp)
-{
-    epoll_ctl(l->epoll, EPOLL_CTL_DEL, arc_udp_fd(udp), NULL);
-    if (arc_udp_rtcp_fd(udp) >= 0)
-        epoll_ctl(l->epoll, EPOLL_CTL_DEL, arc_udp_rtcp_fd(udp), NULL);
-}
-
-static bool watch_both(struct arc_loop *l, const struct arc_udp *udp,
-                       int32_t tag)
-{
-    if (!watch(l, arc_udp_fd(udp), tag))
-        return false;
-    if (arc_udp_rtcp_fd(udp) < 0 || watch(l, arc_udp_rtcp_fd(udp), tag))
-        return true;
-    unwatch(l, udp);
-    return false;
-}
-
-static enum arc_status attach(struct arc_loop *l, struct arc_session *s,
-                              struct arc_udp *udp, struct arc_worker *audio,
-                              struct arc_worker *video)
-{
-    int32_t i;
-
-    if (slot_of(l, s) >= 0)
-        return ARC_ERR_ARG;
-    i = slot_of(l, NULL);
-    if (i < 0) {
-        if (l->n_slots == ARC_LOOP_MAX_SESSIONS)
-            return ARC_ERR_LIMIT;
-        i = l->n_slots++;
+    if (arc_mpsc_push(l->kicks, &id) != ARC_OK) {
+        arc_atomic_add_relaxed(&l->stats.kicks_full, 1);
+        arc_atomic_exchange(&l->kick_all, 1);
     }
-    if (!watch_both(l, udp, i))
-        return ARC_ERR_IO;
-    l->slots[i].session = s;
-    l->slots[i].udp     = udp;
-    l->slots[i].audio   = audio;
-    l->slots[i].video   = video;
-    l->slots[i].events  = arc_session_events(s);
-    l->stats.sessions++;
-    return ARC_OK;
+    if (arc_atomic_exchange(&l->kicked, 1) == 0)
+        arc_eventfd_signal(l->wake);
 }
 
-enum arc_status arc_loop_attach(struct arc_loop *l, struct arc_session *s,
-                                struct arc_udp *udp,
-                                struct arc_worker *audio,
-                                struct arc_worker *video)
-{
-    enum arc_status status;
+/* --- what is published --------------------------------------------------------------------- */
 
-    if (!s || !udp)
-        return ARC_ERR_ARG;
-    arc_turn_enter(&l->turn);
-    status = attach(l, s, udp, audio, video);
-    arc_turn_leave(&l->turn);
-    arc_loop_wake(l);
-    return status;
+int64_t arc_loop_turn_since_us(struct arc_loop *l)
+{
+    return arc_atomic_load_relaxed(&l->turn_us);
 }
 
-enum arc_status arc_loop_detach(struct arc_loop *l, struct arc_session *s)
+void arc_loop_count_stall(struct arc_loop *l)
 {
-    int32_t i;
-
-    if (!s)
-        return ARC_ERR_ARG;
-    arc_turn_enter(&l->turn);
-    i = slot_of(l, s);
-    if (i >= 0) {
-        unwatch(l, l->slots[i].udp);
-        memset(&l->slots[i], 0, sizeof(l->slots[i]));
-        l->stats.sessions--;
-    }
-    arc_turn_leave(&l->turn);
-    return i >= 0 ? ARC_OK : ARC_ERR_ARG;
+    arc_atomic_add_relaxed(&l->stats.stalls, 1);
 }
 
-enum arc_status arc_loop_bye(struct arc_loop *l, struct arc_session *s)
+/** @param turn_us What the present turn has lasted */
+static double load_now(struct arc_loop *l, int64_t turn_us, int64_t now_us)
 {
-    int32_t i;
+    int64_t span = now_us - arc_atomic_load_relaxed(&l->second_us);
+    int64_t busy = arc_atomic_load_relaxed(&l->second_busy_us) + turn_us;
 
-    if (!s)
-        return ARC_ERR_ARG;
-    arc_turn_enter(&l->turn);
-    i = slot_of(l, s);
-    if (i >= 0) {
-        arc_session_bye(s);
-        send_due(&l->slots[i], l->work, arc_clock_us());
-    }
-    arc_turn_leave(&l->turn);
-    return i >= 0 ? ARC_OK : ARC_ERR_ARG;
-}
-
-enum arc_status
-arc_loop_rekey(struct arc_loop *l, struct arc_session *s,
-               const struct arc_srtp_key_config *send,
-               const struct arc_srtp_key_config *receive, int64_t overlap_us)
-{
-    enum arc_status status;
-
-    if (!s)
-        return ARC_ERR_ARG;
-    arc_turn_enter(&l->turn);
-    status = arc_session_rekey(s, send, receive, overlap_us, arc_clock_us());
-    arc_turn_leave(&l->turn);
-    arc_loop_wake(l);
-    return status;
-}
-
-enum arc_status arc_loop_snapshot(struct arc_loop *l, struct arc_session *s,
-                                  struct arc_loop_snapshot *out)
-{
-    int32_t i;
-
-    if (!s || !out)
-        return ARC_ERR_ARG;
-    arc_turn_enter(&l->turn);
-    i = slot_of(l, s);
-    if (i >= 0) {
-        arc_session_get_stats(s, &out->session);
-        for (int32_t k = 0; k < ARC_SESSION_MAX_STREAMS; k++) {
-            arc_session_get_send_stats(s, k, &out->send[k]);
-            arc_session_get_recv_stats(s, k, &out->recv[k]);
-        }
-        arc_udp_get_stats(l->slots[i].udp, &out->udp);
-    }
-    arc_turn_leave(&l->turn);
-    return i >= 0 ? ARC_OK : ARC_ERR_ARG;
+    if (span < LOAD_US)
+        return (double)arc_atomic_load_relaxed(&l->load_ppm) / 1e6;
+    /* No turn has ended for long: it slept, or is at work since. */
+    return (double)arc_clamp_i64(busy, 0, span) / (double)span;
 }
 
 void arc_loop_get_stats(struct arc_loop *l, struct arc_loop_stats *out)
 {
-    arc_turn_enter(&l->turn);
-    *out = l->stats;
-    arc_turn_leave(&l->turn);
+    const int64_t now_us = arc_clock_us();
+    const int64_t since_us = arc_loop_turn_since_us(l);
+
+    out->turns      = arc_atomic_load_relaxed(&l->stats.turns);
+    out->busy_us    = arc_atomic_load_relaxed(&l->stats.busy_us);
+    out->longest_us = arc_atomic_load_relaxed(&l->stats.longest_us);
+    out->turn_us    = since_us > 0 ? arc_max_i64(now_us - since_us, 0) : 0;
+    out->commands   = arc_atomic_load_relaxed(&l->stats.commands);
+    out->stalls     = arc_atomic_load_relaxed(&l->stats.stalls);
+    out->kicks_full = arc_atomic_load_relaxed(&l->stats.kicks_full);
+    out->load       = load_now(l, out->turn_us, now_us);
+    out->sessions   = arc_atomic_load_relaxed(&l->stats.sessions);
+    out->pool_used_pkts = arc_atomic_load_relaxed(&l->stats.pool_used_pkts);
 }

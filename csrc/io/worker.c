@@ -5,8 +5,10 @@
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/atomic.h"
+#include "base/chain.h"
 #include "base/mem.h"
 #include "base/units.h"
 #include "io/clock.h"
@@ -16,7 +18,8 @@
 
 enum {
     MAX_DEPTH    = 256,
-    POST_SAMPLES = ARC_SESSION_MAX_SAMPLES,
+    BLOCKS       = 4096,  /* of 992 samples, for all streams: 80 s of them     */
+    PKTS         = 2048,
     /* A deadline that has passed without anything to do is a fault elsewhere;
      * it must not become a thread that spins. */
     MIN_SLEEP_US = 500,
@@ -27,7 +30,14 @@ struct posted {
     struct arc_vframe *frame;     /* video                     */
     int64_t            capture_us;
     int32_t            n_samples; /* audio                     */
-    int16_t           *pcm;       /* audio: into queue.pcm     */
+    struct arc_pkt    *pcm;       /* audio: a chain            */
+};
+
+/** What waits for Python: struct arc_received, with the samples in a chain. */
+struct fetched {
+    char            head[offsetof(struct arc_received, samples)];
+    struct arc_vframe *frame;     /* video: that of head       */
+    struct arc_pkt *pcm;          /* audio                     */
 };
 
 /** A bounded queue, oldest first out; guarded by arc_worker.queues. */
@@ -39,30 +49,34 @@ struct queue {
 struct sender {
     struct arc_sendstream *st; /* NULL: free */
     struct arc_loop       *loop;
+    int32_t                id;    /* of its session at the loop */
     struct queue           queue;
     struct posted         *items;
-    int16_t               *pcm;
     int32_t                channels;
 };
 
 struct receiver {
     struct arc_recvstream *st; /* NULL: free */
     struct queue           queue;
-    struct arc_received   *items;
+    struct fetched        *items;
 };
 
 struct arc_worker {
     int                 wake, ready; /* eventfds: ours; Python's */
     pthread_t           thread;
     bool                running;
+    pid_t               process;
     int32_t             stop;        /* atomic flag */
     struct arc_turn     turn;
     pthread_mutex_t     queues;
+    struct arc_pkt_pool *blocks;     /* samples in queues; guarded by `queues`;
+                                        NULL until there is an audio stream  */
+    struct arc_pkt_pool *pkts;       /* for what audio streams encode; likewise */
     int32_t             n_send, n_recv; /* slots ever used */
     struct sender       send[ARC_WORKER_MAX_STREAMS];
     struct receiver     recv[ARC_WORKER_MAX_STREAMS];
     struct arc_received out;         /* the worker's own */
-    int16_t             pcm[POST_SAMPLES];
+    int16_t             pcm[ARC_SESSION_MAX_SAMPLES];
 };
 
 /* --- queues: call with w->queues held ------------------------------------------------ */
@@ -97,7 +111,17 @@ static int32_t queue_take(struct queue *q)
 static void drop_item(struct posted *item)
 {
     arc_vframe_unref(item->frame);
+    arc_chain_free(item->pcm);
     item->frame = NULL;
+    item->pcm   = NULL;
+}
+
+static void drop_fetched(struct fetched *item)
+{
+    arc_vframe_unref(item->frame);
+    arc_chain_free(item->pcm);
+    item->frame = NULL;
+    item->pcm   = NULL;
 }
 
 static int32_t empty_sender(struct sender *s)
@@ -116,7 +140,12 @@ static void empty_receiver(struct receiver *r)
     int32_t i;
 
     while ((i = queue_take(&r->queue)) >= 0)
-        arc_vframe_unref(r->items[i].frame);
+        drop_fetched(&r->items[i]);
+}
+
+static struct arc_pkt *keep(struct arc_worker *w, const int16_t *pcm, int32_t n)
+{
+    return arc_chain_store(w->blocks, pcm, sizeof(*pcm) * (size_t)n);
 }
 
 /* --- the work -------------------------------------------------------------------------- */
@@ -132,9 +161,8 @@ static bool encode_one(struct arc_worker *w, struct sender *s)
     if (i >= 0) {
         item = s->items[i];
         s->items[i].frame = NULL;
-        if (!item.frame)
-            memcpy(w->pcm, item.pcm, sizeof(*w->pcm) *
-                   (size_t)(item.n_samples * s->channels));
+        s->items[i].pcm   = NULL;
+        arc_chain_take(item.pcm, w->pcm);
     }
     pthread_mutex_unlock(&w->queues);
     if (i < 0)
@@ -149,21 +177,29 @@ static bool encode_one(struct arc_worker *w, struct sender *s)
                        arc_clock_us());
     }
     if (s->loop)
-        arc_loop_wake(s->loop);
+        arc_loop_kick(s->loop, s->id);
     return true;
 }
 
 static void put_received(struct arc_worker *w, struct receiver *r)
 {
+    const int32_t n = w->out.frame ? 0 : w->out.n_samples * w->out.channels;
+    struct arc_pkt *pcm;
     int32_t i, dropped;
 
     pthread_mutex_lock(&w->queues);
-    i = queue_put(&r->queue, &dropped);
-    if (dropped >= 0)
-        arc_vframe_unref(r->items[dropped].frame);
-    memcpy(&r->items[i], &w->out, offsetof(struct arc_received, samples));
-    memcpy(r->items[i].samples, w->out.samples, sizeof(*w->out.samples) *
-           (size_t)(w->out.n_samples * w->out.channels));
+    pcm = n > 0 ? keep(w, w->out.samples, n) : NULL;
+    if (n > 0 && !pcm) {
+        r->queue.stats.posted++;
+        r->queue.stats.dropped++; /* the newest: nobody fetches anything */
+    } else {
+        i = queue_put(&r->queue, &dropped);
+        if (dropped >= 0)
+            drop_fetched(&r->items[dropped]);
+        memcpy(r->items[i].head, &w->out, sizeof(r->items[i].head));
+        r->items[i].frame = w->out.frame;
+        r->items[i].pcm   = pcm;
+    }
     pthread_mutex_unlock(&w->queues);
     arc_eventfd_signal(w->ready);
 }
@@ -249,6 +285,7 @@ enum arc_status arc_worker_new(struct arc_worker **out)
     w = arc_mem_zalloc(1, sizeof(*w));
     if (!w)
         return ARC_ERR_NOMEM;
+    w->process = getpid();
     arc_turn_init(&w->turn);
     pthread_mutex_init(&w->queues, NULL);
     w->wake  = arc_eventfd_new();
@@ -268,7 +305,6 @@ static void free_sender(struct sender *s)
     if (s->items)
         empty_sender(s);
     arc_mem_free(s->items);
-    arc_mem_free(s->pcm);
     memset(s, 0, sizeof(*s));
 }
 
@@ -280,21 +316,29 @@ static void free_receiver(struct receiver *r)
     memset(r, 0, sizeof(*r));
 }
 
+void arc_worker_stop(struct arc_worker *w)
+{
+    if (!w->running || w->process != getpid())
+        return; /* a child of fork() has no such thread */
+    w->running = false;
+    arc_atomic_store_release(&w->stop, 1);
+    arc_worker_wake(w);
+    pthread_join(w->thread, NULL);
+}
+
 void arc_worker_free(struct arc_worker *w)
 {
     if (!w)
         return;
-    if (w->running) {
-        arc_atomic_store_release(&w->stop, 1);
-        arc_worker_wake(w);
-        pthread_join(w->thread, NULL);
-    }
+    arc_worker_stop(w);
     for (int32_t i = 0; i < w->n_send; i++)
         free_sender(&w->send[i]);
     for (int32_t i = 0; i < w->n_recv; i++)
         free_receiver(&w->recv[i]);
     arc_fd_close(w->wake);
     arc_fd_close(w->ready);
+    arc_pkt_pool_unref(w->blocks);
+    arc_pkt_pool_unref(w->pkts);
     pthread_mutex_destroy(&w->queues);
     arc_turn_close(&w->turn);
     arc_mem_free(w);
@@ -332,28 +376,38 @@ static struct receiver *find_receiver(struct arc_worker *w,
     return NULL;
 }
 
-static enum arc_status open_sender(struct sender *s, struct arc_sendstream *st,
-                                   struct arc_loop *loop, int32_t depth)
+/** What audio streams share; made for the first of them. */
+static enum arc_status open_pools(struct arc_worker *w)
+{
+    enum arc_status status = ARC_OK;
+
+    if (!w->blocks)
+        status = arc_pkt_pool_new(BLOCKS, &w->blocks);
+    if (status == ARC_OK && !w->pkts)
+        status = arc_pkt_pool_new(PKTS, &w->pkts);
+    return status;
+}
+
+static enum arc_status open_sender(struct arc_worker *w, struct sender *s, struct arc_sendstream *st,
+                                   struct arc_loop *loop, int32_t id,
+                                   int32_t depth)
 {
     s->channels = arc_send_channels(st);
     s->items = arc_mem_zalloc((size_t)depth, sizeof(*s->items));
-    if (s->channels > 0)
-        s->pcm = arc_mem_zalloc((size_t)depth * POST_SAMPLES, sizeof(*s->pcm));
-    if (!s->items || (s->channels > 0 && !s->pcm)) {
-        free_sender(s);
+    if (!s->items)
         return ARC_ERR_NOMEM;
-    }
-    for (int32_t i = 0; i < depth && s->pcm; i++)
-        s->items[i].pcm = s->pcm + (size_t)i * POST_SAMPLES;
+    arc_send_lend_pool(st, w->pkts);
     s->queue.cap = depth;
     s->loop      = loop;
+    s->id        = id;
     s->st        = st;
     return ARC_OK;
 }
 
 enum arc_status arc_worker_add_send(struct arc_worker *w,
                                     struct arc_sendstream *st,
-                                    struct arc_loop *loop, int32_t depth)
+                                    struct arc_loop *loop, int32_t id,
+                                    int32_t depth)
 {
     enum arc_status status = ARC_ERR_LIMIT;
     struct sender *s;
@@ -367,7 +421,9 @@ enum arc_status arc_worker_add_send(struct arc_worker *w,
     if (find_sender(w, st))
         status = ARC_ERR_ARG;
     else if (s)
-        status = open_sender(s, st, loop, depth);
+        status = arc_send_channels(st) > 0 ? open_pools(w) : ARC_OK;
+    if (s && status == ARC_OK)
+        status = open_sender(w, s, st, loop, id, depth);
     leave(w);
     return status;
 }
@@ -387,7 +443,8 @@ enum arc_status arc_worker_add_recv(struct arc_worker *w,
     if (find_receiver(w, st)) {
         status = ARC_ERR_ARG;
     } else if (r) {
-        r->items = arc_mem_zalloc((size_t)depth, sizeof(*r->items));
+        status = open_pools(w);
+        r->items = status ? NULL : arc_mem_zalloc((size_t)depth, sizeof(*r->items));
         status = r->items ? ARC_OK : ARC_ERR_NOMEM;
     }
     if (status == ARC_OK) {
@@ -399,6 +456,22 @@ enum arc_status arc_worker_add_recv(struct arc_worker *w,
     return status;
 }
 
+enum arc_status arc_worker_set_loop(struct arc_worker *w,
+                                    struct arc_sendstream *st,
+                                    struct arc_loop *loop)
+{
+    struct sender *s;
+
+    if (!st)
+        return ARC_ERR_ARG;
+    enter(w);
+    s = find_sender(w, st);
+    if (s)
+        s->loop = loop;
+    leave(w);
+    return s ? ARC_OK : ARC_ERR_ARG;
+}
+
 enum arc_status arc_worker_remove_send(struct arc_worker *w,
                                        struct arc_sendstream *st)
 {
@@ -408,8 +481,10 @@ enum arc_status arc_worker_remove_send(struct arc_worker *w,
         return ARC_ERR_ARG;
     enter(w);
     s = find_sender(w, st);
-    if (s)
+    if (s) {
+        arc_send_lend_pool(st, NULL);
         free_sender(s);
+    }
     leave(w);
     return s ? ARC_OK : ARC_ERR_ARG;
 }
@@ -431,27 +506,39 @@ enum arc_status arc_worker_remove_recv(struct arc_worker *w,
 
 /* --- Python's side ---------------------------------------------------------------------------- */
 
+static void put_audio(struct arc_worker *w, struct sender *s,
+                      const int16_t *pcm, int32_t n_samples, int64_t capture_us)
+{
+    struct posted item = {NULL, capture_us, n_samples, NULL};
+    int32_t i, dropped;
+
+    item.pcm = keep(w, pcm, n_samples * s->channels);
+    if (!item.pcm) {
+        s->queue.stats.posted++;
+        s->queue.stats.dropped++; /* the newest: all room is taken */
+        return;
+    }
+    i = queue_put(&s->queue, &dropped);
+    if (dropped >= 0)
+        drop_item(&s->items[dropped]);
+    s->items[i] = item;
+}
+
 enum arc_status arc_worker_post_audio(struct arc_worker *w,
                                       struct arc_sendstream *st,
                                       const int16_t *pcm, int32_t n_samples,
                                       int64_t capture_us)
 {
     struct sender *s;
-    int32_t i, dropped;
 
     if (!st || !pcm || n_samples < 1)
         return ARC_ERR_ARG;
     pthread_mutex_lock(&w->queues);
     s = find_sender(w, st);
-    if (s && s->channels > 0 && n_samples <= POST_SAMPLES / 2) {
-        i = queue_put(&s->queue, &dropped);
-        s->items[i].n_samples  = n_samples;
-        s->items[i].capture_us = capture_us;
-        memcpy(s->items[i].pcm, pcm,
-               sizeof(*pcm) * (size_t)(n_samples * s->channels));
-    } else {
+    if (s && s->channels > 0 && n_samples <= ARC_SESSION_MAX_SAMPLES / 2)
+        put_audio(w, s, pcm, n_samples, capture_us);
+    else
         s = NULL;
-    }
     pthread_mutex_unlock(&w->queues);
     arc_worker_wake(w);
     return s ? ARC_OK : ARC_ERR_ARG;
@@ -512,11 +599,12 @@ enum arc_status arc_worker_fetch(struct arc_worker *w,
     if (r)
         i = queue_take(&r->queue);
     if (i >= 0) {
-        const struct arc_received *item = &r->items[i];
+        struct fetched *item = &r->items[i];
 
-        memcpy(out, item, offsetof(struct arc_received, samples));
-        memcpy(out->samples, item->samples, sizeof(*item->samples) *
-               (size_t)(item->n_samples * item->channels));
+        memcpy(out, item->head, sizeof(item->head));
+        arc_chain_take(item->pcm, out->samples);
+        item->frame = NULL;
+        item->pcm   = NULL;
     }
     pthread_mutex_unlock(&w->queues);
     return !r ? ARC_ERR_ARG : i >= 0 ? ARC_OK : ARC_AGAIN;

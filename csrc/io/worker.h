@@ -4,11 +4,16 @@
  * Encodes what Python posts, decodes what the network side hands over, and
  * holds what has come due until Python fetches it. Both ways lie bounded
  * queues; when one is full its oldest entry goes and is counted: in live media
- * the newest is worth most.
+ * the newest is worth most. The samples in all queues share one pool, so a stream
+ * whose queue is short takes no room; when that is used up, the newest entry is
+ * dropped and counted.
  *
- * Owner:   arc_worker_new() starts the thread, arc_worker_free() ends it;
- *          streams are added and removed in between.
- * Threads: every function may be called from any thread. The worker holds its
+ * Owner:   arc_worker_new() starts the thread, arc_worker_stop() ends it,
+ *          arc_worker_free() does both and frees; streams are added and removed in
+ *          between.
+ * Threads: arc_worker_stop() and arc_worker_free() are the owner's; every other
+ *          function may be called from any thread, before and after the stop. What is posted for one stream is
+ *          posted by one thread at a time, or its order is anyone's. The worker holds its
  *          turn lock while it encodes or decodes one frame; those who change
  *          or look at streams take it. Queues have a lock of their own that is
  *          only held to put or take one entry, so posting never waits for a
@@ -35,10 +40,12 @@ struct arc_worker_queue_stats {
 
 /** @return ARC_OK, ARC_ERR_ARG, ARC_ERR_NOMEM or ARC_ERR_IO */
 enum arc_status arc_worker_new(struct arc_worker **out);
+void            arc_worker_stop(struct arc_worker *w);
 void            arc_worker_free(struct arc_worker *w);
 
 /**
- * @param loop  Woken when packets are ready; may be NULL
+ * @param loop  Told when packets are ready; may be NULL
+ * @param id    .. and for which session: its name there
  * @param depth Frames that may wait for the encoder; 1..256
  *
  * @return ARC_OK, ARC_ERR_ARG (also: it is here already), ARC_ERR_LIMIT or
@@ -46,9 +53,16 @@ void            arc_worker_free(struct arc_worker *w);
  */
 enum arc_status arc_worker_add_send(struct arc_worker *w,
                                     struct arc_sendstream *st,
-                                    struct arc_loop *loop, int32_t depth);
+                                    struct arc_loop *loop, int32_t id,
+                                    int32_t depth);
 enum arc_status arc_worker_add_recv(struct arc_worker *w,
                                     struct arc_recvstream *st, int32_t depth);
+
+/** Its session is another loop's from now on; before it is moved there.
+ *  @return ARC_OK or ARC_ERR_ARG */
+enum arc_status arc_worker_set_loop(struct arc_worker *w,
+                                    struct arc_sendstream *st,
+                                    struct arc_loop *loop);
 
 /** Take a stream back, with all that waits for it. */
 enum arc_status arc_worker_remove_send(struct arc_worker *w,

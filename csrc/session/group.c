@@ -11,7 +11,7 @@
 #include "srtp/srtcp.h"
 
 enum {
-    SOURCES       = 256,      /* of others, known at a time                    */
+    SOURCES       = 256,      /* of others, known at a time, unless told       */
     LOOK_US       = 100000,   /* between looks at who is still there           */
     RATE_US       = 1000000,  /* over which what arrives is counted            */
     BYE_DELAY_US  = 2000000,  /* late packets of who has left                  */
@@ -49,12 +49,12 @@ enum arc_status arc_peer_group_open(struct arc_session *s)
     struct arc_members_config c = {0};
     enum arc_status status;
 
-    c.capacity       = SOURCES;
+    c.capacity       = s->cfg.max_sources > 0 ? s->cfg.max_sources : SOURCES;
     c.probation_pkts = s->cfg.srtp ? 1 : PLAIN_PROBATION_PKTS;
     c.bye_delay_us   = BYE_DELAY_US;
     c.seed           = arc_rng_u64(&s->rng);
     if ((status = arc_members_new(&c, &s->members)) != ARC_OK ||
-        (status = arc_ssrcwatch_new(SOURCES, c.seed, &s->watch)) != ARC_OK ||
+        (status = arc_ssrcwatch_new(c.capacity, c.seed, &s->watch)) != ARC_OK ||
         (status = open_timing(s)) != ARC_OK)
         return status;
     s->rtcp_ssrc = (uint32_t)(arc_rng_u64(&s->rng) | 1);

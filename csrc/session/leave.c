@@ -219,6 +219,7 @@ size_t arc_peer_seal(struct arc_session *s, struct arc_srtp_batch *work,
     for (size_t i = 0; i < n; i++) {
         units[i].srtp = s->srtp_out;
         units[i].data = pkts[i]->data;
+        units[i].payload = NULL;
         units[i].len  = (size_t)pkts[i]->len;
         units[i].cap  = ARC_PKT_CAP_BYTES;
     }

@@ -35,10 +35,12 @@
 enum {
     ARC_PEER_OPUS_CLOCK_HZ  = 48000, /* RFC 7587 §4.1                           */
     ARC_PEER_VIDEO_CLOCK_HZ = 90000, /* RFC 6184 §8.1                           */
-    ARC_PEER_EVENTS        = 256,  /* ring of events, oldest kept               */
-    ARC_PEER_SENT_FRAMES   = 512,  /* ring of frame records                     */
-    ARC_PEER_TX_RING_PKTS  = 2048, /* media to network, per stream              */
-    ARC_PEER_RX_RING_PKTS  = 2048, /* network to media, per stream              */
+    ARC_PEER_EVENTS        = 64,   /* ring of events, oldest kept               */
+    ARC_PEER_SENT_FRAMES   = 128,  /* ring of frame records: over a second      */
+    ARC_PEER_TX_RING_PKTS  = 2048, /* media to network, per stream of pictures  */
+    ARC_PEER_RX_RING_PKTS  = 2048, /* network to media, likewise                */
+    ARC_PEER_AUDIO_RING_PKTS = 128,/* either way, per stream of samples: 0.3 to
+                                      15 s                                      */
     ARC_PEER_HISTORY_PKTS  = 1024,
     ARC_PEER_PICTURES      = 8,    /* decoded, waiting for play-out             */
     ARC_PEER_RTCP_BYTES    = 1200,
@@ -61,7 +63,7 @@ struct arc_txpkt {
 
 /** Gathers samples to whole Opus frames. */
 struct arc_gather {
-    int16_t  pcm[ARC_SESSION_MAX_SAMPLES];
+    int16_t *pcm;            /* room for a frame                            */
     int32_t  fill;           /* samples per channel in pcm                  */
     int32_t  need;           /* samples per channel of a frame              */
     int64_t  capture_us;     /* of pcm[0]                                   */
@@ -204,7 +206,8 @@ struct arc_session {
     struct arc_pacer      *pacer;
     struct arc_rng         rng;
     struct arc_ring       *events;
-    uint32_t               n_events;      /* put into it so far               */
+    uint32_t               n_events;      /* so far                           */
+    struct arc_event       recent[ARC_SESSION_RECENT_EVENTS]; /* the last ones */
     struct arc_ring       *sent_frames;
     uint32_t               rtcp_ssrc;     /* of a peer that only receives    */
     struct arc_members    *members;       /* others                          */
@@ -227,6 +230,8 @@ struct arc_session {
     bool                   bye_sent;
     int32_t                pace_bps;      /* told to the pacer last          */
     int64_t                turn_us;       /* time of the last call           */
+    int64_t                heard_us;      /* the last authentic datagram came */
+    bool                   silent;        /* told of                         */
     struct arc_session_stats stats;
 
     /* between the sides */
@@ -298,5 +303,6 @@ void arc_peer_free_recv(struct arc_recvstream *st);
 void arc_peer_event(struct arc_session *s, int32_t type, int32_t stream,
                     int64_t value, int64_t now_us);
 bool arc_peer_owns_ssrc(const struct arc_session *s, uint32_t ssrc);
+void arc_peer_heard(struct arc_session *s, int64_t now_us);
 
 #endif

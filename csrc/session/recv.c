@@ -287,12 +287,9 @@ static bool on_rtcp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
                             now_us);
 }
 
-bool arc_session_receive_pkt(struct arc_session *s, struct arc_pkt *pkt,
-                             int64_t now_us)
+static bool receive_one(struct arc_session *s, struct arc_pkt *pkt,
+                        int64_t now_us)
 {
-    s->stats.received_pkts++;
-    s->stats.received_bytes += pkt->len;
-    arc_peer_keys_turn(s, now_us);
     switch (arc_demux_classify(pkt->data, (size_t)pkt->len)) {
     case ARC_DEMUX_RTP:
         return open_rtp(s, pkt) && on_rtp(s, pkt, now_us);
@@ -302,6 +299,20 @@ bool arc_session_receive_pkt(struct arc_session *s, struct arc_pkt *pkt,
         s->stats.drops.not_rtp++;
         return false;
     }
+}
+
+bool arc_session_receive_pkt(struct arc_session *s, struct arc_pkt *pkt,
+                             int64_t now_us)
+{
+    bool good;
+
+    s->stats.received_pkts++;
+    s->stats.received_bytes += pkt->len;
+    arc_peer_keys_turn(s, now_us);
+    good = receive_one(s, pkt, now_us);
+    if (good)
+        arc_peer_heard(s, now_us);
+    return good;
 }
 
 /** Open all RTP packets of a batch. @return how many there are */
@@ -318,6 +329,7 @@ static size_t open_all(struct arc_session *s, struct arc_srtp_batch *work,
             continue;
         units[k].srtp  = s->srtp_in;
         units[k].data  = pkts[i]->data;
+        units[k].payload = NULL;
         units[k].len   = len;
         units[k++].cap = ARC_PKT_CAP_BYTES;
     }
@@ -350,6 +362,8 @@ void arc_session_receive_pkts(struct arc_session *s,
             pkt->len = (int32_t)units[k].len;
             good[i]  = on_rtp(s, pkt, now_us);
         }
+        if (good[i])
+            arc_peer_heard(s, now_us);
         k++;
     }
 }

@@ -12,6 +12,7 @@ enum {
     /* Saved-up budget of the pacer: what one wake-up of a thread may be late. */
     PACER_BURST_US   = 5000,
     PACER_OVERHEAD_BYTES = 28 + 16, /* IPv4, UDP and the GCM tag              */
+    IDLE_PACER_PKTS = 8, /* until there is a stream to send                     */
     PACER_MAX_QUEUE_US = 2000000, /* as libwebrtc: then it drains faster      */
 };
 
@@ -22,7 +23,10 @@ static bool config_ok(const struct arc_session_config *c)
     return c->cname[0] && memchr(c->cname, 0, sizeof(c->cname)) &&
            c->pool_pkts >= 64 && c->pool_pkts <= 65536 &&
            c->mtu_bytes >= 300 && c->mtu_bytes <= 1500 &&
-           c->pace_percent >= 100 && c->pace_percent <= 1000;
+           c->pace_percent >= 100 && c->pace_percent <= 1000 &&
+           c->silence_us >= 0 &&
+           (c->max_sources == 0 ||
+            (c->max_sources >= 8 && c->max_sources <= 4096));
 }
 
 /* --- the peer ----------------------------------------------------------------------------- */
@@ -43,8 +47,62 @@ void arc_peer_event(struct arc_session *s, int32_t type, int32_t stream,
 {
     struct arc_event e = {type, stream, now_us, value};
 
-    if (arc_ring_push(s->events, &e) == ARC_OK) /* else nobody reads: it is lost */
-        s->n_events++;
+    s->recent[s->n_events % ARC_SESSION_RECENT_EVENTS] = e;
+    s->n_events++;
+    if (arc_ring_push(s->events, &e) != ARC_OK)
+        s->stats.events_lost++;
+}
+
+bool arc_session_recent_event(const struct arc_session *s, uint32_t number,
+                              struct arc_event *out)
+{
+    uint32_t ago = s->n_events - number; /* 1: the last one */
+
+    if (ago < 1 || ago > ARC_SESSION_RECENT_EVENTS)
+        return false;
+    *out = s->recent[number % ARC_SESSION_RECENT_EVENTS];
+    return true;
+}
+
+/* --- whether anything comes ------------------------------------------------------------------ */
+
+/** An authentic datagram came. */
+void arc_peer_heard(struct arc_session *s, int64_t now_us)
+{
+    if (s->silent)
+        arc_peer_event(s, ARC_EVENT_PEER_HEARD, -1, now_us - s->heard_us,
+                       now_us);
+    s->silent   = false;
+    s->heard_us = now_us;
+}
+
+static int64_t silence_next_us(const struct arc_session *s)
+{
+    return s->silent || s->cfg.silence_us == 0 ? ARC_NEVER_US
+                                               : s->heard_us + s->cfg.silence_us;
+}
+
+static void notice_silence(struct arc_session *s, int64_t now_us)
+{
+    if (now_us < silence_next_us(s))
+        return;
+    s->silent = true;
+    arc_peer_event(s, ARC_EVENT_PEER_SILENT, -1, now_us - s->heard_us, now_us);
+}
+
+/* --- life ---------------------------------------------------------------------------------- */
+
+static enum arc_status open_srtp(struct arc_session *s)
+{
+    struct arc_session_config *c = &s->cfg;
+    enum arc_status status;
+
+    if (!c->srtp)
+        return ARC_OK;
+    c->srtp_send.way    = ARC_SRTP_SENDS;
+    c->srtp_receive.way = ARC_SRTP_RECEIVES;
+    status = arc_srtp_new(&c->srtp_send, &s->srtp_out);
+    return status == ARC_OK ? arc_srtp_new(&c->srtp_receive, &s->srtp_in) : status;
 }
 
 static enum arc_status open_session(struct arc_session *s, int64_t now_us)
@@ -53,28 +111,24 @@ static enum arc_status open_session(struct arc_session *s, int64_t now_us)
     struct arc_pacer_config pace = {0};
     enum arc_status status;
 
-    pace.capacity_pkts = ARC_PEER_TX_RING_PKTS;
+    pace.capacity_pkts = IDLE_PACER_PKTS;
     pace.rate_bps      = 1000000;
     pace.burst_us      = PACER_BURST_US;
     pace.overhead_bytes = PACER_OVERHEAD_BYTES;
     pace.max_queue_us  = PACER_MAX_QUEUE_US;
-    if ((status = arc_pkt_pool_new(c->pool_pkts, &s->pool)) != ARC_OK ||
-        (status = arc_pacer_new(&pace, &s->pacer)) != ARC_OK ||
+    status = c->lent_pool ? arc_pkt_pool_new_share(c->pool_pkts, &s->pool)
+                          : arc_pkt_pool_new(c->pool_pkts, &s->pool);
+    if (status != ARC_OK || (status = arc_pacer_new(&pace, &s->pacer)) != ARC_OK ||
         (status = arc_ring_new(ARC_PEER_EVENTS, sizeof(struct arc_event),
                                &s->events)) != ARC_OK ||
-        (status = arc_ring_new(ARC_PEER_SENT_FRAMES,
-                               sizeof(struct arc_sent_frame),
-                               &s->sent_frames)) != ARC_OK)
-        return status;
-    if (c->srtp &&
-        ((status = arc_srtp_new(&c->srtp_send, &s->srtp_out)) != ARC_OK ||
-         (status = arc_srtp_new(&c->srtp_receive, &s->srtp_in)) != ARC_OK))
+        (status = open_srtp(s)) != ARC_OK)
         return status;
 
     s->keys_us = ARC_NEVER_US;
     arc_rng_init(&s->rng, c->seed);
     s->rtt_us  = -1;
     s->rate_us = now_us;
+    s->heard_us = now_us;
     s->look_us = INT64_MIN;
     arc_rtt_init(&s->rtt);
     arc_rttref_init(&s->references);
@@ -130,6 +184,12 @@ struct arc_pkt_pool *arc_session_pool(struct arc_session *s)
     return s->pool;
 }
 
+void arc_session_lend_pool(struct arc_session *s, struct arc_pkt_pool *pool)
+{
+    if (s->cfg.lent_pool)
+        arc_pkt_pool_lend(s->pool, pool);
+}
+
 size_t arc_session_transmit_pkts(struct arc_session *s,
                                  struct arc_srtp_batch *work, int64_t now_us,
                                  struct arc_pkt **out, size_t cap)
@@ -139,6 +199,7 @@ size_t arc_session_transmit_pkts(struct arc_session *s,
 
     s->turn_us = now_us;
     arc_peer_keys_turn(s, now_us);
+    notice_silence(s, now_us);
     if (cap > ARC_SESSION_BATCH_PKTS)
         cap = ARC_SESSION_BATCH_PKTS;
     while (n + n_plain < cap) {
@@ -168,6 +229,7 @@ enum arc_status arc_session_transmit_pkt(struct arc_session *s, int64_t now_us,
 
     s->turn_us = now_us;
     arc_peer_keys_turn(s, now_us);
+    notice_silence(s, now_us);
     pkt = arc_peer_feedback(s, now_us);
     while (!pkt) {
         /* After a BYE nothing may follow (RFC 3550 §6.6). */
@@ -213,7 +275,7 @@ int64_t arc_session_next_us(struct arc_session *s)
         return 0;
     return arc_min_i64(arc_min_i64(arc_pacer_next_us(s->pacer, s->turn_us),
                                    arc_peer_feedback_next_us(s)),
-                       s->keys_us);
+                       arc_min_i64(s->keys_us, silence_next_us(s)));
 }
 
 void arc_session_bye(struct arc_session *s)
@@ -235,7 +297,7 @@ enum arc_status arc_session_poll_event(struct arc_session *s,
 enum arc_status arc_session_poll_sent(struct arc_session *s,
                                       struct arc_sent_frame *out)
 {
-    return arc_ring_pop(s->sent_frames, out);
+    return s->sent_frames ? arc_ring_pop(s->sent_frames, out) : ARC_AGAIN;
 }
 
 /* --- statistics ---------------------------------------------------------------------------------- */

@@ -40,6 +40,7 @@
 
 /* ARC_CDEF_BEGIN */
 #define ARC_SESSION_BATCH_PKTS   64   /* taken or given at once                */
+#define ARC_SESSION_RECENT_EVENTS 32
 #define ARC_SESSION_MAX_STREAMS  8    /* of each direction                     */
 #define ARC_SESSION_CNAME_BYTES  64
 #define ARC_SESSION_MAX_SAMPLES  11520 /* a block: 120 ms, 48 kHz, two channels */
@@ -56,12 +57,21 @@ struct arc_session_config {
     uint64_t seed;                       /* of everything random but keys        */
     uint64_t ntp_at_zero;                /* NTP time, 32.32, when now_us was 0   */
     int32_t pool_pkts;                   /* packets of each side; 64..65536      */
+    bool    lent_pool;                   /* the network side's are a share of the
+                                            pool of arc_session_lend_pool(), so
+                                            many at a time and no memory of its
+                                            own; likewise arc_send_lend_pool().
+                                            false: it has its own pools          */
     int32_t mtu_bytes;                   /* largest datagram; 300..1500          */
     int32_t pace_percent;                /* pacing rate over the target; 100..1000 */
     bool    nack;                        /* ask for lost packets, and resend     */
     bool    nack_audio;                  /* for audio as well; costs a round trip
                                             of play-out delay                    */
     bool    reduced_size;                /* RFC 5506 feedback packets            */
+    int32_t max_sources;                 /* others that are known at a time; 8..
+                                            4096; 0: 256                         */
+    int64_t silence_us;                  /* without an authentic datagram: the
+                                            peer is silent; 0: never told        */
 };
 
 enum arc_media_kind { ARC_MEDIA_AUDIO = 0, ARC_MEDIA_VIDEO = 1 };
@@ -120,6 +130,7 @@ struct arc_session_stats {
     int32_t members, senders;/* other SSRCs that take part; of these with media  */
     int64_t pacer_queue_pkts, pacer_queue_us;
     int32_t pool_used_pkts;
+    int64_t events_lost;     /* nobody read those before                         */
     struct arc_session_drops drops;
 };
 
@@ -184,6 +195,8 @@ enum arc_event_type {
                                     protect, or accept: change it              */
     ARC_EVENT_KEY_USED_UP,       /* nothing more passes with it, that way        */
     ARC_EVENT_KEY_RETIRED,       /* a former key is not accepted any more        */
+    ARC_EVENT_PEER_SILENT,       /* value: nothing authentic came for so long, us */
+    ARC_EVENT_PEER_HEARD,        /* .. and now it does again; value: as above    */
 };
 
 struct arc_event {
@@ -417,7 +430,22 @@ size_t arc_session_transmit_pkts(struct arc_session *s,
 /** Events that were put up so far, read or not; wraps. */
 uint32_t arc_session_events(const struct arc_session *s);
 
+/** One of the last ARC_SESSION_RECENT_EVENTS events, which stays there to be read
+ *  as well; for who drives the session. @param number 0 is the first ever
+ *  @return false: it is older */
+bool arc_session_recent_event(const struct arc_session *s, uint32_t number,
+                              struct arc_event *out);
+
+/** A stream of samples in a session with `lent_pool`, without retransmission, has
+ *  no packets of its own: they come from `pool`, whose owner encodes from now on;
+ *  NULL: none come. Nothing happens with any other stream. */
+void arc_send_lend_pool(struct arc_sendstream *st, struct arc_pkt_pool *pool);
+
 /** Pool of the network side, for datagrams that the caller reads. */
 struct arc_pkt_pool *arc_session_pool(struct arc_session *s);
+
+/** Packets come from `pool`, whose owner drives the session from now on; NULL:
+ *  none come. Nothing happens in a session that has its own pool. */
+void arc_session_lend_pool(struct arc_session *s, struct arc_pkt_pool *pool);
 
 #endif

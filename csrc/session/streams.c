@@ -11,7 +11,11 @@
 
 enum {
     ANNEXB_BYTES     = 4 << 20,
-    JITTER_PKTS      = 512,
+    JITTER_FRAMES    = 512,     /* pictures                                   */
+    MIN_JITTER_PKTS  = 128,     /* samples                                    */
+    JITTER_PKT_MS    = 5,       /* packets of that length fill the longest delay */
+    AUDIO_PACER_PKTS = 256,
+    AUDIO_FLIGHT_PKTS = 192,    /* in the ring and in the pacer               */
     HISTORY_AGE_US   = 2000000,
     REORDER_WAIT_US  = 60000,   /* for a packet that nobody sends again       */
     NACK_REORDER_US  = 10000,
@@ -108,6 +112,7 @@ void arc_peer_free_send(struct arc_sendstream *st)
     arc_history_free(st->history);
     arc_opus_enc_free(st->opus);
     arc_venc_free(st->venc);
+    arc_mem_free(st->gather.pcm);
     arc_pkt_pool_unref(st->pool);
     arc_mem_free(st);
 }
@@ -121,6 +126,10 @@ static enum arc_status open_encoder(struct arc_sendstream *st, char *why,
     if (c->kind == ARC_MEDIA_AUDIO) {
         st->gather.need = (int32_t)((int64_t)c->opus.sample_rate_hz *
                                     c->frame_us / ARC_US_PER_S);
+        st->gather.pcm = arc_mem_zalloc((size_t)arc_max_i64(st->gather.need, 1),
+                                        2 * sizeof(*st->gather.pcm));
+        if (!st->gather.pcm)
+            return ARC_ERR_NOMEM;
         st->target_bps = st->applied_bps = c->opus.bitrate_bps;
         st->applied_loss_pct = st->loss_pct = c->opus.expected_loss_pct;
         status = arc_opus_enc_new(&c->opus, &st->opus);
@@ -133,15 +142,54 @@ static enum arc_status open_encoder(struct arc_sendstream *st, char *why,
     return arc_venc_new(&c->video, &st->venc, why, why_cap);
 }
 
-/** Packets kept for retransmission: at most half of what the stream has, or
- *  the encoder would wait for those that only another packet can push out. */
-static int32_t history_pkts(int32_t pool_pkts)
+/** Packets kept for retransmission: of samples what they live for, of pictures at
+ *  most half of what the stream has, or the encoder would wait for those that only
+ *  another packet can push out. */
+static int32_t history_pkts(const struct arc_sendstream *st)
 {
     int32_t n = ARC_PEER_HISTORY_PKTS;
 
-    while (n > pool_pkts / 2)
+    if (st->cfg.kind == ARC_MEDIA_AUDIO) {
+        while (n > 2 && n / 2 * (int64_t)st->cfg.frame_us > HISTORY_AGE_US)
+            n /= 2;
+        return n;
+    }
+    while (n > st->session->cfg.pool_pkts / 2)
         n /= 2;
     return n;
+}
+
+/** What the media side makes packets from: as many as can be on their way. */
+static enum arc_status open_pool(struct arc_sendstream *st, bool resend)
+{
+    const struct arc_session_config *c = &st->session->cfg;
+
+    if (st->cfg.kind == ARC_MEDIA_VIDEO)
+        return arc_pkt_pool_new(c->pool_pkts, &st->pool);
+    if (c->lent_pool && !resend)
+        return arc_pkt_pool_new_share(AUDIO_FLIGHT_PKTS, &st->pool);
+    return arc_pkt_pool_new(AUDIO_FLIGHT_PKTS + (resend ? history_pkts(st) : 0),
+                            &st->pool);
+}
+
+void arc_send_lend_pool(struct arc_sendstream *st, struct arc_pkt_pool *pool)
+{
+    if (st->session->cfg.lent_pool && st->cfg.kind == ARC_MEDIA_AUDIO &&
+        !st->history)
+        arc_pkt_pool_lend(st->pool, pool);
+}
+
+/** What the network side needs once something is sent. */
+static enum arc_status reserve(struct arc_session *s, bool audio)
+{
+    enum arc_status status =
+        arc_pacer_reserve(s->pacer, audio ? AUDIO_PACER_PKTS
+                                          : ARC_PEER_TX_RING_PKTS);
+
+    if (status == ARC_OK && !s->sent_frames)
+        status = arc_ring_new(ARC_PEER_SENT_FRAMES, sizeof(struct arc_sent_frame),
+                              &s->sent_frames);
+    return status;
 }
 
 static enum arc_status open_send(struct arc_session *s,
@@ -150,18 +198,20 @@ static enum arc_status open_send(struct arc_session *s,
 {
     bool audio = st->cfg.kind == ARC_MEDIA_AUDIO;
     bool resend = s->cfg.nack && st->cfg.rtx_payload_type >= 0;
-    int32_t pool_pkts = audio ? ARC_PEER_HISTORY_PKTS * 2 : s->cfg.pool_pkts;
+    uint32_t ring_pkts = audio ? ARC_PEER_AUDIO_RING_PKTS : ARC_PEER_TX_RING_PKTS;
     enum arc_status status = open_encoder(st, why, why_cap);
 
     if (status != ARC_OK)
         return status;
-    if ((status = arc_pkt_pool_new(pool_pkts, &st->pool)) != ARC_OK ||
-        (status = arc_ring_new(ARC_PEER_TX_RING_PKTS, sizeof(struct arc_txpkt),
+    if ((status = open_pool(st, resend)) != ARC_OK ||
+        (status = arc_ring_new(ring_pkts, sizeof(struct arc_txpkt),
                                &st->to_net)) != ARC_OK)
         return status;
     if (resend &&
-        (status = arc_history_new(history_pkts(pool_pkts), HISTORY_AGE_US,
+        (status = arc_history_new(history_pkts(st), HISTORY_AGE_US,
                                   &st->history)) != ARC_OK)
+        return status;
+    if ((status = reserve(s, audio)) != ARC_OK)
         return status;
     arc_txstats_init(&st->stats);
 
@@ -268,6 +318,12 @@ static enum arc_status open_decoder(struct arc_recvstream *st, char *why,
                         why, why_cap);
 }
 
+static int32_t jitter_pkts(const struct arc_recv_config *c)
+{
+    return (int32_t)arc_clamp_i64(c->max_latency_ms / JITTER_PKT_MS,
+                                  MIN_JITTER_PKTS, JITTER_FRAMES);
+}
+
 static enum arc_status open_recv(struct arc_session *s,
                                  struct arc_recvstream *st, char *why,
                                  int32_t why_cap)
@@ -285,14 +341,14 @@ static enum arc_status open_recv(struct arc_session *s,
     j.max_latency_ms     = c->max_latency_ms;
     j.initial_latency_ms = c->initial_latency_ms;
     j.adaptive           = c->adaptive;
-    j.capacity_pkts      = JITTER_PKTS;
+    j.capacity_pkts      = audio ? jitter_pkts(c) : JITTER_FRAMES;
     status = arc_jitter_new(&j, &st->jitter);
     if (status != ARC_OK) {
         explain(why, why_cap, "latencies must be 0 <= min <= initial <= max");
         return status;
     }
-    status = arc_ring_new(ARC_PEER_RX_RING_PKTS, sizeof(struct arc_rxpkt),
-                          &st->to_media);
+    status = arc_ring_new(audio ? ARC_PEER_AUDIO_RING_PKTS : ARC_PEER_RX_RING_PKTS,
+                          sizeof(struct arc_rxpkt), &st->to_media);
     if (status != ARC_OK)
         return status;
 

@@ -67,8 +67,8 @@ static struct arc_cipher_task *add_task(struct arc_srtp_batch *b, size_t n,
 
 static void protect_one(struct arc_srtp_unit *unit)
 {
-    unit->status = arc_srtp_protect(unit->srtp, unit->data, unit->len,
-                                    unit->cap, &unit->len);
+    unit->status = arc_srtp_protect_from(unit->srtp, unit->data, unit->payload,
+                                         unit->len, unit->cap, &unit->len);
 }
 
 /* Every packet takes its index before the first is sealed: sealing cannot fail
@@ -86,8 +86,9 @@ static size_t begin_sending(struct arc_srtp_batch *b,
             protect_one(unit);
             continue;
         }
-        unit->status = arc_srtp_begin_send(unit->srtp, unit->data, unit->len,
-                                           unit->cap, w);
+        unit->status = arc_srtp_begin_send(unit->srtp, unit->data,
+                                           unit->payload, unit->len, unit->cap,
+                                           w);
         if (unit->status) {
             arc_srtp_failed(unit->srtp, unit->status);
             continue;
@@ -147,7 +148,8 @@ static bool begin_receiving(struct arc_srtp_batch *b, size_t k,
     struct arc_srtp_work *w = &b->works[k];
 
     if (!in_lanes(b, unit) || unit->len > unit->cap ||
-        arc_srtp_begin_recv(unit->srtp, unit->data, unit->len, w) ||
+        arc_srtp_begin_recv(unit->srtp, unit->data, unit->len, unit->data,
+                            w) ||
         arc_srtp_take_key(unit->srtp, w))
         return false;
     add_task(b, k, unit);
@@ -258,6 +260,7 @@ static enum arc_status do_slots(struct arc_srtp_batch *b, struct arc_srtp *s,
         for (size_t i = 0; i < k; i++) {
             units[i].srtp = s;
             units[i].data = data + (at + i) * slot_bytes;
+            units[i].payload = NULL;
             units[i].len  = (size_t)lengths[at + i]; /* negative: above any cap */
             units[i].cap  = slot_bytes;
         }

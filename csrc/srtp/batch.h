@@ -27,6 +27,7 @@ struct arc_srtp_batch; /* opaque: working memory */
 struct arc_srtp_unit {
     struct arc_srtp *srtp;
     uint8_t         *data;   /* changed in place                               */
+    const uint8_t   *payload;/* to protect: as arc_srtp_protect_from()         */
     size_t           len;    /* in: bytes of the packet; out, with ARC_OK: after
                                 the call                                       */
     size_t           cap;    /* room at `data`                                 */

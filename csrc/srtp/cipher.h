@@ -64,7 +64,9 @@ struct arc_cipher_config {
 
 struct arc_cipher_job {
     const uint8_t *iv;   /* 12 or 16 bytes, see the kind                   */
-    uint8_t       *data; /* head, then body; the body is changed in place  */
+    uint8_t       *data; /* head, then body                                */
+    const uint8_t *body; /* where the body is taken from; NULL: it is
+                            changed in place. Must not overlap `data`      */
     size_t         head_len;
     size_t         body_len;
     const uint8_t *tail; /* may be NULL if tail_len is 0                   */
@@ -114,7 +116,7 @@ arc_cipher_backend_info(int32_t backend, struct arc_cipher_backend_info *out);
 void arc_cipher_free(struct arc_cipher *c);
 
 /**
- * Encrypt the body in place and write the tag.
+ * Encrypt the body and write the tag.
  *
  * @return ARC_OK, ARC_ERR_ARG (a length: head and tail together may not exceed
  *         ARC_CIPHER_AAD_MAX_BYTES where a tail stands beside a body, with GCM),
@@ -124,6 +126,7 @@ enum arc_status arc_cipher_seal(struct arc_cipher              *c,
                                 const struct arc_cipher_job    *job);
 
 /**
+ * Compare the tag in constant time and decrypt the body.
  * The same with the plain body read from elsewhere: one copy less with AES-GCM
  * by ipsec-mb, and never one more.
  *
@@ -138,7 +141,7 @@ enum arc_status arc_cipher_seal_from(struct arc_cipher           *c,
 /**
  * Compare the tag in constant time and decrypt the body in place.
  *
- * @return ARC_OK; ARC_ERR_AUTH (every byte is as it came) or ARC_ERR_LIBRARY
+ * @return ARC_OK; ARC_ERR_AUTH (what came in is as it came) or ARC_ERR_LIBRARY
  */
 enum arc_status arc_cipher_open(struct arc_cipher              *c,
                                 const struct arc_cipher_job    *job);

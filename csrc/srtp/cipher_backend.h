@@ -42,6 +42,12 @@ struct arc_cipher {
     size_t  tag_bytes;
 };
 
+/** Where the body comes from. */
+static inline const uint8_t *arc_cipher_body(const struct arc_cipher_job *job)
+{
+    return job->body ? job->body : job->data + job->head_len;
+}
+
 /** The one reason that may pass: it is not remembered. */
 extern const char arc_cipher_no_memory[];
 

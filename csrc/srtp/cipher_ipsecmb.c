@@ -159,6 +159,7 @@ static enum arc_status gcm(const struct gcm_cipher *c, aes_gcm_enc_dec_t crypt,
         aad = joined;
         aad_len += job->tail_len;
     }
+    crypt(&c->key, &ctx, body, arc_cipher_body(job), job->body_len, job->iv, aad, aad_len, tag,
     crypt(&c->key, &ctx, body, from, job->body_len, job->iv, aad, aad_len, tag,
           GCM_TAG_BYTES);
     return ARC_OK;
@@ -189,6 +190,8 @@ static enum arc_status gcm_open(struct arc_cipher *c,
 
     if (status || arc_cipher_equal(tag, job->tag, sizeof(tag)))
         return status;
+    if (job->body_len && !job->body)
+        gcm(gcm_of(c), gcm_of(c)->enc, job, tag);
     if (job->body_len)
         gcm(gcm_of(c), gcm_of(c)->enc, job, body, tag);
     return ARC_ERR_AUTH;

@@ -69,7 +69,7 @@ static void set_cipher(IMB_JOB *job, const struct arc_cipher_task *task)
     job->enc_keys         = keys_of(task)->enc_key;
     job->dec_keys         = keys_of(task)->enc_key;
     job->key_len_in_bytes = (uint64_t)task->cipher->key_len;
-    job->src              = body;
+    job->src              = arc_cipher_body(&task->job);
     job->dst              = body;
     job->cipher_start_src_offset_in_bytes = 0;
     job->msg_len_to_cipher_in_bytes       = task->job.body_len;

@@ -158,7 +158,8 @@ static bool gcm_encrypt(EVP_CIPHER_CTX *ctx, const struct arc_cipher_job *job)
         !EVP_EncryptUpdate(ctx, NULL, &n, job->tail, (int)job->tail_len))
         return false;
     return !job->body_len ||
-           EVP_EncryptUpdate(ctx, body, &n, body, (int)job->body_len);
+           EVP_EncryptUpdate(ctx, body, &n, arc_cipher_body(job),
+                             (int)job->body_len);
 }
 
 /** The tag goes in with the IV: a call less. */
@@ -177,7 +178,8 @@ static bool gcm_decrypt(EVP_CIPHER_CTX *ctx, const struct arc_cipher_job *job,
         !EVP_DecryptUpdate(ctx, NULL, &n, job->tail, (int)job->tail_len))
         return false;
     return !job->body_len ||
-           EVP_DecryptUpdate(ctx, body, &n, body, (int)job->body_len);
+           EVP_DecryptUpdate(ctx, body, &n, arc_cipher_body(job),
+                             (int)job->body_len);
 }
 
 static enum arc_status gcm_seal(struct openssl_cipher *c,
@@ -200,6 +202,8 @@ static enum arc_status gcm_restore(struct openssl_cipher *c,
 {
     struct arc_cipher_job bare = *job;
 
+    if (job->body)
+        return ARC_ERR_AUTH; /* what came in was not touched */
     bare.data += bare.head_len;
     bare.head_len = 0;
     bare.tail_len = 0;
@@ -220,14 +224,15 @@ static enum arc_status gcm_open(struct openssl_cipher *c,
     return ARC_OK;
 }
 
-/** HMAC-SHA1 over head, body, tail (RFC 3711 §4.2.1). */
+/** HMAC-SHA1 over head, encrypted body, tail (RFC 3711 §4.2.1). */
 static void hmac(const struct openssl_cipher *c,
-                 const struct arc_cipher_job *job,
+                 const struct arc_cipher_job *job, const uint8_t *body,
                  uint8_t digest[SHA_DIGEST_LENGTH])
 {
     SHA_CTX state = c->inner;
 
-    SHA1_Update(&state, job->data, job->head_len + job->body_len);
+    SHA1_Update(&state, job->data, job->head_len);
+    SHA1_Update(&state, body, job->body_len);
     if (job->tail_len)
         SHA1_Update(&state, job->tail, job->tail_len);
     SHA1_Final(digest, &state);
@@ -246,7 +251,8 @@ static bool cm_crypt(struct openssl_cipher       *c,
 
     return !job->body_len ||
            (EVP_EncryptInit_ex2(c->seal, NULL, NULL, job->iv, NULL) &&
-            EVP_EncryptUpdate(c->seal, body, &n, body, (int)job->body_len));
+            EVP_EncryptUpdate(c->seal, body, &n, arc_cipher_body(job),
+                              (int)job->body_len));
 }
 
 static enum arc_status cm_seal(struct openssl_cipher *c,
@@ -256,7 +262,7 @@ static enum arc_status cm_seal(struct openssl_cipher *c,
 
     if (!cm_crypt(c, job))
         return ARC_ERR_LIBRARY;
-    hmac(c, job, digest);
+    hmac(c, job, job->data + job->head_len, digest);
     memcpy(job->tag, digest, c->base.tag_bytes);
     return ARC_OK;
 }
@@ -266,7 +272,7 @@ static enum arc_status cm_open(struct openssl_cipher *c,
 {
     uint8_t digest[SHA_DIGEST_LENGTH];
 
-    hmac(c, job, digest);
+    hmac(c, job, arc_cipher_body(job), digest);
     if (CRYPTO_memcmp(digest, job->tag, c->base.tag_bytes) != 0)
         return ARC_ERR_AUTH;
     return cm_crypt(c, job) ? ARC_OK : ARC_ERR_LIBRARY;

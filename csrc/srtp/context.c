@@ -70,6 +70,7 @@ static bool sizes_ok(const struct arc_srtp_config *cfg)
 {
     return (cfg->window_pkts == 0 || arc_replay_words(cfg->window_pkts) > 0) &&
            cfg->max_streams >= 0 && cfg->max_streams <= ARC_SRTP_STREAMS_MAX &&
+           cfg->way >= ARC_SRTP_BOTH_WAYS && cfg->way <= ARC_SRTP_RECEIVES &&
            cfg->mki_len >= 0 && cfg->mki_len <= ARC_SRTP_MKI_MAX_BYTES &&
            bits_of_rate(cfg->derivation_rate) != -2 &&
            (cfg->ext_ids[0] & 1) == 0; /* id 0 is padding, RFC 8285 §4.1.2 */
@@ -153,9 +154,11 @@ static enum arc_status make(const struct arc_srtp_config *cfg,
     set_format(s, cfg);
     status = first_key(s, cfg, rtp, rtcp);
     if (!status)
-        status = arc_srtp_streams_init(&s->send, max, 0);
+        status = arc_srtp_streams_init(
+            &s->send, cfg->way == ARC_SRTP_RECEIVES ? 1 : max, 0);
     if (!status)
-        status = arc_srtp_streams_init(&s->recv, max, window);
+        status = arc_srtp_streams_init(
+            &s->recv, cfg->way == ARC_SRTP_SENDS ? 1 : max, window);
     if (status) {
         arc_srtp_free(s);
         return status;
@@ -240,6 +243,16 @@ enum arc_status arc_srtp_failed(struct arc_srtp *s, enum arc_status status)
         break;
     }
     return status;
+}
+
+enum arc_status arc_srtp_forget(struct arc_srtp *s, uint32_t ssrc)
+{
+    struct arc_srtp_stream *stream = arc_srtp_streams_find(&s->send, ssrc);
+
+    if (!stream)
+        return ARC_ERR_ARG;
+    arc_srtp_streams_remove(&s->send, stream);
+    return ARC_OK;
 }
 
 enum arc_status arc_srtp_set_roc(struct arc_srtp *s, uint32_t ssrc,

@@ -183,23 +183,29 @@ struct arc_srtp_work {
     uint16_t                 seq16;
     uint64_t                 index;
     struct arc_srtp_tried    tried;  /* receiving                              */
+    uint8_t                 *end;    /* where the trailer begins               */
     struct arc_cipher_job    job;
     uint8_t                  iv[ARC_CIPHER_IV_MAX_BYTES];
     uint8_t                  roc[4];
 };
 
-/** All that comes before the cipher; moves no state. @return as protect() */
+/** All that comes before the cipher; moves no state.
+ *  @param payload Where that is taken from; NULL: from `data`
+ *  @return as protect() */
 enum arc_status arc_srtp_begin_send(struct arc_srtp *s, uint8_t *data,
-                                    size_t len, size_t cap,
-                                    struct arc_srtp_work *w);
+                                    const uint8_t *payload, size_t len,
+                                    size_t cap, struct arc_srtp_work *w);
 void arc_srtp_commit_send(struct arc_srtp *s, struct arc_srtp_work *w);
 
 /** The MKI goes into the packet last: its place is scratch until then. */
 void arc_srtp_write_mki(const struct arc_srtp *s, const struct arc_srtp_work *w);
 
-/** All that comes before a key is tried; moves no state. @return as unprotect() */
-enum arc_status arc_srtp_begin_recv(struct arc_srtp *s, uint8_t *data,
-                                    size_t len, struct arc_srtp_work *w);
+/** All that comes before a key is tried; moves no state.
+ *  @param out Where the packet shall be; `data`: it is changed in place
+ *  @return as unprotect() */
+enum arc_status arc_srtp_begin_recv(struct arc_srtp *s, const uint8_t *data,
+                                    size_t len, uint8_t *out,
+                                    struct arc_srtp_work *w);
 
 /** Take up the next key. @return ARC_OK; ARC_AGAIN: no other; ARC_ERR_LIBRARY */
 enum arc_status arc_srtp_take_key(struct arc_srtp *s, struct arc_srtp_work *w);

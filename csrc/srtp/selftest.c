@@ -90,6 +90,7 @@ static struct arc_cipher_job job_of(const struct answer *a, uint8_t *data)
 
     job.iv       = iv;
     job.data     = data;
+    job.body     = NULL;
     job.head_len = HEAD;
     job.body_len = BODY;
     job.tail     = tail;

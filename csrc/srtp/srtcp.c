@@ -80,6 +80,7 @@ static enum arc_status set_job(struct arc_srtp *s, struct arc_srtp_key *key,
     arc_srtp_make_iv(session->salt, s->aead, w->ssrc, index, w->iv);
     w->job.iv       = w->iv;
     w->job.data     = w->data;
+    w->job.body     = NULL;
     w->job.head_len = encrypted ? HEAD_BYTES : w->len;
     w->job.body_len = encrypted ? w->len - HEAD_BYTES : 0;
     w->job.tail     = word_of(s, w->data + w->len);

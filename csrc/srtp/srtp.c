@@ -51,11 +51,6 @@ static size_t tag_offset(const struct arc_srtp *s)
     return s->aead ? 0 : s->mki_bytes;
 }
 
-static uint8_t *end_of(const struct arc_srtp_work *w)
-{
-    return w->job.data + w->job.head_len + w->job.body_len;
-}
-
 /** Index by the state of the stream; by the defaults if there is none yet. */
 static enum arc_status estimate(const struct arc_srtp_stream *stream,
                                 uint16_t seq16, uint64_t *index)
@@ -66,21 +61,30 @@ static enum arc_status estimate(const struct arc_srtp_stream *stream,
     return ARC_OK;
 }
 
-/** What the cipher is given; `len` without the trailer. */
+/**
+ * What the cipher is given.
+ *
+ * @param body Where the payload is taken from; NULL: from `data`
+ * @param len  Bytes without the trailer
+ * @param end  Where the trailer is, or will be
+ */
 static void set_job(const struct arc_srtp *s, const struct rtp_head *head,
-                    uint8_t *data, size_t len, struct arc_srtp_work *w)
+                    uint8_t *data, const uint8_t *body, size_t len,
+                    uint8_t *end, struct arc_srtp_work *w)
 {
+    w->end   = end;
     w->ssrc  = head->ssrc;
     w->seq16 = head->seq16;
     arc_put_u32(w->roc, (uint32_t)(w->index >> 16));
 
     w->job.iv       = w->iv;
     w->job.data     = data;
+    w->job.body     = body;
     w->job.head_len = head->bytes;
     w->job.body_len = len - head->bytes;
     w->job.tail     = w->roc; /* RFC 3711 §4.2: M || ROC; GCM has it in the IV */
     w->job.tail_len = s->aead ? 0 : sizeof(w->roc);
-    w->job.tag      = data + len + tag_offset(s);
+    w->job.tag      = end + tag_offset(s);
 }
 
 /** Session keys and IV for the index. @return the library did not fail */
@@ -96,8 +100,8 @@ static bool set_keys(struct arc_srtp *s, struct arc_srtp_work *w)
 /* --- sending -------------------------------------------------------------------------- */
 
 enum arc_status arc_srtp_begin_send(struct arc_srtp *s, uint8_t *data,
-                                    size_t len, size_t cap,
-                                    struct arc_srtp_work *w)
+                                    const uint8_t *payload, size_t len,
+                                    size_t cap, struct arc_srtp_work *w)
 {
     struct rtp_head head;
     enum arc_status status;
@@ -118,7 +122,7 @@ enum arc_status arc_srtp_begin_send(struct arc_srtp *s, uint8_t *data,
         !arc_srtp_has_room(s, w->stream))
         return ARC_ERR_LIMIT;
 
-    set_job(s, &head, data, len, w);
+    set_job(s, &head, data, payload, len, data + len, w);
     if (!set_keys(s, w))
         return ARC_ERR_LIBRARY;
     if (s->encrypts_ext) /* RFC 6904 §3: before the tag */
@@ -138,14 +142,15 @@ void arc_srtp_commit_send(struct arc_srtp *s, struct arc_srtp_work *w)
 void arc_srtp_write_mki(const struct arc_srtp *s, const struct arc_srtp_work *w)
 {
     if (s->mki_bytes)
-        memcpy(end_of(w) + mki_offset(s), w->key->mki, s->mki_bytes);
+        memcpy(w->end + mki_offset(s), w->key->mki, s->mki_bytes);
 }
 
-static enum arc_status protect(struct arc_srtp *s, uint8_t *data, size_t len,
-                               size_t cap)
+static enum arc_status protect(struct arc_srtp *s, uint8_t *data,
+                               const uint8_t *payload, size_t len, size_t cap)
 {
     struct arc_srtp_work w;
-    enum arc_status status = arc_srtp_begin_send(s, data, len, cap, &w);
+    enum arc_status status = arc_srtp_begin_send(s, data, payload, len, cap,
+                                                 &w);
 
     if (!status)
         status = w.session->cipher->ops->seal(w.session->cipher, &w.job);
@@ -156,15 +161,23 @@ static enum arc_status protect(struct arc_srtp *s, uint8_t *data, size_t len,
     return ARC_OK;
 }
 
-enum arc_status arc_srtp_protect(struct arc_srtp *s, uint8_t *data, size_t len,
-                                 size_t cap, size_t *len_out)
+enum arc_status arc_srtp_protect_from(struct arc_srtp *s, uint8_t *data,
+                                      const uint8_t *payload, size_t len,
+                                      size_t cap, size_t *len_out)
 {
-    enum arc_status status = len_out ? protect(s, data, len, cap) : ARC_ERR_ARG;
+    enum arc_status status = len_out ? protect(s, data, payload, len, cap)
+                                     : ARC_ERR_ARG;
 
     if (status)
         return arc_srtp_failed(s, status);
     *len_out = len + trailer_bytes(s);
     return ARC_OK;
+}
+
+enum arc_status arc_srtp_protect(struct arc_srtp *s, uint8_t *data, size_t len,
+                                 size_t cap, size_t *len_out)
+{
+    return arc_srtp_protect_from(s, data, NULL, len, cap, len_out);
 }
 
 int32_t arc_srtp_protect_to(struct arc_srtp *s, const uint8_t *in,
@@ -177,7 +190,7 @@ int32_t arc_srtp_protect_to(struct arc_srtp *s, const uint8_t *in,
     if (cap < in_len)
         return arc_srtp_failed(s, ARC_ERR_SPACE);
     memcpy(out, in, in_len);
-    status = protect(s, out, in_len, cap);
+    status = protect(s, out, NULL, in_len, cap);
     return status ? (int32_t)arc_srtp_failed(s, status)
                   : (int32_t)(in_len + trailer_bytes(s));
 }
@@ -187,13 +200,14 @@ int32_t arc_srtp_protect_to(struct arc_srtp *s, const uint8_t *in,
 /* RFC 3711 §3.3: which key (1), index (2), replay check (5), tag (5), decrypt (6);
  * only then roll-over counter and window (7). Nothing before may change state. */
 
-enum arc_status arc_srtp_begin_recv(struct arc_srtp *s, uint8_t *data,
-                                    size_t len, struct arc_srtp_work *w)
+enum arc_status arc_srtp_begin_recv(struct arc_srtp *s, const uint8_t *data,
+                                    size_t len, uint8_t *out,
+                                    struct arc_srtp_work *w)
 {
     struct rtp_head head;
     enum arc_status status;
 
-    if (!data)
+    if (!data || !out)
         return ARC_ERR_ARG;
     if (len < RTP_HEADER_BYTES + trailer_bytes(s) ||
         len > ARC_SRTP_PACKET_MAX_BYTES)
@@ -209,7 +223,11 @@ enum arc_status arc_srtp_begin_recv(struct arc_srtp *s, uint8_t *data,
         status = arc_replay_peek(&w->stream->rtp_seen, w->index);
     if (status)
         return status;
-    set_job(s, &head, data, len, w);
+    if (out != data)
+        memcpy(out, data, head.bytes);
+    /* The trailer is only read here. */
+    set_job(s, &head, out, out == data ? NULL : data + head.bytes, len,
+            (uint8_t *)(uintptr_t)data + len, w);
     return ARC_OK;
 }
 
@@ -230,7 +248,7 @@ enum arc_status arc_srtp_take_key(struct arc_srtp *s, struct arc_srtp_work *w)
         return set_keys(s, w) ? ARC_OK : ARC_ERR_LIBRARY;
     }
     w->key = arc_srtp_next_key(s, ARC_SRTP_RTP, w->stream,
-                               end_of(w) + mki_offset(s), &w->tried);
+                               w->end + mki_offset(s), &w->tried);
     if (!w->key)
         return ARC_AGAIN;
     return set_keys(s, w) ? ARC_OK : ARC_ERR_LIBRARY;
@@ -257,10 +275,11 @@ enum arc_status arc_srtp_accept(struct arc_srtp *s, struct arc_srtp_work *w)
     return ARC_OK;
 }
 
-static enum arc_status unprotect(struct arc_srtp *s, uint8_t *data, size_t len)
+static enum arc_status unprotect(struct arc_srtp *s, const uint8_t *data,
+                                 size_t len, uint8_t *out)
 {
     struct arc_srtp_work w;
-    enum arc_status status = arc_srtp_begin_recv(s, data, len, &w);
+    enum arc_status status = arc_srtp_begin_recv(s, data, len, out, &w);
 
     while (!status) {
         status = arc_srtp_take_key(s, &w);
@@ -280,7 +299,8 @@ static enum arc_status unprotect(struct arc_srtp *s, uint8_t *data, size_t len)
 enum arc_status arc_srtp_unprotect(struct arc_srtp *s, uint8_t *data,
                                    size_t len, size_t *len_out)
 {
-    enum arc_status status = len_out ? unprotect(s, data, len) : ARC_ERR_ARG;
+    enum arc_status status = len_out ? unprotect(s, data, len, data)
+                                     : ARC_ERR_ARG;
 
     if (status)
         return arc_srtp_failed(s, status);
@@ -299,8 +319,7 @@ int32_t arc_srtp_unprotect_to(struct arc_srtp *s, const uint8_t *in,
         return arc_srtp_failed(s, ARC_ERR_FORMAT);
     if (cap < in_len)
         return arc_srtp_failed(s, ARC_ERR_SPACE);
-    memcpy(out, in, in_len);
-    status = unprotect(s, out, in_len);
+    status = unprotect(s, in, in_len, out);
     return status ? (int32_t)arc_srtp_failed(s, status)
                   : (int32_t)(in_len - trailer_bytes(s));
 }

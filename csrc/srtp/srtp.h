@@ -55,6 +55,14 @@ enum arc_srtp_profile { /* numbers of RFC 5764 §4.1.2, RFC 7714 §14.2 */
     ARC_SRTP_AES256_CM_HMAC_SHA1_32 = 0x102,
 };
 
+/** What an object is for. One that is for one way has room for a single SSRC the
+ *  other way. */
+enum arc_srtp_way {
+    ARC_SRTP_BOTH_WAYS = 0,
+    ARC_SRTP_SENDS,
+    ARC_SRTP_RECEIVES,
+};
+
 struct arc_srtp; /* opaque */
 
 struct arc_srtp_config {
@@ -66,6 +74,7 @@ struct arc_srtp_config {
                              two zero bytes are put behind                  */
     int32_t  window_pkts; /* replay window; 64..32768; 0: 128               */
     int32_t  max_streams; /* SSRCs each way; 1..4096; 0: 64                 */
+    int32_t  way;         /* enum arc_srtp_way: for what it has room        */
     uint64_t limit_pkts;  /* lowers the limits of RFC 3711 §9.2; 0: as they are */
     int32_t  backend;     /* enum arc_cipher_backend; 0: the fastest usable   */
     int32_t  derivation_rate; /* 0, or a power of two up to 2^24: session keys
@@ -139,6 +148,19 @@ enum arc_status arc_srtp_protect(struct arc_srtp *s, uint8_t *data, size_t len,
                                  size_t cap, size_t *len_out);
 
 /**
+ * The same with a payload that is somewhere else, and stays as it is: one packet
+ * for many receivers is encrypted straight into what each of them is sent.
+ *
+ * @param data    Header with CSRCs and extension; the rest is written
+ * @param payload What follows that header; NULL: it stands there. Must not
+ *                overlap `data`
+ * @param len     Bytes of header and payload
+ */
+enum arc_status arc_srtp_protect_from(struct arc_srtp *s, uint8_t *data,
+                                      const uint8_t *payload, size_t len,
+                                      size_t cap, size_t *len_out);
+
+/**
  * Authenticate an SRTP packet and decrypt it in place.
  *
  * @param data    SRTP packet; changed in place
@@ -174,6 +196,15 @@ int32_t arc_srtp_unprotect_to(struct arc_srtp *s, const uint8_t *in,
  */
 enum arc_status arc_srtp_set_roc(struct arc_srtp *s, uint32_t ssrc,
                                  uint32_t roc, bool sending);
+
+/**
+ * Forget a stream that is sent no more, and give its place in the table free. Its
+ * SSRC must never be sent with the same key again: its index would begin anew, and
+ * IVs would repeat.
+ *
+ * @return ARC_OK, or ARC_ERR_ARG: nothing was ever sent as `ssrc`
+ */
+enum arc_status arc_srtp_forget(struct arc_srtp *s, uint32_t ssrc);
 
 /** Bytes that arc_srtp_protect() adds: tag and MKI. */
 int32_t arc_srtp_overhead_bytes(const struct arc_srtp *s);

@@ -122,8 +122,13 @@ void arc_srtp_streams_evict(struct arc_srtp_streams *t)
     for (int32_t i = 1; i < t->n; i++)
         if (t->list[i].last_used < t->list[oldest].last_used)
             oldest = i;
+    arc_srtp_streams_remove(t, &t->list[oldest]);
+}
 
-    move_last_to(t, oldest);
+void arc_srtp_streams_remove(struct arc_srtp_streams *t,
+                             struct arc_srtp_stream *stream)
+{
+    move_last_to(t, (int32_t)(stream - t->list));
     t->n--;
     memset(t->slots, 0, sizeof(*t->slots) << t->slot_bits);
     for (int32_t i = 0; i < t->n; i++)

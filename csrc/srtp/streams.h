@@ -63,6 +63,10 @@ struct arc_srtp_stream *arc_srtp_streams_add(struct arc_srtp_streams *t,
 /** Forget the stream that was used longest ago. The table must not be empty. */
 void arc_srtp_streams_evict(struct arc_srtp_streams *t);
 
+/** Forget a stream of the table. */
+void arc_srtp_streams_remove(struct arc_srtp_streams *t,
+                             struct arc_srtp_stream *stream);
+
 /** Make a stream the most recently used. */
 static inline void arc_srtp_streams_touch(struct arc_srtp_streams *t,
                                           struct arc_srtp_stream *stream)

@@ -152,6 +152,16 @@ struct arc_pkt *arc_history_get(struct arc_history *h, uint16_t seq16,
     return e->pkt;
 }
 
+struct arc_pkt *arc_history_find(const struct arc_history *h, int64_t seq,
+                                 int64_t now_us)
+{
+    const struct entry *e = entry_of(h, seq);
+
+    if (!e->pkt || e->seq != seq || now_us - e->sent_us >= h->max_age_us)
+        return NULL;
+    return e->pkt;
+}
+
 void arc_history_stats(const struct arc_history *h, struct arc_history_stats *out)
 {
     *out = h->stats;

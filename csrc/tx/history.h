@@ -62,6 +62,11 @@ void            arc_history_put(struct arc_history *h, int64_t seq,
 struct arc_pkt *arc_history_get(struct arc_history *h, uint16_t seq16,
                                 int64_t rtt_us, int64_t now_us);
 
+/** The packet with an unwrapped number, lent until the next call, however often
+ *  it is asked for: for callers that bound resends themselves. NULL: gone. */
+struct arc_pkt *arc_history_find(const struct arc_history *h, int64_t seq,
+                                 int64_t now_us);
+
 void            arc_history_stats(const struct arc_history *h,
                                   struct arc_history_stats *out);
 /* ARC_CDEF_END */

@@ -2,6 +2,7 @@
  * @file tx/pacer.c  Bounded priority queue of packets that leave at a paced rate
  */
 #include <stdbool.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/units.h"
@@ -116,6 +117,29 @@ void arc_pacer_free(struct arc_pacer *p)
     }
     arc_mem_free(p->nodes);
     arc_mem_free(p);
+}
+
+enum arc_status arc_pacer_reserve(struct arc_pacer *p, int32_t capacity_pkts)
+{
+    const int32_t had = p->cfg.capacity_pkts;
+    struct node *nodes;
+
+    if (capacity_pkts < MIN_CAPACITY || capacity_pkts > MAX_CAPACITY)
+        return ARC_ERR_ARG;
+    if (capacity_pkts <= had)
+        return ARC_OK;
+    nodes = arc_mem_zalloc((size_t)capacity_pkts, sizeof(*nodes));
+    if (!nodes)
+        return ARC_ERR_NOMEM;
+    memcpy(nodes, p->nodes, (size_t)had * sizeof(*nodes));
+    arc_mem_free(p->nodes);
+    p->nodes = nodes;
+    for (int32_t i = had; i < capacity_pkts; i++) {
+        nodes[i].next = p->free_list;
+        p->free_list  = i;
+    }
+    p->cfg.capacity_pkts = capacity_pkts;
+    return ARC_OK;
 }
 
 /* ---- budget ---- */

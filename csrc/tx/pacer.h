@@ -82,6 +82,15 @@ enum arc_status arc_pacer_push(struct arc_pacer *p,
                                const struct arc_pacer_item *item,
                                enum arc_pacer_class cls, int64_t now_us);
 
+/**
+ * Make room for more packets; what waits stays. Never less than there is.
+ *
+ * @param capacity_pkts 8..65536
+ *
+ * @return ARC_OK, ARC_ERR_ARG or ARC_ERR_NOMEM
+ */
+enum arc_status arc_pacer_reserve(struct arc_pacer *p, int32_t capacity_pkts);
+
 /** True if arc_pacer_push() would take a packet of this class. */
 bool arc_pacer_has_room(const struct arc_pacer *p, enum arc_pacer_class cls);
 

@@ -93,6 +93,42 @@ static void *drop_packets(void *arg)
     return NULL;
 }
 
+static void test_share_is_bounded_and_gives_back_to_its_pool(void)
+{
+    struct arc_pkt_pool *pool, *one, *two;
+    int64_t live = arc_mem_live_blocks();
+    struct arc_pkt *a, *b, *c;
+
+    CHECK(arc_pkt_pool_new(3, &pool) == ARC_OK);
+    CHECK(arc_pkt_pool_new_share(0, &one) == ARC_ERR_ARG);
+    CHECK(arc_pkt_pool_new_share(2, &one) == ARC_OK);
+    CHECK(arc_pkt_pool_new_share(2, &two) == ARC_OK);
+    CHECK(arc_pkt_get(one) == NULL); /* nothing is lent yet */
+    arc_pkt_pool_lend(one, pool);
+    arc_pkt_pool_lend(two, pool);
+    a = arc_pkt_get(one);
+    b = arc_pkt_get(one);
+    CHECK(a && b && arc_pkt_get(one) == NULL); /* its bound */
+    c = arc_pkt_get(two);
+    CHECK(c && arc_pkt_get(two) == NULL); /* the pool's */
+    CHECK(arc_pkt_pool_used(one) == 2 && arc_pkt_pool_used(two) == 1);
+    CHECK(arc_pkt_pool_used(pool) == 3);
+    arc_pkt_unref(a);
+    CHECK(arc_pkt_pool_used(one) == 1 && arc_pkt_pool_used(pool) == 2);
+    a = arc_pkt_get(two);
+    CHECK(a && arc_pkt_tailroom(a) == ARC_PKT_CAP_BYTES);
+    arc_pkt_unref(a);
+    /* All owners let go before the last packets are back. */
+    arc_pkt_pool_lend(one, NULL);
+    CHECK(arc_pkt_get(one) == NULL);
+    arc_pkt_pool_unref(one);
+    arc_pkt_pool_unref(two);
+    arc_pkt_pool_unref(pool);
+    arc_pkt_unref(b);
+    arc_pkt_unref(c);
+    CHECK(arc_mem_live_blocks() == live);
+}
+
 static void test_packets_cross_threads_through_a_ring(void)
 {
     struct arc_pkt_pool *pool;
@@ -235,6 +271,7 @@ int main(void)
     test_mem_counts_aligns_and_refuses_overflow();
     test_pool_new_survives_every_allocation_failure();
     test_pool_is_bounded_and_outlives_its_owner();
+    test_share_is_bounded_and_gives_back_to_its_pool();
     test_packets_cross_threads_through_a_ring();
     test_ring_is_bounded_and_keeps_order();
     test_reader_fails_softly_past_the_end();

@@ -13,25 +13,39 @@
 #include "base/atomic.h"
 #include "base/mem.h"
 #include "io/clock.h"
-#include "io/loop.h"
+#include "io/hub.h"
+#include "io/loopstate.h"
 #include "io/udp.h"
+#include "io/watch.h"
 #include "io/worker.h"
 #include "peers.h"
 
 /* --- one end --------------------------------------------------------------------- */
 
 struct end {
+    int32_t             id;
     struct arc_session *session;
     struct arc_udp     *udp;
 };
 
+static struct arc_hub *hub;
 static struct arc_loop *loop;
 static struct arc_worker *audio, *video;
 static struct arc_received out;
 
+static struct arc_loop *open_loop(int32_t source)
+{
+    struct arc_loop_config c = {hub, source, 4096};
+    struct arc_loop *l = NULL;
+
+    CHECK(arc_loop_new(&c, &l) == ARC_OK);
+    return l;
+}
+
 static void open_threads(void)
 {
-    CHECK(arc_loop_new(&loop) == ARC_OK);
+    CHECK(arc_hub_new(3, 64, &hub) == ARC_OK);
+    loop = open_loop(0);
     CHECK(arc_worker_new(&audio) == ARC_OK);
     CHECK(arc_worker_new(&video) == ARC_OK);
 }
@@ -41,6 +55,7 @@ static void close_threads(void)
     arc_loop_free(loop);
     arc_worker_free(audio);
     arc_worker_free(video);
+    arc_hub_free(hub);
 }
 
 static struct end open_end(uint64_t seed)
@@ -49,6 +64,8 @@ static struct end open_end(uint64_t seed)
     struct end e;
     char why[200];
 
+    c.lent_pool = true;
+    e.id = (int32_t)seed;
     e.session = new_session(&c);
     CHECK(arc_udp_open("127.0.0.1", 0, &e.udp, why, sizeof(why)) == ARC_OK);
     return e;
@@ -56,12 +73,12 @@ static struct end open_end(uint64_t seed)
 
 static void attach(struct end *e)
 {
-    CHECK(arc_loop_attach(loop, e->session, e->udp, audio, video) == ARC_OK);
+    CHECK(arc_loop_attach(loop, e->id, e->session, e->udp, audio, video) == ARC_OK);
 }
 
 static void close_end(struct end *e)
 {
-    arc_loop_detach(loop, e->session);
+    arc_loop_detach(loop, e->id);
     arc_session_free(e->session);
     arc_udp_close(e->udp);
 }
@@ -88,7 +105,7 @@ static struct arc_loop_snapshot snapshot(struct end *e)
 {
     struct arc_loop_snapshot s;
 
-    CHECK(arc_loop_snapshot(loop, e->session, &s) == ARC_OK);
+    CHECK(arc_loop_snapshot(loop, e->id, &s) == ARC_OK);
     return s;
 }
 
@@ -115,8 +132,8 @@ static void *look(void *arg)
         struct arc_event e;
 
         /* ERR_ARG while it is detached. */
-        arc_loop_snapshot(loop, c->a.session, &s);
-        arc_loop_snapshot(loop, c->b.session, &s);
+        arc_loop_snapshot(loop, c->a.id, &s);
+        arc_loop_snapshot(loop, c->b.id, &s);
         arc_loop_get_stats(loop, &turns);
         arc_worker_send_stats(video, c->camera, &sent, &queue);
         CHECK(queue.depth >= 0 && queue.depth <= 4);
@@ -159,8 +176,8 @@ static void open_call(struct engine_call *c)
     c->camera = add_send(c->a.session, &show);
     c->heard  = add_recv(c->b.session, &heard);
     c->seen   = add_recv(c->b.session, &seen);
-    CHECK(arc_worker_add_send(audio, c->speech, loop, 32) == ARC_OK);
-    CHECK(arc_worker_add_send(video, c->camera, loop, 4) == ARC_OK);
+    CHECK(arc_worker_add_send(audio, c->speech, loop, c->a.id, 32) == ARC_OK);
+    CHECK(arc_worker_add_send(video, c->camera, loop, c->a.id, 4) == ARC_OK);
     CHECK(arc_worker_add_recv(audio, c->heard, 32) == ARC_OK);
     CHECK(arc_worker_add_recv(video, c->seen, 8) == ARC_OK);
     attach(&c->a);
@@ -188,7 +205,7 @@ static void change(struct engine_call *c, int i)
 {
     struct arc_recv_config more = recv_config(ARC_MEDIA_AUDIO);
 
-    arc_loop_detach(loop, c->b.session);
+    arc_loop_detach(loop, c->b.id);
     if (i % 10 == 0 && i / 10 <= 4) { /* streams come while others flow */
         more.payload_type = 101 + i / 10;
         add_recv(c->b.session, &more);
@@ -225,7 +242,7 @@ static void test_call_with_changes_while_it_runs(void)
     pthread_join(fetching, NULL);
     CHECK(c.blocks > 50 && c.pictures > 20);
 
-    CHECK(arc_loop_bye(loop, c.a.session) == ARC_OK);
+    CHECK(arc_loop_bye(loop, c.a.id) == ARC_OK);
     CHECK(arc_worker_remove_send(audio, c.speech) == ARC_OK);
     CHECK(arc_worker_remove_send(audio, c.speech) == ARC_ERR_ARG);
     CHECK(arc_worker_remove_send(video, c.camera) == ARC_OK);
@@ -256,9 +273,9 @@ static void test_freed_in_every_order(void)
             arc_worker_remove_recv(audio, c.heard);
             arc_worker_remove_recv(video, c.seen);
         }
-        CHECK(arc_loop_detach(loop, c.a.session) == ARC_OK);
-        CHECK(arc_loop_detach(loop, c.b.session) == ARC_OK);
-        CHECK(arc_loop_detach(loop, c.b.session) == ARC_ERR_ARG);
+        CHECK(arc_loop_detach(loop, c.a.id) == ARC_OK);
+        CHECK(arc_loop_detach(loop, c.b.id) == ARC_OK);
+        CHECK(arc_loop_detach(loop, c.b.id) == ARC_ERR_ARG);
         if (order < 2) {
             arc_worker_free(video);
             arc_worker_free(audio);
@@ -284,6 +301,7 @@ static void test_freed_in_every_order(void)
             arc_udp_close(c.b.udp);
             arc_udp_close(c.a.udp);
         }
+        arc_hub_free(hub);
     }
     arc_loop_free(NULL);
     arc_worker_free(NULL);
@@ -311,6 +329,7 @@ static struct end open_plain(void)
     struct arc_recv_config rx = recv_config(ARC_MEDIA_AUDIO);
     struct end e;
 
+    e.id = 3;
     e.session = new_session(&c);
     CHECK(arc_udp_open("127.0.0.1", 0, &e.udp, NULL, 0) == ARC_OK);
     for (int i = 0; i < 4; i++) {
@@ -334,14 +353,14 @@ static void test_remote_is_learned_from_the_first_good_packet(void)
     e = open_plain();
     say(fd, arc_udp_port(e.udp), noise, sizeof(noise));
     nap(20 * MS);
-    arc_loop_detach(loop, e.session);
+    arc_loop_detach(loop, e.id);
     CHECK(arc_udp_address(e.udp, true, text, sizeof(text)) == ARC_OK);
     CHECK(text[0] == 0);
     attach(&e);
     say(fd, arc_udp_port(e.udp), data,
         make_rtp(data, AUDIO_PT, 1, 0, 9, false, opus, 1));
     nap(20 * MS);
-    arc_loop_detach(loop, e.session);
+    arc_loop_detach(loop, e.id);
     CHECK(arc_udp_address(e.udp, true, text, sizeof(text)) == ARC_OK);
     CHECK(strncmp(text, "127.0.0.1:", 10) == 0);
     close_end(&e);
@@ -365,8 +384,8 @@ static void test_each_event_wakes(void)
 
         say(fd, arc_udp_port(e.udp), data,
             make_rtp(data, AUDIO_PT + i, 1, 0, 9 + (uint32_t)i, false, opus, 1));
-        CHECK(readable(arc_loop_fd(loop), 2000));
-        arc_loop_clear(loop);
+        CHECK(readable(arc_hub_fd(hub), 2000));
+        arc_hub_clear(hub);
         while (arc_session_poll_event(e.session, &event) != ARC_OK)
             nap(100);
         CHECK(event.type == ARC_EVENT_STREAM_ADDED && event.value == 9 + i);
@@ -382,14 +401,14 @@ static void test_a_stream_has_one_worker(void)
 
     open_threads();
     open_call(&c);
-    CHECK(arc_worker_add_send(audio, c.speech, loop, 8) == ARC_ERR_ARG);
+    CHECK(arc_worker_add_send(audio, c.speech, loop, c.a.id, 8) == ARC_ERR_ARG);
     CHECK(arc_worker_add_recv(audio, c.heard, 8) == ARC_ERR_ARG);
     CHECK(arc_worker_remove_send(audio, c.speech) == ARC_OK);
     CHECK(arc_worker_remove_send(audio, c.speech) == ARC_ERR_ARG);
-    CHECK(arc_worker_add_send(audio, c.speech, loop, 8) == ARC_OK);
+    CHECK(arc_worker_add_send(audio, c.speech, loop, c.a.id, 8) == ARC_OK);
     CHECK(arc_worker_remove_send(audio, c.speech) == ARC_OK);
-    CHECK(arc_worker_add_send(audio, c.speech, loop, 0) == ARC_ERR_ARG);
-    CHECK(arc_worker_add_send(audio, c.speech, loop, 257) == ARC_ERR_ARG);
+    CHECK(arc_worker_add_send(audio, c.speech, loop, c.a.id, 0) == ARC_ERR_ARG);
+    CHECK(arc_worker_add_send(audio, c.speech, loop, c.a.id, 257) == ARC_ERR_ARG);
     arc_worker_remove_send(video, c.camera);
     arc_worker_remove_recv(audio, c.heard);
     arc_worker_remove_recv(video, c.seen);

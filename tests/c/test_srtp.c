@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "check.h"
+#include "srtp/batch.h"
 #include "srtp/cipher_backend.h"
 #include "srtp/context.h"
 #include "srtp/kdf.h"
@@ -288,8 +289,76 @@ static void test_selftest_finds_every_flaw(void)
         CHECK(arc_cipher_selftest(&arc_cipher_ipsecmb) == NULL);
 }
 
+/** Header here, payload there: the bytes of the call in place, and the payload
+ *  is left alone; the way back likewise, also when the packet is forged. */
+static void check_elsewhere(const struct arc_srtp_config *cfg,
+                            struct arc_srtp_batch *work)
+{
+    struct arc_srtp *a, *b, *c, *d;
+    uint8_t clear[CAP], want[CAP], got[CAP], lane[CAP], back[CAP], kept[CAP];
+    struct arc_srtp_unit unit;
+    size_t len, n, m;
+
+    if (arc_srtp_new(cfg, &a) == ARC_ERR_UNSUPPORTED)
+        return; /* no such backend here: what doctor says */
+    CHECK(arc_srtp_new(cfg, &b) == ARC_OK && arc_srtp_new(cfg, &c) == ARC_OK &&
+          arc_srtp_new(cfg, &d) == ARC_OK);
+    for (uint32_t seq = 1; seq <= 20; seq++) {
+        len = make_rtp(clear, seq, 9) - (seq == 7 ? BODY : 0);
+        memcpy(want, clear, len);
+        CHECK(arc_srtp_protect(a, want, len, CAP, &n) == ARC_OK);
+        memcpy(kept, clear, len);
+        memset(got, 0, CAP);
+        memset(lane, 0, CAP);
+        memcpy(got, clear, HEAD);
+        memcpy(lane, clear, HEAD);
+        CHECK(arc_srtp_protect_from(b, got, clear + HEAD, len, CAP, &m) ==
+              ARC_OK);
+        unit.srtp    = c;
+        unit.data    = lane;
+        unit.payload = clear + HEAD;
+        unit.len     = len;
+        unit.cap     = CAP;
+        arc_srtp_protect_units(work, &unit, 1);
+        CHECK(m == n && unit.status == ARC_OK && unit.len == n);
+        CHECK(memcmp(got, want, n) == 0 && memcmp(lane, want, n) == 0);
+        CHECK(memcmp(clear, kept, len) == 0);
+
+        got[n - 1] ^= 1;
+        CHECK(arc_srtp_unprotect_to(d, got, n, back, CAP) == ARC_ERR_AUTH);
+        got[n - 1] ^= 1;
+        CHECK(memcmp(got, want, n) == 0);
+        CHECK(arc_srtp_unprotect_to(d, got, n, back, CAP) == (int32_t)len);
+        CHECK(memcmp(got, want, n) == 0 && memcmp(back, clear, len) == 0);
+        CHECK(arc_srtp_unprotect_to(d, got, n, back, CAP) == ARC_ERR_REPLAY);
+    }
+    arc_srtp_free(a);
+    arc_srtp_free(b);
+    arc_srtp_free(c);
+    arc_srtp_free(d);
+}
+
+static void test_payload_may_be_elsewhere(void)
+{
+    struct arc_srtp_batch *work = NULL;
+
+    CHECK(arc_srtp_batch_new(&work) != ARC_ERR_NOMEM);
+    for (int i = 0; i < PROFILES; i++) {
+        struct arc_srtp_config cfg = config_of(profiles[i]);
+
+        for (int mki = 0; mki <= 4; mki += 4)
+            for (cfg.backend = ARC_CIPHER_OPENSSL;
+                 cfg.backend <= ARC_CIPHER_IPSECMB; cfg.backend++) {
+                cfg.mki_len = mki;
+                check_elsewhere(&cfg, work);
+            }
+    }
+    arc_srtp_batch_free(work);
+}
+
 int main(void)
 {
+    test_payload_may_be_elsewhere();
     test_selftest_finds_every_flaw();
     test_forged_packets_change_no_byte_of_state();
     test_new_survives_every_allocation_failure();

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -162,7 +163,9 @@ def test_doctor_reports_this_build(capsys: pytest.CaptureFixture[str]) -> None:
     backends = {backend["name"]: backend for backend in report["crypto"]["backends"]}
     assert set(backends) == {"openssl", "ipsecmb"}
     assert backends[report["crypto"]["in_use"]]["unusable"] == ""
-    assert report["network"]["ipv4"] is True
+    features = {feature["name"]: feature for feature in report["network"]["features"]}
+    assert features["IPv4"] == {"name": "IPv4", "works": True, "reason": "", "instead": "IPv6 only"}
+    assert all(feature["works"] == (feature["reason"] == "") for feature in features.values())
     assert all(verdict["level"] in ("good", "hint") for verdict in report["verdicts"])
 
 
@@ -173,6 +176,7 @@ def test_doctor_text_has_every_section(capsys: pytest.CaptureFixture[str]) -> No
                   "Verdict"):
         assert f"\n{title}\n" in f"\n{text}"
     assert "libavcodec" in text
+    assert re.search(r"^  UDP_SEGMENT +(works|no: .+; each datagram leaves)", text, re.M)
 
 
 def test_encoders_prints_what_the_library_lists(monkeypatch: pytest.MonkeyPatch,

@@ -9,12 +9,13 @@ from arcrtc.cli import doctor, probes
 from arcrtc.crypto import CryptoBackend
 from arcrtc.libraries import Library, Package, differs, parse_build_info
 from arcrtc.machine import Machine, parse_cpuinfo, this_machine
+from arcrtc.udp import udp_features
 
 GOOD_MACHINE = Machine(cpu="CPU", cores=4, features=("aes", "vaes", "avx512f"), memory_mib=8192,
                        arch="x86_64", kernel="6.1", system="Debian", python="CPython 3.11", virtual=False)
-GOOD_NETWORK = probes.Network(segment=True, gro=True, reuse_port=True, batch_calls=True,
+GOOD_NETWORK = probes.Network(features=tuple(replace(feature, works=True, reason="") for feature in udp_features()),
                               receive_buffer_bytes=probes.WANTED_BUFFER_BYTES,
-                              send_buffer_bytes=probes.WANTED_BUFFER_BYTES, ipv4=True, ipv6=True)
+                              send_buffer_bytes=probes.WANTED_BUFFER_BYTES)
 GPU = "/dev/dri/renderD128"
 OPUS = Library(name="opus", compiled="1.3.1", loaded="1.3.1", path="/usr/lib/libopus.so.0", package=None)
 OPENSSL = CryptoBackend(name="openssl", version="3.0", code="", unusable="")
@@ -28,6 +29,14 @@ GOOD = doctor.Report(
     clock=probes.Clock(step_us=0.05, sleep_over_us=60), devices=probes.Devices(render=(GPU,)))
 
 
+def without(*names: str) -> doctor.Report:
+    """GOOD on a machine where these features do not work."""
+    assert {feature.name for feature in GOOD_NETWORK.features} >= set(names)
+    features = tuple(replace(feature, works=False, reason="broken") if feature.name in names else feature
+                     for feature in GOOD_NETWORK.features)
+    return replace(GOOD, network=replace(GOOD_NETWORK, features=features))
+
+
 def worst(report: doctor.Report) -> doctor.Verdict:
     return doctor.judge(report)[0]
 
@@ -38,9 +47,12 @@ def test_doctor_finds_nothing_wrong_with_a_good_machine() -> None:
 
 @pytest.mark.parametrize(("report", "level", "text", "todo"), [
     (replace(GOOD, python_packages={"av": ""}), "fault", "av is missing", "pip install av"),
-    (replace(GOOD, network=replace(GOOD_NETWORK, ipv4=False)), "fault", "IPv4", "ip link set lo up"),
-    (replace(GOOD, network=replace(GOOD_NETWORK, ipv6=False)), "hint", "IPv6", "disable_ipv6=0"),
-    (replace(GOOD, network=replace(GOOD_NETWORK, segment=False)), "hint", "no UDP_SEGMENT:", "Linux 5.0"),
+    (without("IPv4"), "fault", "IPv4", "ip link set lo up"),
+    (without("IPv6"), "hint", "IPv6", "disable_ipv6=0"),
+    (without("UDP_SEGMENT"), "hint", "no UDP_SEGMENT:", "Linux 5.0"),
+    (without("UDP_GRO", "recvmmsg, sendmmsg"), "hint", "no recvmmsg, sendmmsg and no UDP_GRO:", "Linux 5.0"),
+    (without("ECN over IPv4"), "hint", "no ECN over IPv4 (broken): congestion shows by loss", ""),
+    (without("SO_TIMESTAMPNS"), "hint", "no SO_TIMESTAMPNS (broken): arrival is when", ""),
     (replace(GOOD, network=replace(GOOD_NETWORK, receive_buffer_bytes=212992)), "hint",
      "receive buffers end at 208 KiB", "net.core.rmem_max=4194304"),
     (replace(GOOD, machine=replace(GOOD_MACHINE, features=())), "hint", "no AES", "CPU model"),
@@ -65,6 +77,11 @@ def test_doctor_says_what_is_wrong_and_what_to_do(report: doctor.Report, level: 
     assert verdict.level == level
     assert text in verdict.text
     assert todo in verdict.todo
+
+
+def test_doctor_does_not_ask_for_what_only_some_need() -> None:
+    report = without("SO_RCVBUFFORCE", "SO_REUSEPORT")
+    assert {verdict.level for verdict in doctor.judge(report)} == {"good"}
 
 
 def test_doctor_does_not_ask_for_what_the_processor_cannot_run() -> None:

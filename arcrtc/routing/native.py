@@ -1,0 +1,122 @@
+"""Settings of the routing API as the structs of the core."""
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final
+
+from arcrtc._native import ffi, lib
+from arcrtc.errors import ConfigError
+from arcrtc.routing.config import RouteConfig, TrackConfig
+from arcrtc.routing.legs import LegConfig, RouterConfig
+from arcrtc.rtpext import (
+    DEPENDENCY_DESCRIPTOR_URI,
+    AbsSendTime,
+    AudioLevel,
+    Mid,
+    RepairedRtpStreamId,
+    RtpStreamId,
+    TransportSequenceNumber,
+)
+from arcrtc.srtp.config import native_config
+from arcrtc.streams import MediaType
+
+_MAX_ID: Final = 14  # of the one-byte form (RFC 8285 section 4.2)
+#: what the router writes itself, or takes out: it means something on one leg only
+_OWN: Final = frozenset(kind.URI for kind in (TransportSequenceNumber, AbsSendTime, Mid, RtpStreamId,
+                                              RepairedRtpStreamId))
+_CODECS: Final = {"h264": lib.ARC_TRACK_H264, "vp8": lib.ARC_TRACK_VP8, "vp9": lib.ARC_TRACK_VP9,
+                  "av1": lib.ARC_TRACK_AV1}
+
+
+def _ids(extensions: Mapping[int, str] | None) -> dict[str, int]:
+    """{URI: id}; ids above 14 cannot be mapped."""
+    ids = {}
+    for ident, uri in (extensions or {}).items():
+        if ident > _MAX_ID:
+            raise ConfigError(f"extensions: id {ident} of {uri} is above {_MAX_ID}; a router maps ids 1..{_MAX_ID}")
+        ids[uri] = ident
+    return ids
+
+
+def router_config(config: RouterConfig, now_us: int, ntp_now: int) -> Any:
+    """A ``struct arc_router_config``."""
+    cfg = ffi.new("struct arc_router_config *")
+    cfg.cname = (config.cname or secrets.token_hex(12)).encode()
+    cfg.seed = secrets.randbits(64) if config.seed is None else config.seed
+    cfg.ntp_at_zero = (ntp_now - (now_us // 10**6 << 32) - (now_us % 10**6 << 32) // 10**6) % 2**64
+    cfg.pool_pkts = config.pool_pkts
+    return cfg
+
+
+def leg_config(config: LegConfig) -> Any:
+    """A ``struct arc_leg_config``. It holds keys: the caller wipes it after use."""
+    cfg = ffi.new("struct arc_leg_config *")
+    if config.srtp is not None:
+        cfg.srtp = True
+        native_config(config.srtp, ffi.addressof(cfg, "srtp_send"))
+        native_config(config.srtp_receive or config.srtp, ffi.addressof(cfg, "srtp_receive"))
+    for name in ("mtu_bytes", "queue_pkts", "train_pkts", "hold_us", "pace_bps", "rtcp_bps"):
+        setattr(cfg, name, getattr(config, name))
+    ids = _ids(config.extensions)
+    cfg.twcc_id = ids.get(TransportSequenceNumber.URI, 0)
+    cfg.send_time_id = ids.get(AbsSendTime.URI, 0)
+    return cfg
+
+
+def wipe(struct: Any) -> None:
+    """Overwrite a struct that held keys."""
+    size = ffi.sizeof(struct[0])
+    ffi.memmove(struct, bytes(size), size)
+
+
+def track_config(config: TrackConfig, router: RouterConfig) -> Any:
+    """A ``struct arc_track_config``."""
+    sources = config.sources
+    if len(sources) > lib.ARC_ROUTER_MAX_SOURCES:
+        raise ConfigError(f"layers: {len(sources)} are more than {lib.ARC_ROUTER_MAX_SOURCES}")
+    video = config.kind is MediaType.VIDEO
+    ids = _ids(config.extensions)
+    cfg = ffi.new("struct arc_track_config *")
+    cfg.kind = lib.ARC_TRACK_VIDEO if video else lib.ARC_TRACK_AUDIO
+    cfg.codec = _CODECS.get(config.codec.strip().lower(), lib.ARC_TRACK_OTHER) if video else lib.ARC_TRACK_OTHER
+    cfg.clock_hz = config.clock_rate
+    cfg.payload_type = config.payload_type
+    cfg.rtx_payload_type = -1 if config.rtx_payload_type is None else config.rtx_payload_type
+    cfg.n_sources = len(sources)
+    for i, source in enumerate(sources):
+        cfg.ssrc[i], cfg.rtx_ssrc[i] = source.ssrc or 0, source.rtx_ssrc or 0
+        cfg.rid[i] = (source.rid or "").encode()
+    cfg.rid_id = ids.get(RtpStreamId.URI, 0)
+    cfg.repaired_rid_id = ids.get(RepairedRtpStreamId.URI, 0)
+    cfg.level_id = ids.get(AudioLevel.URI, 0)
+    cfg.depdesc_id = ids.get(DEPENDENCY_DESCRIPTOR_URI, 0)
+    cfg.history_pkts = router.history_pkts if video else router.audio_history_pkts
+    cfg.history_us = router.history_ms * 1000
+    cfg.nack = video or config.rtx_payload_type is not None
+    cfg.group = -1 if config.selection_group is None else config.selection_group
+    return cfg
+
+
+def fill_route(cfg: Any, config: RouteConfig, track: TrackConfig, leg: LegConfig) -> None:
+    """Fill a ``struct arc_route_config``."""
+    cfg.ssrc = config.ssrc or 0
+    cfg.rtx_ssrc = config.rtx_ssrc or 0
+    cfg.payload_type = -1 if config.payload_type is None else config.payload_type
+    rtx = config.rtx_payload_type if config.rtx_payload_type is not None else track.rtx_payload_type
+    cfg.rtx_payload_type = -1 if rtx is None else rtx
+    theirs = _ids(config.extensions if config.extensions is not None else leg.extensions)
+    keeps = config.extensions is None and leg.extensions is None
+    for uri, ident in _ids(track.extensions).items():
+        if uri not in _OWN:
+            cfg.ext_out[ident] = ident if keeps else theirs.get(uri, 0)
+    if config.mid is not None:
+        cfg.mid_id = theirs.get(Mid.URI, 0)
+        if not cfg.mid_id:
+            raise ConfigError(f"mid={config.mid!r} needs an id for {Mid.URI} among the subscriber's extensions")
+        cfg.mid = config.mid.encode()
+    top = len(track.sources) - 1
+    cfg.source = top if config.max_source is None else min(config.max_source, top)
+    cfg.spatial = -1 if config.max_spatial is None else config.max_spatial
+    cfg.temporal = -1 if config.max_temporal is None else config.max_temporal
+    cfg.paused = config.paused

@@ -1,0 +1,387 @@
+"""The packet router: one publisher's packets to many subscribers (C layer ``router/``).
+
+What passes through it never touches the interpreter: Python adds and removes legs,
+tracks and routes. :class:`PacketRouter` by itself does no I/O, like a session: the
+simulator or a test drives it by datagrams. On the native threads of an engine
+(:meth:`Engine.router`) its legs have sockets of their own.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from numpy.typing import NDArray
+
+from arcrtc._native import check, ffi, lib, read_view
+from arcrtc._ranges import check_int
+from arcrtc.errors import ArgumentError, ConfigError
+from arcrtc.events import to_dict
+from arcrtc.routing.calls import DirectCalls
+from arcrtc.routing.config import RouteConfig, TrackConfig
+from arcrtc.routing.legs import LegConfig, RouterConfig
+from arcrtc.routing.native import fill_route, leg_config, track_config, wipe
+from arcrtc.routing.tables import read_rows
+from arcrtc.srtp import SrtpConfig
+from arcrtc.srtp.config import native_key
+
+_ROOM_BYTES: Final = 65_536
+
+
+class RouterEventType(Enum):
+    """What a router tells."""
+
+    SOURCE_ADDED = lib.ARC_ROUTER_SOURCE_ADDED  #: the first packet of a track's source came; value: its SSRC
+    SOURCE_ENDED = lib.ARC_ROUTER_SOURCE_ENDED  #: its publisher said BYE; value: its SSRC
+    LEG_SILENT = lib.ARC_ROUTER_LEG_SILENT  #: nothing authentic came for five seconds; value: microseconds
+    LEG_BACK = lib.ARC_ROUTER_LEG_BACK  #: the leg is heard again
+    KEY_NEAR_LIMIT = lib.ARC_ROUTER_KEY_NEAR_LIMIT  #: seven eighths of a key's packets are used; value: those left
+    KEY_USED_UP = lib.ARC_ROUTER_KEY_USED_UP  #: nothing more passes with the key
+    KEY_RETIRED = lib.ARC_ROUTER_KEY_RETIRED  #: a former key is not accepted any more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterEvent:
+    """Something that happened at a router.
+
+    :ivar type: what.
+    :ivar subject: the leg, track or route that it is about; None: it is gone since.
+    :ivar now_us: when, microseconds of the router's monotonic clock.
+    :ivar value: see :class:`RouterEventType`.
+    """
+
+    type: RouterEventType
+    subject: Leg | Track | Route | None
+    now_us: int
+    value: int
+
+
+class Leg:
+    """A peer of a router. Made by :meth:`PacketRouter.add_leg`.
+
+    :ivar router: whose leg it is.
+    :ivar id: its number there, as tables and events of the core have it.
+    :ivar config: as it was added; keys change with :meth:`rekey`.
+    """
+
+    __slots__ = ("__weakref__", "config", "id", "router", "socket")
+
+    def __init__(self, router: PacketRouter, ident: int, config: LegConfig, socket: Any) -> None:
+        self.router, self.id, self.config, self.socket = router, ident, config, socket
+
+    def stats(self) -> dict[str, Any]:
+        """Counters of the leg; units in the names.
+
+        :raises ArgumentError: it was removed.
+        """
+        return self.router._leg_stats(self)
+
+    def set_pace(self, pace_bps: int) -> None:
+        """Hold what leaves to a rate from now on, bit/s; 0: not paced."""
+        check_int("pace_bps", pace_bps, 0, 10**12, "bit/s")
+        self.router._check("Leg.set_pace", self.router._calls.set_pace(self.id, pace_bps))
+
+    def rekey(self, srtp: SrtpConfig | None = None, *, srtp_receive: SrtpConfig | None = None,
+              overlap_ms: int = 5000) -> None:
+        """Change the keys while packets are on their way; as :meth:`Peer.rekey`.
+
+        :raises ConfigError: the leg has no SRTP, or a key does not fit it.
+        :raises LimitError: four keys are accepted already.
+        """
+        if self.config.srtp is None or (srtp is None and srtp_receive is None):
+            raise ConfigError("rekey: the leg has no SRTP, or no key is given")
+        check_int("overlap_ms", overlap_ms, 0, 86_400_000)
+        lent = [_lent_key(key) for key in (srtp, srtp_receive or srtp)]
+        try:
+            status = self.router._calls.rekey(self.id, *lent, 1000 * overlap_ms)
+        finally:
+            for key in lent:
+                if key != ffi.NULL:
+                    wipe(key)
+        if status == lib.ARC_ERR_ARG:
+            raise ConfigError(f"rekey: {self!r} is gone, or the key is not of its profile and length of the MKI")
+        check(status, "Leg.rekey")
+
+    def __repr__(self) -> str:
+        return f"Leg({self.id}, {'SRTP' if self.config.srtp else 'plain RTP'})"
+
+
+def _lent_key(config: SrtpConfig | None) -> Any:
+    if config is None:
+        return ffi.NULL
+    key = ffi.new("struct arc_srtp_key_config *")
+    native_key(config, key)
+    return key
+
+
+class Track:
+    """What a leg publishes. Made by :meth:`PacketRouter.publish`.
+
+    :ivar leg: who publishes it.
+    :ivar id: its number at the router.
+    :ivar config: as it was published.
+    """
+
+    __slots__ = ("__weakref__", "config", "id", "leg")
+
+    def __init__(self, leg: Leg, ident: int, config: TrackConfig) -> None:
+        self.leg, self.id, self.config = leg, ident, config
+
+    def __repr__(self) -> str:
+        return f"Track({self.id}, {self.config.kind.value}/{self.config.codec} of {self.leg!r})"
+
+
+class Route:
+    """A track on its way to a leg. Made by :meth:`PacketRouter.subscribe`.
+
+    :ivar track: which track.
+    :ivar leg: to whom.
+    :ivar id: its number at the router.
+    :ivar ssrc: as which it is sent, 1..2**32-1.
+    :ivar rtx_ssrc: as which it is resent; None: nothing is.
+    """
+
+    __slots__ = ("__weakref__", "id", "leg", "rtx_ssrc", "ssrc", "track")
+
+    def __init__(self, track: Track, leg: Leg, ident: int, ssrc: int, rtx_ssrc: int | None) -> None:
+        self.track, self.leg, self.id, self.ssrc, self.rtx_ssrc = track, leg, ident, ssrc, rtx_ssrc
+
+    def pause(self) -> None:
+        """Forward nothing for now. The subscriber sees no hole in the numbers."""
+        self.leg.router._pause(self, True)
+
+    def resume(self) -> None:
+        """Forward again; video with a key frame."""
+        self.leg.router._pause(self, False)
+
+    def __repr__(self) -> str:
+        return f"Route({self.id}, ssrc {self.ssrc:#010x}, {self.track!r} to {self.leg!r})"
+
+
+class PacketRouter:
+    """Forwards packets from publishers to subscribers, each with keys, numbers and extensions of its own.
+
+    By itself it does no I/O: :meth:`receive`, :meth:`poll_transmit`, :meth:`next_timeout_us`. One thread at a time.
+
+    :param config: sizes; None: the defaults.
+    :param now_us: microseconds of a monotonic clock; None: it is read.
+    :raises NoMemoryError: there is no room for the pool.
+    """
+
+    def __init__(self, config: RouterConfig | None = None, *, now_us: int | None = None) -> None:
+        self.config = config or RouterConfig()
+        self._legs: dict[int, Leg] = {}
+        self._tracks: dict[int, Track] = {}
+        self._routes: dict[int, Route] = {}
+        self._calls: Any = self._open(lib.arc_clock_us() if now_us is None else now_us)
+        self._room = ffi.new("uint8_t[]", _ROOM_BYTES)
+        self._datagram = ffi.new("struct arc_datagram *")
+
+    def _open(self, now_us: int) -> Any:
+        return DirectCalls(self.config, now_us)
+
+    # --- who is there ---
+
+    def add_leg(self, config: LegConfig | None = None) -> Leg:
+        """Make a leg: a peer that publishes, subscribes or both.
+
+        :raises UnsupportedError: the cipher backend that its key asks for is not usable here.
+        """
+        return self._add_leg(config or LegConfig(), None)
+
+    def _add_leg(self, config: LegConfig, socket: Any) -> Leg:
+        cfg, out = leg_config(config), ffi.new("int32_t *")
+        try:
+            check(self._calls.add_leg(cfg, socket, out), "PacketRouter.add_leg")
+        finally:
+            wipe(cfg)
+        leg = Leg(self, out[0], config, socket)
+        self._legs[leg.id] = leg
+        return leg
+
+    def remove_leg(self, leg: Leg) -> None:
+        """End a leg with its tracks and routes. A leg that is gone is no error."""
+        if self._legs.pop(leg.id, None) is None:
+            return
+        for track in [t for t in self._tracks.values() if t.leg is leg]:
+            self._forget_track(track)
+        for route in [r for r in self._routes.values() if r.leg is leg]:
+            del self._routes[route.id]
+        self._check("PacketRouter.remove_leg", self._calls.remove_leg(leg.id))
+
+    def publish(self, leg: Leg, config: TrackConfig) -> Track:
+        """Take a track in from a leg.
+
+        :raises ConfigError: an SSRC is in use on this leg, or the core cannot map an extension id.
+        :raises ArgumentError: the leg is gone.
+        """
+        self._check_here(leg)
+        out = ffi.new("int32_t *")
+        status = self._calls.add_track(leg.id, track_config(config, self.config), out)
+        if status == lib.ARC_ERR_ARG:
+            raise ConfigError(f"publish: an SSRC of {config!r} is in use on {leg!r}, or a value is not allowed")
+        check(status, "PacketRouter.publish")
+        track = Track(leg, out[0], config)
+        self._tracks[track.id] = track
+        return track
+
+    def unpublish(self, track: Track) -> None:
+        """End a track and its routes. A track that is gone is no error."""
+        if track.id in self._tracks:
+            self._forget_track(track)
+            self._check("PacketRouter.unpublish", self._calls.remove_track(track.id))
+
+    def _forget_track(self, track: Track) -> None:
+        del self._tracks[track.id]
+        for route in [r for r in self._routes.values() if r.track is track]:
+            del self._routes[route.id]
+
+    def subscribe(self, track: Track, leg: Leg, config: RouteConfig | None = None) -> Route:
+        """Forward a track to a leg.
+
+        :raises ConfigError: it would go back to its publisher, or an SSRC is in use on that leg.
+        :raises ArgumentError: track or leg are gone.
+        :raises LimitError: the leg's key has seen too many SSRCs: rekey() it.
+        """
+        return self.subscribe_many([(track, leg, config)])[0]
+
+    def subscribe_many(self, routes: Sequence[tuple[Track, Leg, RouteConfig | None]]) -> list[Route]:
+        """Make all of these routes, or none. Much quicker than one by one on an engine.
+
+        :raises ConfigError: as subscribe().
+        """
+        requests = ffi.new("struct arc_route_request[]", max(len(routes), 1))
+        for request, (track, leg, config) in zip(requests, routes, strict=False):
+            self._check_here(leg, track)
+            request.track, request.leg = track.id, leg.id
+            fill_route(request.config, config or _DEFAULT_ROUTE, track.config, leg.config)
+        status = self._calls.add_routes(requests, len(routes))
+        if status == lib.ARC_ERR_ARG:
+            raise ConfigError("subscribe: a track would go back to the leg that publishes it, or an SSRC is in use on "
+                              "that leg or was used with its key before")
+        check(status, "PacketRouter.subscribe")
+        made = [Route(track, leg, r.route, r.config.ssrc,
+                      r.config.rtx_ssrc if r.config.rtx_payload_type >= 0 else None)
+                for r, (track, leg, _) in zip(requests, routes, strict=False)]
+        self._routes.update((route.id, route) for route in made)
+        return made
+
+    def unsubscribe(self, route: Route) -> None:
+        """End a route. One that is gone is no error."""
+        self.unsubscribe_many([route])
+
+    def unsubscribe_many(self, routes: Iterable[Route]) -> None:
+        """End these routes; those that are gone are no error."""
+        ids = [route.id for route in routes if self._routes.pop(route.id, None) is not None]
+        self._check("PacketRouter.unsubscribe", self._calls.remove_routes(ffi.new("int32_t[]", ids or [0]), len(ids)))
+
+    def _pause(self, route: Route, paused: bool) -> None:
+        self._check("Route.pause", self._calls.pause(route.id, paused))
+
+    def _check(self, what: str, status: int) -> None:
+        if status == lib.ARC_ERR_ARG:
+            raise ArgumentError(f"{what}: it is not at this router, or not any more")
+        check(status, what)
+
+    def _check_here(self, leg: Leg, track: Track | None = None) -> None:
+        if self._legs.get(leg.id) is not leg:
+            raise ArgumentError(f"{leg!r} is not at this router, or not any more")
+        if track is not None and self._tracks.get(track.id) is not track:
+            raise ArgumentError(f"{track!r} is not at this router, or not any more")
+
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        """Legs that are there."""
+        return tuple(self._legs.values())
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """Tracks that are published."""
+        return tuple(self._tracks.values())
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """Routes that are there."""
+        return tuple(self._routes.values())
+
+    # --- figures ---
+
+    def stats(self) -> dict[str, Any]:
+        """Counters of the router; ``drops`` has one for each reason."""
+        out = ffi.new("struct arc_router_stats *")
+        check(self._calls.read_stats(out), "PacketRouter.stats")
+        return to_dict(out[0])
+
+    def _leg_stats(self, leg: Leg) -> dict[str, Any]:
+        out = ffi.new("struct arc_leg_row *")
+        self._check("Leg.stats", self._calls.read_leg(leg.id, out))
+        return to_dict(out[0])
+
+    def stream_table(self) -> NDArray[Any]:
+        """All streams at once: a structured array, a row a source of a track or a route.
+
+        Columns: ``direction`` (0 inbound, 1 outbound), ``leg``, ``stream`` (id of the track or the route), ``ssrc``,
+        ``packets`` ...; :data:`arcrtc.routing.W3C_NAMES` says which members of webrtc-stats they are.
+        """
+        return read_rows("struct arc_stream_row", 2 * len(self._tracks) + len(self._routes),
+                         self._calls.read_streams)
+
+    def leg_table(self) -> NDArray[Any]:
+        """All legs at once: a structured array with the columns of :meth:`Leg.stats`."""
+        return read_rows("struct arc_leg_row", len(self._legs), self._calls.read_legs)
+
+    # --- driving it, without an engine ---
+
+    def _advance(self, now_us: int | None) -> int:
+        self._calls.now_us = lib.arc_clock_us() if now_us is None else now_us
+        return int(self._calls.now_us)
+
+    def receive(self, leg: Leg, data: Any, now_us: int | None = None) -> bool:
+        """Take a datagram that came from the peer of a leg. Whatever is wrong with it is counted.
+
+        :param data: bytes-like, 0..65535 bytes.
+        :returns: whether it was authentic.
+        """
+        at_us = self._advance(now_us)
+        mine = bytearray(data)  # SRTCP is decrypted in place
+        view = read_view(mine) if mine else ffi.new("uint8_t[1]")
+        self._datagram.data, self._datagram.len, self._datagram.time_us = view, len(mine), at_us
+        good = ffi.new("bool *")
+        lib.arc_router_receive(self._calls.handle, leg.id, self._datagram, 1, ffi.NULL, good, at_us)
+        return bool(good[0])
+
+    def poll_transmit(self, now_us: int | None = None) -> tuple[Leg, list[bytes]] | None:
+        """The next datagrams that are due, all for one leg; None: nothing before next_timeout_us()."""
+        at_us = self._advance(now_us)
+        ident, train = ffi.new("int32_t *"), ffi.new("struct arc_train *")
+        if lib.arc_router_transmit(self._calls.handle, at_us, ffi.NULL, self._room, _ROOM_BYTES, ident,
+                                   train) != lib.ARC_OK:
+            return None
+        whole, size = bytes(ffi.buffer(train.data, train.len)), train.segment_bytes
+        return self._legs[ident[0]], [whole[i:i + size] for i in range(0, len(whole), size)]
+
+    def next_timeout_us(self) -> int | None:
+        """When poll_transmit() is due next, microseconds; None: not by itself."""
+        at_us = lib.arc_router_next_us(self._calls.handle)
+        return None if at_us == lib.ARC_NEVER_US else int(at_us)
+
+    def poll_event(self) -> RouterEvent | None:
+        """Return the next event; None: nothing happened. Unread events are bounded; the newest are lost and counted."""
+        out = ffi.new("struct arc_router_event *")
+        if lib.arc_router_poll_event(self._calls.handle, out) != lib.ARC_OK:
+            return None
+        return self._event(out.type, out.id, out.now_us, out.value)
+
+    def _event(self, number: int, ident: int, now_us: int, value: int) -> RouterEvent:
+        kind = RouterEventType(number)
+        table: dict[int, Any] = (self._tracks if kind in _OF_TRACKS else self._legs)
+        return RouterEvent(type=kind, subject=table.get(ident), now_us=now_us, value=value)
+
+    def __repr__(self) -> str:
+        return (f"{type(self).__name__}({len(self._legs)} legs, {len(self._tracks)} tracks, "
+                f"{len(self._routes)} routes)")
+
+
+_DEFAULT_ROUTE: Final = RouteConfig()
+_OF_TRACKS: Final = frozenset((RouterEventType.SOURCE_ADDED, RouterEventType.SOURCE_ENDED))

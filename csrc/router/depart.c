@@ -1,0 +1,496 @@
+/**
+ * @file router/depart.c  Packets out: queue of a leg > pace > header > SRTP > train
+ *
+ * A packet is written once: its header with the subscriber's numbers, and its
+ * payload by the cipher, straight from the packet that all subscribers share
+ * into the train.
+ */
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/units.h"
+#include "router/parts.h"
+#include "wire/rtpext.h"
+
+enum {
+    BURST_US    = 5000, /* of the pace that may leave at once              */
+    EXT_BYTES   = 256,
+    OSN_BYTES   = 2,    /* RFC 4588 §4                                      */
+    TWCC_BYTES  = 2,
+    TIME_BYTES  = 3,
+};
+
+/* --- which legs have something ---------------------------------------------------- */
+
+void arc_leg_mark(struct arc_leg *leg)
+{
+    struct arc_router *r = leg->router;
+
+    if (leg->dirty)
+        return;
+    leg->dirty      = true;
+    leg->next_dirty = NULL;
+    *r->dirty_end   = leg;
+    r->dirty_end    = &leg->next_dirty;
+}
+
+static void pop_dirty(struct arc_router *r)
+{
+    struct arc_leg *leg = r->dirty;
+
+    leg->dirty = false;
+    r->dirty   = leg->next_dirty;
+    if (!r->dirty)
+        r->dirty_end = &r->dirty;
+}
+
+void arc_leg_unmark(struct arc_leg *leg)
+{
+    struct arc_router *r = leg->router;
+    struct arc_leg **at = &r->dirty;
+
+    if (!leg->dirty)
+        return;
+    while (*at != leg)
+        at = &(*at)->next_dirty;
+    *at = leg->next_dirty;
+    if (!*at)
+        r->dirty_end = at;
+    leg->dirty = false;
+}
+
+/* --- the queue ---------------------------------------------------------------------- */
+
+static struct arc_item *item_at(const struct arc_leg *leg, int32_t i)
+{
+    int32_t at = leg->first_item + i;
+
+    return &leg->items[at < leg->queue_pkts ? at : at - leg->queue_pkts];
+}
+
+/** Take a packet for a subscriber, with a reference of its own. @return false:
+ *  the queue is full; it is lost as the network might lose it, and counted */
+bool arc_leg_enqueue(struct arc_leg *leg, const struct arc_item *item)
+{
+    if (leg->n_items == leg->queue_pkts) {
+        leg->counts.queue_full++;
+        item->route->counts.queue_full++;
+        return false;
+    }
+    arc_pkt_ref(item->pkt);
+    *item_at(leg, leg->n_items++) = *item;
+    if (leg->hold_us == 0 || leg->n_items >= leg->train_pkts)
+        arc_leg_mark(leg);
+    else if (leg->n_items == 1)
+        arc_leg_soon(leg, item->queued_us + leg->hold_us);
+    return true;
+}
+
+/** Packets that were held back, or paced, may leave now; or later. */
+void arc_leg_release(struct arc_leg *leg, int64_t now_us)
+{
+    int64_t at_us;
+
+    if (leg->n_items == 0 || leg->dirty)
+        return;
+    at_us = item_at(leg, 0)->queued_us + leg->hold_us;
+    if (now_us >= at_us)
+        arc_leg_mark(leg);
+    else
+        arc_leg_soon(leg, at_us);
+}
+
+static void drop_first(struct arc_leg *leg, int32_t n)
+{
+    for (int32_t i = 0; i < n; i++)
+        arc_pkt_unref(item_at(leg, i)->pkt);
+    leg->n_items -= n;
+    leg->first_item = leg->n_items == 0 ? 0 : /* what is hot stays hot */
+                          (leg->first_item + n) % leg->queue_pkts;
+}
+
+void arc_leg_empty(struct arc_leg *leg)
+{
+    drop_first(leg, leg->n_items);
+}
+
+/** A route ends: what waits of it will never leave. */
+void arc_leg_forget_route(struct arc_leg *leg, const struct arc_route *route)
+{
+    int32_t kept = 0;
+
+    for (int32_t i = 0; i < leg->n_items; i++) {
+        struct arc_item *item = item_at(leg, i);
+
+        if (item->route == route)
+            arc_pkt_unref(item->pkt);
+        else
+            *item_at(leg, kept++) = *item;
+    }
+    leg->n_items = kept;
+}
+
+/* --- headers ------------------------------------------------------------------------ */
+
+/** Fixed header and CSRCs of a packet that was parsed when it came. */
+static size_t fixed_bytes(const uint8_t *data)
+{
+    return ARC_RTP_HEADER_BYTES + 4 * (size_t)(data[0] & 0x0f);
+}
+
+static size_t head_bytes(const uint8_t *data)
+{
+    const size_t n = fixed_bytes(data);
+
+    return data[0] & 0x10 ? n + 4 + 4 * (size_t)arc_get_u16(data + n + 2) : n;
+}
+
+/** 24 bits of seconds with 18 of them behind the point: abs-send-time. */
+static void write_send_time(struct arc_writer *w, bool two_byte, uint8_t id,
+                            int64_t now_us)
+{
+    const uint32_t t = (uint32_t)(((now_us % (64 * ARC_US_PER_S)) << 18) /
+                                  ARC_US_PER_S) & 0xffffff;
+    const uint8_t value[TIME_BYTES] = {(uint8_t)(t >> 16), (uint8_t)(t >> 8),
+                                       (uint8_t)t};
+
+    arc_rtpext_put(w, two_byte, id, value, sizeof(value));
+}
+
+/** The publisher's elements that this subscriber gets, and those of its own. */
+static void write_elements(struct arc_writer *w, const struct arc_item *item,
+                           bool two_byte, int64_t now_us)
+{
+    const struct arc_route *route = item->route;
+    const struct arc_leg *leg = route->leg;
+    struct arc_rtpext_element e;
+    struct arc_rtpext_iter it;
+    struct arc_rtp h;
+    uint8_t number[TWCC_BYTES];
+
+    if (arc_rtp_parse_header(item->pkt->data, (size_t)item->pkt->len, &h) !=
+        ARC_OK)
+        return; /* it was parsed when it came */
+    arc_rtpext_begin(&it, item->pkt->data, &h);
+    while (arc_rtpext_step(&it, &e) == ARC_OK)
+        if (e.id < ARC_ROUTER_EXT_IDS && route->cfg.ext_out[e.id])
+            arc_rtpext_put(w, two_byte, route->cfg.ext_out[e.id], e.value,
+                           e.len);
+    if (route->cfg.mid_id)
+        arc_rtpext_put(w, two_byte, (uint8_t)route->cfg.mid_id,
+                       (const uint8_t *)route->cfg.mid, strlen(route->cfg.mid));
+    if (leg->send_time_id)
+        write_send_time(w, two_byte, leg->send_time_id, now_us);
+    if (leg->twcc_id) {
+        arc_put_u16(number, leg->twcc_seq16);
+        arc_rtpext_put(w, two_byte, leg->twcc_id, number, sizeof(number));
+    }
+}
+
+/** The header extension behind `n` bytes of header. @return bytes of all */
+static size_t write_extension(const struct arc_item *item, int64_t now_us,
+                              uint8_t *out, size_t n)
+{
+    const uint8_t *in = item->pkt->data;
+    const bool two_byte = in[0] & 0x10 &&
+                          arc_rtpext_is_two_byte(arc_get_u16(in + n));
+    struct arc_writer w;
+
+    arc_writer_init(&w, out + n + 4, EXT_BYTES);
+    write_elements(&w, item, two_byte, now_us);
+    if (w.pos == 0)
+        return n;
+    while (w.pos % 4 != 0)
+        arc_writer_u8(&w, 0);
+    out[0] |= 0x10;
+    arc_put_u16(out + n, two_byte ? ARC_RTPEXT_TWO_BYTE : ARC_RTPEXT_ONE_BYTE);
+    arc_put_u16(out + n + 2, (uint16_t)(w.pos / 4));
+    return n + 4 + w.pos;
+}
+
+/** Header as the subscriber sees it. @return its bytes */
+static size_t write_header(const struct arc_item *item, int64_t now_us,
+                           uint8_t *out)
+{
+    const struct arc_route *route = item->route;
+    const uint8_t *in = item->pkt->data;
+    const size_t n = fixed_bytes(in);
+
+    memcpy(out, in, n);
+    out[0] &= (uint8_t)~0x10;
+    out[1] = (uint8_t)((in[1] & 0x80) | route->payload_type);
+    if (item->marker)
+        out[1] |= 0x80;
+    arc_put_u16(out + 2, item->seq16);
+    arc_put_u32(out + 4, arc_get_u32(in + 4) + item->ts_offset);
+    arc_put_u32(out + 8, route->ssrc);
+    return route->plain_ext ? n : write_extension(item, now_us, out, n);
+}
+
+/** A resent packet goes as a stream of its own, with the number it had in front
+ *  of its payload (RFC 4588 §4). @return bytes of header and number */
+static size_t make_resent(const struct arc_item *item, uint8_t *out, size_t n)
+{
+    const struct arc_route *route = item->route;
+
+    out[1] = (uint8_t)((out[1] & 0x80) | route->cfg.rtx_payload_type);
+    arc_put_u16(out + n, arc_get_u16(out + 2));
+    arc_put_u16(out + 2, route->rtx_seq16);
+    arc_put_u32(out + 8, route->cfg.rtx_ssrc);
+    return n + OSN_BYTES;
+}
+
+/* --- a train ------------------------------------------------------------------------ */
+
+/** The packets of a train being made. */
+struct load {
+    int32_t              n;
+    struct arc_srtp_unit units[ARC_TRAIN_MAX_SEGMENTS];
+    struct arc_item     *items[ARC_TRAIN_MAX_SEGMENTS];
+    int32_t              payload_bytes[ARC_TRAIN_MAX_SEGMENTS];
+};
+
+/** Write a packet at `out`, all but its encryption; changes nothing else. */
+static void write_packet(struct load *l, struct arc_item *item, int64_t now_us,
+                         uint8_t *out, size_t cap)
+{
+    const struct arc_leg *leg = item->route->leg;
+    const size_t in_head = head_bytes(item->pkt->data);
+    const uint8_t *payload = item->pkt->data + in_head;
+    const size_t payload_bytes = (size_t)item->pkt->len - in_head;
+    const bool copied = item->kind == ARC_ITEM_RESENT || !leg->srtp_out;
+    struct arc_srtp_unit *unit = &l->units[l->n];
+    size_t n = write_header(item, now_us, out);
+
+    if (item->kind == ARC_ITEM_RESENT)
+        n = make_resent(item, out, n);
+    if (copied)
+        memcpy(out + n, payload, payload_bytes);
+    unit->srtp    = leg->srtp_out;
+    unit->data    = out;
+    unit->payload = copied ? NULL : payload;
+    unit->len     = n + payload_bytes;
+    unit->cap     = cap;
+    unit->status  = ARC_OK;
+    l->items[l->n]         = item;
+    l->payload_bytes[l->n] = (int32_t)payload_bytes;
+}
+
+/** The packet just written goes with the train. */
+static void accept(struct arc_leg *leg, struct load *l,
+                   struct arc_train *train, int32_t bytes)
+{
+    struct arc_item *item = l->items[l->n];
+
+    if (l->n == 0)
+        train->segment_bytes = bytes;
+    train->len += bytes;
+    if (item->kind == ARC_ITEM_RESENT)
+        item->route->rtx_seq16++;
+    if (leg->twcc_id)
+        leg->twcc_seq16++;
+    l->n++;
+}
+
+/** Most that a packet can take in a train. */
+static size_t most_bytes(const struct arc_leg *leg, const struct arc_item *item)
+{
+    return (size_t)item->pkt->len + (size_t)leg->overhead_bytes + OSN_BYTES +
+           (item->route->plain_ext ? 0 : EXT_BYTES + 4);
+}
+
+/** Bits that may leave now. */
+static int64_t budget(struct arc_leg *leg, int64_t now_us)
+{
+    const int64_t most = arc_max_i64(leg->pace_bps * BURST_US / ARC_US_PER_S,
+                                     8 * (int64_t)leg->mtu_bytes);
+    int64_t passed_us = arc_min_i64(now_us - leg->budget_us, ARC_US_PER_S);
+
+    leg->budget_us   = now_us;
+    leg->budget_bits = arc_min_i64(leg->budget_bits +
+                                   leg->pace_bps * passed_us / ARC_US_PER_S,
+                                   most);
+    return leg->budget_bits;
+}
+
+/** Fill a train: all equal, and the last may be shorter.
+ *  @return packets of the queue that are done with when the train is */
+static int32_t fill(struct arc_leg *leg, int64_t now_us, uint8_t *room,
+                    size_t cap, struct load *l, struct arc_train *train)
+{
+    const int32_t most = leg->n_items < leg->train_pkts ? leg->n_items
+                                                        : leg->train_pkts;
+    int64_t bits = leg->pace_bps ? budget(leg, now_us) : INT64_MAX;
+    int32_t taken = 0, bytes = 0;
+
+    while (taken < most && bits > 0 && bytes == train->segment_bytes) {
+        struct arc_item *item = item_at(leg, taken);
+        const size_t left = cap - (size_t)train->len;
+
+        if (most_bytes(leg, item) > left)
+            break;
+        write_packet(l, item, now_us, room + train->len, left);
+        bytes = (int32_t)l->units[l->n].len + leg->overhead_bytes;
+        if (bytes > leg->mtu_bytes) {
+            leg->counts.too_long++;
+            bytes = train->segment_bytes;
+        } else if (l->n > 0 && bytes > train->segment_bytes) {
+            break;
+        } else {
+            accept(leg, l, train, bytes);
+            bits -= 8 * (int64_t)bytes;
+        }
+        taken++;
+    }
+    if (leg->pace_bps)
+        leg->budget_bits = bits;
+    return taken;
+}
+
+static void count_left(const struct load *l, int32_t i)
+{
+    const struct arc_item *item = l->items[i];
+    struct arc_route *route = item->route;
+
+    if (item->kind == ARC_ITEM_RESENT) {
+        route->counts.rtx_pkts++;
+        route->counts.rtx_bytes += l->payload_bytes[i];
+        return;
+    }
+    route->counts.pkts++;
+    route->counts.bytes += l->payload_bytes[i];
+    route->last_ts  = arc_get_u32(item->pkt->data + 4) + item->ts_offset;
+    route->last_us  = item->pkt->time_us;
+    route->sent_any = true;
+}
+
+/** Encrypt all. What the cipher refuses (a key that is used up) is left out. */
+static void seal(struct arc_leg *leg, struct arc_srtp_batch *work,
+                 struct load *l, struct arc_train *train)
+{
+    const int32_t full = train->segment_bytes;
+    uint8_t *to = train->data;
+
+    if (leg->srtp_out)
+        arc_srtp_protect_units(work, l->units, (size_t)l->n);
+    for (int32_t i = 0; i < l->n; i++) {
+        const struct arc_srtp_unit *unit = &l->units[i];
+
+        if (unit->status) {
+            leg->counts.seal_failed++;
+            continue;
+        }
+        if (to != unit->data)
+            memmove(to, unit->data, unit->len);
+        to += unit->len;
+        leg->counts.sent_pkts++;
+        count_left(l, i);
+    }
+    train->len = (int32_t)(to - train->data);
+    train->segment_bytes = train->len < full ? train->len : full;
+    leg->counts.sent_bytes += train->len;
+}
+
+/** An RTCP packet goes alone. */
+static void take_rtcp(struct arc_leg *leg, struct arc_train *train)
+{
+    struct arc_pkt *pkt = leg->rtcp_out[0];
+
+    memcpy(train->data, pkt->data, (size_t)pkt->len);
+    train->len = train->segment_bytes = pkt->len;
+    arc_pkt_unref(pkt);
+    leg->n_rtcp_out--;
+    memmove(leg->rtcp_out, leg->rtcp_out + 1,
+            (size_t)leg->n_rtcp_out * sizeof(leg->rtcp_out[0]));
+    leg->counts.sent_pkts++;
+    leg->counts.sent_bytes += train->len;
+    leg->counts.rtcp_sent++;
+    leg->router->stats.sent_rtcp++;
+}
+
+/** The next train of a leg. @return false: nothing may leave now */
+static bool next_train(struct arc_leg *leg, int64_t now_us,
+                       struct arc_srtp_batch *work, size_t cap,
+                       struct arc_train *train)
+{
+    struct load l;
+    int32_t taken;
+
+    if (leg->n_rtcp_out > 0) {
+        take_rtcp(leg, train);
+        return true;
+    }
+    l.n   = 0;
+    taken = fill(leg, now_us, train->data, cap, &l, train);
+    if (taken == 0 && leg->n_items > 0 && leg->pace_bps == 0) {
+        leg->counts.too_long++; /* for any train */
+        taken = 1;
+    }
+    if (l.n > 0)
+        seal(leg, work, &l, train);
+    drop_first(leg, taken);
+    return train->len > 0;
+}
+
+/** A leg has nothing that may leave now; perhaps later. */
+static void put_aside(struct arc_leg *leg, int64_t now_us)
+{
+    pop_dirty(leg->router);
+    if (leg->n_items > 0 && leg->pace_bps > 0)
+        arc_leg_soon(leg, now_us + 1 - leg->budget_bits * ARC_US_PER_S /
+                                           leg->pace_bps);
+}
+
+static void run_timers(struct arc_router *r, int64_t now_us)
+{
+    int64_t next_us = ARC_NEVER_US;
+
+    r->next_us = ARC_NEVER_US;
+    for (int32_t i = 0; i < r->legs.used; i++) {
+        struct arc_leg *leg;
+
+        if (r->due[i] > now_us) {
+            next_us = arc_min_i64(next_us, r->due[i]);
+            continue;
+        }
+        r->due[i] = ARC_NEVER_US;
+        leg = arc_handles_at(&r->legs, i);
+        if (leg)
+            arc_leg_turn(leg, now_us); /* says when it wants to come again */
+    }
+    r->next_us = arc_min_i64(r->next_us, next_us);
+}
+
+enum arc_status arc_router_transmit(struct arc_router *r, int64_t now_us,
+                                    struct arc_srtp_batch *work, uint8_t *room,
+                                    size_t cap, int32_t *leg,
+                                    struct arc_train *out)
+{
+    if (!room || cap < ARC_PKT_CAP_BYTES)
+        return ARC_ERR_SPACE;
+    if (now_us >= r->next_us)
+        run_timers(r, now_us);
+    cap = cap < ARC_TRAIN_MAX_BYTES ? cap : ARC_TRAIN_MAX_BYTES;
+    while (r->dirty) {
+        struct arc_leg *first = r->dirty;
+
+        memset(out, 0, sizeof(*out));
+        out->data = room;
+        if (next_train(first, now_us, work, cap, out)) {
+            *leg = first->id;
+            r->stats.trains++;
+            r->stats.sent_bytes += out->len;
+            r->stats.sent_pkts += (out->len + out->segment_bytes - 1) /
+                                  out->segment_bytes;
+            return ARC_OK;
+        }
+        if (first->n_items == 0 || first->pace_bps > 0)
+            put_aside(first, now_us);
+    }
+    return ARC_AGAIN;
+}
+
+int64_t arc_router_next_us(const struct arc_router *r)
+{
+    return r->dirty ? 0 : r->next_us;
+}

@@ -1,0 +1,92 @@
+"""What a peer and its streams allocate: sized by need, and given back."""
+from __future__ import annotations
+
+import gc
+import os
+import resource
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from arcrtc import Engine, SessionConfig, SrtpConfig
+from arcrtc._native import ffi, lib, new_handle
+from arcrtc.peer import Peer
+
+KEY = SrtpConfig(master_key=bytes(range(16)), master_salt=bytes(range(14)))
+KIB = 1024
+N = 20
+
+
+@pytest.fixture
+def peers() -> Iterator[list[Peer]]:
+    """Peers on an engine that has made what it shares among streams."""
+    with Engine() as engine:
+        first = engine.open(local="127.0.0.1:0", srtp=KEY)
+        first.send_audio()
+        first.receive_audio()
+        yield [engine.open(local="127.0.0.1:0", srtp=KEY) for _ in range(N)]
+
+
+def bytes_each(make: Callable[[int], object]) -> float:
+    gc.collect()
+    before = lib.arc_mem_live_bytes()
+    kept = [make(i) for i in range(N)]
+    after = lib.arc_mem_live_bytes()
+    assert len(kept) == N
+    return float(after - before) / N
+
+
+def encoder(_: int) -> Any:
+    cfg = ffi.new("struct arc_opus_enc_config *", {
+        "sample_rate_hz": 48_000, "channels": 1, "bitrate_bps": 32_000, "complexity": 9,
+        "application": lib.ARC_OPUS_APPLICATION_VOIP, "expected_loss_pct": 5, "fec": True, "vbr": True})
+    return new_handle(lib.arc_opus_enc_new, lib.arc_opus_enc_free, "struct arc_opus_enc", cfg, what="encoder")
+
+
+def decoder(_: int) -> Any:
+    return new_handle(lib.arc_opus_dec_new, lib.arc_opus_dec_free, "struct arc_opus_dec", 48_000, 1, what="decoder")
+
+
+def test_engine_idle_peer_allocates_less_than_64_kib() -> None:
+    with Engine() as engine:
+        engine.open(local="127.0.0.1:0", srtp=KEY)
+        assert bytes_each(lambda _: engine.open(local="127.0.0.1:0", srtp=KEY)) < 62 * KIB
+
+
+def test_engine_sent_audio_allocates_less_than_32_kib_beyond_its_codec(peers: list[Peer]) -> None:
+    assert bytes_each(lambda i: peers[i].send_audio()) - bytes_each(encoder) < 32 * KIB
+
+
+def test_engine_received_audio_allocates_less_than_32_kib_beyond_its_codec(peers: list[Peer]) -> None:
+    assert bytes_each(lambda i: peers[i].receive_audio()) - bytes_each(decoder) < 32 * KIB
+
+
+def test_engine_audio_that_is_sent_again_keeps_two_seconds() -> None:
+    """2 s are 100 packets of 20 ms, in a history of 128, and what is on its way."""
+    config = SessionConfig(srtp=KEY, nack_audio=True)
+    with Engine() as engine:
+        sending = [engine.open(local="127.0.0.1:0", config=config) for _ in range(N)]
+        beyond_codec = bytes_each(lambda i: sending[i].send_audio()) - bytes_each(encoder)
+        assert beyond_codec < (128 + 192) * 2.2 * KIB + 40 * KIB
+
+
+def test_engine_gives_all_back_that_thousands_of_peers_took() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else 65_536, hard))
+    try:
+        with Engine(threads=2) as engine:
+            engine.open(local="127.0.0.1:0", srtp=KEY).close()
+            gc.collect()
+            blocks, files = lib.arc_mem_live_blocks(), len(os.listdir("/proc/self/fd"))
+            for _ in range(2):
+                made = [engine.open(local="127.0.0.1:0", srtp=KEY) for _ in range(1500)]
+                assert sum(s["sessions"] for s in engine.stats()) == 1500
+                for peer in made:
+                    peer.close()
+                del made, peer
+                gc.collect()
+                assert lib.arc_mem_live_blocks() == blocks
+                assert len(os.listdir("/proc/self/fd")) == files
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
