@@ -30,6 +30,7 @@ static void set_job(const struct arc_bareloop_sealer *s, uint64_t index,
     arc_put_u64(iv + sizeof(s->head), s->rest ^ index);
     job->iv       = iv;
     job->data     = packet;
+    job->body     = NULL;
     job->head_len = ARC_BARELOOP_HEADER_BYTES;
     job->body_len = (size_t)(packet_bytes - ARC_BARELOOP_HEADER_BYTES -
                              ARC_BARELOOP_TAG_BYTES);
@@ -85,8 +86,8 @@ static bool seal_packet(const struct arc_bareloop *b,
     arc_put_u32(out + 4, arc_get_u32(from->data + 4) + to->ts_offset);
     memcpy(out + 8, to->ssrc, sizeof(to->ssrc));
     set_job(&to->sealer, index, out, b->packet_bytes, iv, &job);
-    return !arc_cipher_seal_from(to->sealer.cipher, &job,
-                                 from->data + ARC_BARELOOP_HEADER_BYTES);
+    job.body = from->data + ARC_BARELOOP_HEADER_BYTES;
+    return arc_cipher_seal(to->sealer.cipher, &job) == ARC_OK;
 }
 
 /** @return packets that left */

@@ -1,8 +1,6 @@
 /**
  * @file srtp/cipher.c  Which backend does the work, and whether it may
  */
-#include <string.h>
-
 #include "base/atomic.h"
 #include "srtp/cipher_backend.h"
 #include "srtp/selftest.h"
@@ -102,16 +100,6 @@ void arc_cipher_free(struct arc_cipher *c)
 enum arc_status arc_cipher_seal(struct arc_cipher *c,
                                 const struct arc_cipher_job *job)
 {
-    return c->ops->seal(c, job);
-}
-
-enum arc_status arc_cipher_seal_from(struct arc_cipher *c,
-                                     const struct arc_cipher_job *job,
-                                     const uint8_t *body)
-{
-    if (c->ops->seal_from)
-        return c->ops->seal_from(c, job, body);
-    memcpy(job->data + job->head_len, body, job->body_len);
     return c->ops->seal(c, job);
 }
 

@@ -127,19 +127,6 @@ enum arc_status arc_cipher_seal(struct arc_cipher              *c,
 
 /**
  * Compare the tag in constant time and decrypt the body.
- * The same with the plain body read from elsewhere: one copy less with AES-GCM
- * by ipsec-mb, and never one more.
- *
- * @param body job->body_len bytes that do not overlap what `job` points to
- *
- * @return as arc_cipher_seal()
- */
-enum arc_status arc_cipher_seal_from(struct arc_cipher           *c,
-                                     const struct arc_cipher_job *job,
-                                     const uint8_t               *body);
-
-/**
- * Compare the tag in constant time and decrypt the body in place.
  *
  * @return ARC_OK; ARC_ERR_AUTH (what came in is as it came) or ARC_ERR_LIBRARY
  */

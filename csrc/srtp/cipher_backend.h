@@ -28,10 +28,6 @@ struct arc_cipher_ops {
                             const struct arc_cipher_job *job);
     enum arc_status (*open)(struct arc_cipher *c,
                             const struct arc_cipher_job *job);
-    /** NULL: the body is copied into its place first, then sealed. */
-    enum arc_status (*seal_from)(struct arc_cipher *c,
-                                 const struct arc_cipher_job *job,
-                                 const uint8_t *body);
 };
 
 /** First member of every backend's cipher. */

@@ -136,10 +136,10 @@ static void gmac(const struct gcm_cipher *c, const struct arc_cipher_job *job,
     c->gmac_finalize(&c->key, &ctx, tag, GCM_TAG_BYTES);
 }
 
-/** `from` through `crypt` into the body, with head and tail as associated data. */
+/** Body through `crypt`, with head and tail as associated data. */
 static enum arc_status gcm(const struct gcm_cipher *c, aes_gcm_enc_dec_t crypt,
                            const struct arc_cipher_job *job,
-                           const uint8_t *from, uint8_t tag[GCM_TAG_BYTES])
+                           uint8_t tag[GCM_TAG_BYTES])
 {
     uint8_t joined[ARC_CIPHER_AAD_MAX_BYTES];
     uint8_t *body = job->data + job->head_len;
@@ -160,7 +160,6 @@ static enum arc_status gcm(const struct gcm_cipher *c, aes_gcm_enc_dec_t crypt,
         aad_len += job->tail_len;
     }
     crypt(&c->key, &ctx, body, arc_cipher_body(job), job->body_len, job->iv, aad, aad_len, tag,
-    crypt(&c->key, &ctx, body, from, job->body_len, job->iv, aad, aad_len, tag,
           GCM_TAG_BYTES);
     return ARC_OK;
 }
@@ -168,15 +167,7 @@ static enum arc_status gcm(const struct gcm_cipher *c, aes_gcm_enc_dec_t crypt,
 static enum arc_status gcm_seal(struct arc_cipher *c,
                                 const struct arc_cipher_job *job)
 {
-    return gcm(gcm_of(c), gcm_of(c)->enc, job, job->data + job->head_len,
-               job->tag);
-}
-
-static enum arc_status gcm_seal_from(struct arc_cipher *c,
-                                     const struct arc_cipher_job *job,
-                                     const uint8_t *body)
-{
-    return gcm(gcm_of(c), gcm_of(c)->enc, job, body, job->tag);
+    return gcm(gcm_of(c), gcm_of(c)->enc, job, job->tag);
 }
 
 /* GCM hashes and decrypts in one pass, so a forged packet is decrypted before it
@@ -185,15 +176,12 @@ static enum arc_status gcm_open(struct arc_cipher *c,
                                 const struct arc_cipher_job *job)
 {
     uint8_t tag[GCM_TAG_BYTES];
-    const uint8_t *body = job->data + job->head_len;
-    enum arc_status status = gcm(gcm_of(c), gcm_of(c)->dec, job, body, tag);
+    enum arc_status status = gcm(gcm_of(c), gcm_of(c)->dec, job, tag);
 
     if (status || arc_cipher_equal(tag, job->tag, sizeof(tag)))
         return status;
     if (job->body_len && !job->body)
         gcm(gcm_of(c), gcm_of(c)->enc, job, tag);
-    if (job->body_len)
-        gcm(gcm_of(c), gcm_of(c)->enc, job, body, tag);
     return ARC_ERR_AUTH;
 }
 
@@ -241,7 +229,6 @@ static enum arc_status make(const struct arc_cipher_config *cfg,
 const struct arc_cipher_ops arc_cipher_ipsecmb = {
     ARC_CIPHER_IPSECMB, "ipsecmb", version,  code,     missing,
     make,               gcm_rekey, gcm_free, gcm_seal, gcm_open,
-    gcm_seal_from,
 };
 
 static enum arc_status gcm_make(const struct arc_cipher_config *cfg,
@@ -332,7 +319,6 @@ static enum arc_status cm_open(struct arc_cipher *c,
 static const struct arc_cipher_ops cm_ops = {
     ARC_CIPHER_IPSECMB, "ipsecmb", version, code,    missing,
     make,               cm_rekey,  cm_free, cm_seal, cm_open,
-    NULL,
 };
 
 static enum arc_status cm_make(const struct arc_cipher_config *cfg,

@@ -20,7 +20,6 @@ static const char *missing(void)
 const struct arc_cipher_ops arc_cipher_ipsecmb = {
     ARC_CIPHER_IPSECMB, "ipsecmb", nothing, nothing, missing,
     NULL,               NULL,      NULL,    NULL,    NULL,
-    NULL,
 };
 
 bool arc_cipher_has_lanes(const struct arc_cipher *c)

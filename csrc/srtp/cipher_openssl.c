@@ -358,5 +358,5 @@ static const char *openssl_missing(void)
 const struct arc_cipher_ops arc_cipher_openssl = {
     ARC_CIPHER_OPENSSL, "openssl",     openssl_version, openssl_code,
     openssl_missing,    openssl_make,  openssl_rekey,   openssl_free,
-    openssl_seal,       openssl_open,  NULL,
+    openssl_seal,       openssl_open,
 };
