@@ -87,7 +87,7 @@ static bool seal_packet(const struct arc_bareloop *b,
     memcpy(out + 8, to->ssrc, sizeof(to->ssrc));
     set_job(&to->sealer, index, out, b->packet_bytes, iv, &job);
     job.body = from->data + ARC_BARELOOP_HEADER_BYTES;
-    return arc_cipher_seal(to->sealer.cipher, &job) == ARC_OK;
+    return !arc_cipher_seal(to->sealer.cipher, &job);
 }
 
 /** @return packets that left */
