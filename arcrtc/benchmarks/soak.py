@@ -2,7 +2,7 @@
 
 Publishers and subscribers are native traffic (:mod:`arcrtc.benchmarks.traffic`), so every
 subscriber knows whether what it gets is what was published. What is soaked stands behind
-:class:`Forwarder`. The same seed does the same things in the same order.
+:class:`Forwarder`. All is drawn from a seed, but when it happens depends on the machine.
 """
 from __future__ import annotations
 

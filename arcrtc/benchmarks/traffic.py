@@ -65,6 +65,7 @@ class SourceStats:
     :ivar sent_bytes: their bytes.
     :ivar failed_pkts: refused by the socket.
     :ivar hostile_pkts: hostile packets that left.
+    :ivar feedback_pkts: datagrams that came back to its legs; they are thrown away.
     :ivar written_off_pkts: closed loop: did not come through in 20 ms.
     :ivar late_pkts: paced: given up, because the thread came too late.
     """
@@ -73,6 +74,7 @@ class SourceStats:
     sent_bytes: int
     failed_pkts: int
     hostile_pkts: int
+    feedback_pkts: int
     written_off_pkts: int
     late_pkts: int
 

@@ -21,7 +21,7 @@
 #define UDP_GRO 104
 #endif
 
-enum { CONTROL_BYTES = 64 };
+enum { CONTROL_BYTES = 64, DRAIN_PKTS = 256 };
 
 struct arc_benchsock_rx {
     int32_t        messages;
@@ -174,19 +174,37 @@ int32_t arc_benchsock_receive(struct arc_benchsock_rx *rx, int fd, int flags,
     return n > 0 ? n : 0;
 }
 
+int32_t arc_benchsock_drain(int fd)
+{
+    char byte;
+    int32_t n = 0;
+
+    while (n < DRAIN_PKTS && recv(fd, &byte, 1, MSG_DONTWAIT | MSG_TRUNC) >= 0)
+        n++;
+    return n;
+}
+
 /* --- the thread ------------------------------------------------------------------------- */
 
-bool arc_benchsock_pin(int32_t core)
+bool arc_benchsock_has_core(int32_t core)
+{
+    cpu_set_t set;
+
+    return core == -1 ||
+           (core >= 0 && core < CPU_SETSIZE &&
+            sched_getaffinity(0, sizeof(set), &set) == 0 &&
+            CPU_ISSET((size_t)core, &set));
+}
+
+void arc_benchsock_pin(int32_t core)
 {
     cpu_set_t set;
 
     if (core < 0)
-        return true;
-    if (core >= CPU_SETSIZE)
-        return false;
+        return;
     CPU_ZERO(&set);
     CPU_SET((size_t)core, &set);
-    return pthread_setaffinity_np(pthread_self(), sizeof(set), &set) == 0;
+    pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
 }
 
 static int64_t read_ns(clockid_t clock)

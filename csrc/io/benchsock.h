@@ -58,8 +58,14 @@ void                     arc_benchsock_rx_free(struct arc_benchsock_rx *rx);
 int32_t arc_benchsock_receive(struct arc_benchsock_rx *rx, int fd, int flags,
                               struct arc_train *trains);
 
-/** Bind the calling thread to a CPU; -1: leave it. false: there is no such. */
-bool arc_benchsock_pin(int32_t core);
+/** Throw away what lies in a socket. @return datagrams */
+int32_t arc_benchsock_drain(int fd);
+
+/** Whether a thread of this process may be bound to a CPU; -1 (any) may. */
+bool arc_benchsock_has_core(int32_t core);
+
+/** Bind the calling thread to a CPU that it may have; -1: leave it. */
+void arc_benchsock_pin(int32_t core);
 
 /** CPU time of a thread that has not been joined, nanoseconds. */
 int64_t arc_benchsock_cpu_ns(pthread_t thread);

@@ -1,6 +1,7 @@
 """benchmarks.traffic: sources, sinks and the bare loop from Python. The packets themselves: tests/c/test_traffic.c."""
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -146,8 +147,28 @@ def test_traffic_survives_every_failed_allocation(traffic: Traffic) -> None:
     allocations, sink = survives_every_failure(lambda: traffic.sink(SINK))
     assert allocations >= 3
     srtp = SrtpConfig.generate(crypto="openssl")
+    sink.add_leg(srtp)  # a backend's first use is a test of it, which allocates too
     assert survives_every_failure(lambda: sink.add_leg(srtp))[0] > 3
     assert survives_every_failure(lambda: source.add_leg(sink.addresses[0], 5, srtp=srtp))[0] > 3
+
+
+def test_traffic_cores_that_are_not_ours_are_refused() -> None:
+    for core in (-2, 1023, 5000):
+        with pytest.raises(ArgumentError):
+            Traffic(core=core)
+        with pytest.raises(ArgumentError):
+            BareLoop(core=core, streams=1, subscribers=1, first_ssrc=1, payload_bytes=100)
+
+
+def test_traffic_feedback_is_read_and_counted(traffic: Traffic) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind(("127.0.0.1", 0))
+        source = traffic.source(SOURCE)
+        source.add_leg("{}:{}".format(*peer.getsockname()), 5)
+        host, _, port = source.address(0).rpartition(":")
+        for _ in range(3):
+            peer.sendto(b"report", (host, int(port)))
+        wait_until(lambda: source.stats().feedback_pkts == 3)
 
 
 def test_bare_loop_wants_gcm_and_its_keys_first() -> None:
@@ -172,6 +193,6 @@ def test_bare_loop_wants_gcm_and_its_keys_first() -> None:
 
 def test_bare_loop_constants_of_a_struct_match() -> None:
     """The dataclasses are read by field name: a field that C lacks would be found here."""
-    for ctype, expected in (("struct arc_traffic_sink_stats", 13), ("struct arc_traffic_source_stats", 6),
+    for ctype, expected in (("struct arc_traffic_sink_stats", 13), ("struct arc_traffic_source_stats", 7),
                             ("struct arc_bareloop_stats", 10), ("struct arc_traffic_leg_stats", 4)):
         assert len(ffi.typeof(ctype).fields) == expected
