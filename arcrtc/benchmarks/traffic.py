@@ -118,6 +118,7 @@ class SinkStats:
     :ivar number_shifts: of these, the sequence number jumped against the source's.
     :ivar ts_shifts: of these, the time stamp jumped against the source's.
     :ivar source_changes: of these, from another source than the one before.
+    :ivar kernel_drops: datagrams that the kernel dropped, because a socket was full.
     """
 
     received_pkts: int
@@ -133,6 +134,7 @@ class SinkStats:
     number_shifts: int
     ts_shifts: int
     source_changes: int
+    kernel_drops: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,15 @@
 #define UDP_GRO 104
 #endif
 
-enum { CONTROL_BYTES = 64, DRAIN_PKTS = 256 };
+#ifndef SO_MEMINFO
+#define SO_MEMINFO 55
+#endif
+
+enum {
+    CONTROL_BYTES = 64,
+    DRAIN_PKTS    = 256,
+    MEMINFO_DROPS = 8, /* SK_MEMINFO_DROPS of linux/sock_diag.h */
+};
 
 struct arc_benchsock_rx {
     int32_t        messages;
@@ -76,6 +84,15 @@ int32_t arc_benchsock_buffer_bytes(int fd)
 
     getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, &len);
     return bytes;
+}
+
+int64_t arc_benchsock_drops(int fd)
+{
+    uint32_t counts[MEMINFO_DROPS + 1] = {0};
+    socklen_t len = sizeof(counts);
+
+    getsockopt(fd, SOL_SOCKET, SO_MEMINFO, counts, &len);
+    return counts[MEMINFO_DROPS];
 }
 
 bool arc_benchsock_connect(int fd, const char *host, int32_t port)

@@ -108,6 +108,7 @@ struct arc_traffic_sink_stats {
     int64_t number_shifts;  /* of these: not the distance to the source's      */
     int64_t ts_shifts;      /*   number or time stamp that the route had before */
     int64_t source_changes; /* of these: from another source than before       */
+    int64_t kernel_drops;   /* not received: a socket was full                 */
 };
 
 struct arc_traffic_leg_stats {

@@ -71,6 +71,19 @@ def test_traffic_pace_is_kept(traffic: Traffic) -> None:
     assert passed == pytest.approx(4000 * seconds, rel=0.25)
 
 
+def test_traffic_full_sockets_are_told(traffic: Traffic) -> None:
+    with Traffic(sleep_us=1_000_000) as slow:  # reads once a second
+        sink = slow.sink(replace(SINK, buffer_bytes=2048))
+        sink.add_route(sink.add_leg(), 5)
+        source = traffic.source(replace(SOURCE, gso=False, rate_pps=4000))
+        source.add_leg(sink.addresses[0], 5)
+        source.run()
+        wait_until(lambda: source.stats().sent_pkts > 400)
+        source.run(False)
+        wait_until(lambda: sink.stats().received_pkts + sink.stats().kernel_drops == source.stats().sent_pkts)
+        assert sink.stats().kernel_drops > 100
+
+
 def test_traffic_silent_sources_send_nothing(traffic: Traffic) -> None:
     sink = traffic.sink(SINK)
     idle = traffic.source(SOURCE)  # neither paced nor following anything
@@ -193,6 +206,6 @@ def test_bare_loop_wants_gcm_and_its_keys_first() -> None:
 
 def test_bare_loop_constants_of_a_struct_match() -> None:
     """The dataclasses are read by field name: a field that C lacks would be found here."""
-    for ctype, expected in (("struct arc_traffic_sink_stats", 13), ("struct arc_traffic_source_stats", 7),
+    for ctype, expected in (("struct arc_traffic_sink_stats", 14), ("struct arc_traffic_source_stats", 7),
                             ("struct arc_bareloop_stats", 10), ("struct arc_traffic_leg_stats", 4)):
         assert len(ffi.typeof(ctype).fields) == expected
