@@ -1,9 +1,12 @@
 """benchmarks.soak: small soaks of a router in plain Python, and that each kind of fault is found."""
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +16,7 @@ from arcrtc.errors import ArgumentError
 from tests.model.drivenrouter import DrivenRouter
 from tests.model.forwarder import Leg, PlainForwarder, Route
 
-SMALL = SoakConfig(seconds=2.5, publishers=4, subscribers=6, operations_per_s=60, video_pps=160, audio_pps=50,
+SMALL = SoakConfig(seconds=2.0, publishers=4, subscribers=6, operations_per_s=60, video_pps=160, audio_pps=50,
                    hostile_pps=80, growth_bytes=64 << 20)
 
 
@@ -148,3 +151,19 @@ def test_holdings_see_an_open_file() -> None:
             f"open descriptors: {before.descriptors} before, {before.descriptors + 1} after"]
     assert before.threads >= 1
     assert resident_bytes() > 1 << 20
+
+
+def test_soak_script_prints_what_it_found(capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(__file__).resolve().parents[2] / "bench" / "soak.py"
+    spec = importlib.util.spec_from_file_location("soak_script", path)
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    few = ["--seconds", "0.5", "--publishers", "2", "--subscribers", "2", "--operations", "80"]
+    assert script.main(["--target", "plain", *few]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["faults"] == []
+    assert report["operations"]["publisher joins"] >= 1
+    script.TARGETS["plain"] = Garbling
+    assert script.main(["--target", "plain", *few, "--seconds", "1.5"]) == 1
