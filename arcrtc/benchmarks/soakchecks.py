@@ -1,8 +1,8 @@
 """What a soak must find true: packets accounted for, memory flat, nothing left open."""
 from __future__ import annotations
 
+import gc
 import os
-import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -68,7 +68,8 @@ class Holdings:
 
     @classmethod
     def now(cls) -> Holdings:
-        """Look."""
+        """Look, when what nobody refers to is gone."""
+        gc.collect()
         return cls(int(lib.arc_mem_live_bytes()), int(lib.arc_mem_live_blocks()), _entries("/proc/self/fd"),
                    _entries("/proc/self/task"))
 
@@ -107,20 +108,3 @@ def growth_bytes(samples: Sequence[int]) -> int:
         return 0
     middle, last = samples[third:2 * third], samples[2 * third:]
     return int(statistics.median(last) - statistics.median(middle))
-
-
-def kernel_drops(snmp: str | None = None) -> int:
-    """Datagrams that the kernel dropped at full receive buffers, of this network namespace so far.
-
-    :param snmp: text of ``/proc/net/snmp``; None: read it. 0 where there is none.
-    """
-    if snmp is None:
-        try:
-            snmp = Path("/proc/net/snmp").read_text(encoding="ascii")
-        except OSError:
-            return 0
-    rows = re.findall(r"^Udp: (.+)$", snmp, re.M)
-    if len(rows) != 2:
-        return 0
-    table = dict(zip(rows[0].split(), rows[1].split(), strict=False))
-    return int(table.get("RcvbufErrors", 0))

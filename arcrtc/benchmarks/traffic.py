@@ -65,6 +65,7 @@ class SourceStats:
     :ivar sent_bytes: their bytes.
     :ivar failed_pkts: refused by the socket.
     :ivar hostile_pkts: hostile packets that left.
+    :ivar feedback_pkts: datagrams that came back to its legs; they are thrown away.
     :ivar written_off_pkts: closed loop: did not come through in 20 ms.
     :ivar late_pkts: paced: given up, because the thread came too late.
     """
@@ -73,6 +74,7 @@ class SourceStats:
     sent_bytes: int
     failed_pkts: int
     hostile_pkts: int
+    feedback_pkts: int
     written_off_pkts: int
     late_pkts: int
 
@@ -116,6 +118,7 @@ class SinkStats:
     :ivar number_shifts: of these, the sequence number jumped against the source's.
     :ivar ts_shifts: of these, the time stamp jumped against the source's.
     :ivar source_changes: of these, from another source than the one before.
+    :ivar kernel_drops: datagrams that the kernel dropped, because a socket was full.
     """
 
     received_pkts: int
@@ -131,6 +134,7 @@ class SinkStats:
     number_shifts: int
     ts_shifts: int
     source_changes: int
+    kernel_drops: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@
 struct arc_bareloop; /* opaque */
 
 struct arc_bareloop_config {
-    int32_t  core;        /* CPU for the thread; -1: any                     */
+    int32_t  core;        /* CPU for the thread, of this process's; -1: any  */
     int32_t  streams;     /* 1..ARC_BARELOOP_MAX_STREAMS                     */
     int32_t  subscribers; /* of all streams, 1..ARC_BARELOOP_MAX_SUBSCRIBERS */
     uint32_t first_ssrc;  /* stream i has first_ssrc + i                     */

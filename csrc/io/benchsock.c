@@ -20,7 +20,15 @@
 #define UDP_GRO 104
 #endif
 
-enum { CONTROL_BYTES = 64 };
+#ifndef SO_MEMINFO
+#define SO_MEMINFO 55
+#endif
+
+enum {
+    CONTROL_BYTES = 64,
+    DRAIN_PKTS    = 256,
+    MEMINFO_DROPS = 8, /* SK_MEMINFO_DROPS of linux/sock_diag.h */
+};
 
 struct arc_benchsock_rx {
     int32_t        messages;
@@ -75,6 +83,15 @@ int32_t arc_benchsock_buffer_bytes(int fd)
 
     getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, &len);
     return bytes;
+}
+
+int64_t arc_benchsock_drops(int fd)
+{
+    uint32_t counts[MEMINFO_DROPS + 1] = {0};
+    socklen_t len = sizeof(counts);
+
+    getsockopt(fd, SOL_SOCKET, SO_MEMINFO, counts, &len);
+    return counts[MEMINFO_DROPS];
 }
 
 bool arc_benchsock_connect(int fd, const char *host, int32_t port)
@@ -171,6 +188,16 @@ int32_t arc_benchsock_receive(struct arc_benchsock_rx *rx, int fd, int flags,
             segment_of(&rx->headers[i].msg_hdr, trains[i].len);
     }
     return n > 0 ? n : 0;
+}
+
+int32_t arc_benchsock_drain(int fd)
+{
+    char byte;
+    int32_t n = 0;
+
+    while (n < DRAIN_PKTS && recv(fd, &byte, 1, MSG_DONTWAIT | MSG_TRUNC) >= 0)
+        n++;
+    return n;
 }
 
 /* --- the clock ------------------------------------------------------------------------ */

@@ -30,6 +30,9 @@ void arc_benchsock_set_buffers(int fd, int32_t bytes);
 /** Bytes of the receive buffer that was granted, by the kernel's count. */
 int32_t arc_benchsock_buffer_bytes(int fd);
 
+/** Datagrams that the kernel dropped for want of room in it; 0: it does not say. */
+int64_t arc_benchsock_drops(int fd);
+
 /** @param host IPv4 address in numbers */
 bool arc_benchsock_connect(int fd, const char *host, int32_t port);
 
@@ -57,6 +60,9 @@ void                     arc_benchsock_rx_free(struct arc_benchsock_rx *rx);
  */
 int32_t arc_benchsock_receive(struct arc_benchsock_rx *rx, int fd, int flags,
                               struct arc_train *trains);
+
+/** Throw away what lies in a socket. @return datagrams */
+int32_t arc_benchsock_drain(int fd);
 
 /** Monotonic clock, nanoseconds: latencies need more than arc_clock_us(). */
 int64_t arc_benchsock_now_ns(void);

@@ -41,7 +41,7 @@ struct arc_traffic_source; /* opaque */
 struct arc_traffic_sink;   /* opaque */
 
 struct arc_traffic_config {
-    int32_t core;     /* CPU for the thread; -1: any                         */
+    int32_t core;     /* CPU for the thread, one of this process's; -1: any  */
     int32_t sleep_us; /* after a turn without work; 0: poll on, for figures  */
 };
 
@@ -77,6 +77,7 @@ struct arc_traffic_source_stats {
     int64_t sent_pkts, sent_bytes; /* media                                    */
     int64_t failed_pkts;  /* the socket refused                                */
     int64_t hostile_pkts;
+    int64_t feedback_pkts;    /* what came back to its legs, thrown away        */
     int64_t written_off_pkts; /* closed loop: did not come back in time        */
     int64_t late_pkts;    /* paced: given up, the thread was behind by more
                              than ARC_TRAFFIC_BEHIND_US                        */
@@ -107,6 +108,7 @@ struct arc_traffic_sink_stats {
     int64_t number_shifts;  /* of these: not the distance to the source's      */
     int64_t ts_shifts;      /*   number or time stamp that the route had before */
     int64_t source_changes; /* of these: from another source than before       */
+    int64_t kernel_drops;   /* not received: a socket was full                 */
 };
 
 struct arc_traffic_leg_stats {

@@ -55,6 +55,7 @@ struct arc_traffic_source {
     struct arc_turn                 *turn;
     struct arc_traffic_source_stats  stats;
     bool                             on;
+    int64_t                          drained_ns; /* when its legs were read last */
     struct arc_traffic_pace          media, hostile; /* a train each         */
     struct arc_traffic_followed      followed[ARC_TRAFFIC_MAX_FOLLOWED];
     int32_t                          n_followed;

@@ -16,6 +16,7 @@ enum {
     LOOP_TRAINS  = 4, /* a turn, before the sinks have theirs */
     PACED_TRAINS = 64,
     STALL_NS     = 20000000,
+    DRAIN_NS     = 100000000,
 };
 
 /* --- what may be sent --------------------------------------------------------------------- */
@@ -232,11 +233,22 @@ static bool hostile_turn(struct arc_traffic_source *s, int64_t now_ns)
     return busy;
 }
 
+/** RTCP that comes back must not fill the sockets. */
+static void drain_turn(struct arc_traffic_source *s, int64_t now_ns)
+{
+    if (now_ns - s->drained_ns < DRAIN_NS)
+        return;
+    s->drained_ns = now_ns;
+    for (int32_t i = 0; i < s->n_legs; i++)
+        s->stats.feedback_pkts += arc_benchsock_drain(s->legs[i].fd);
+}
+
 bool arc_traffic_source_turn(struct arc_traffic_source *s, int64_t now_ns)
 {
     const int32_t most = s->media.interval_ns > 0 ? PACED_TRAINS : LOOP_TRAINS;
     bool busy = false;
 
+    drain_turn(s, now_ns);
     if (!s->on || s->n_streams == 0)
         return false;
     for (int32_t i = 0; i < most && may_send(s, now_ns); i++) {

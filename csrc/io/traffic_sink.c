@@ -387,6 +387,8 @@ void arc_traffic_sink_get_stats(struct arc_traffic_sink       *s,
 {
     arc_turn_enter(s->turn);
     *out = s->stats;
+    for (int32_t i = 0; i < s->cfg.sockets; i++)
+        out->kernel_drops += arc_benchsock_drops(s->fds[i]);
     arc_turn_leave(s->turn);
 }
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import selectors
 import socket
+import sys
 import threading
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,14 @@ from arcrtc.errors import ArcError, AuthenticationError, ReplayError
 from arcrtc.srtp import SrtpConfig, SrtpPipeline
 
 BUFFER_BYTES = 4 << 20
+SO_MEMINFO = 55
+MEMINFO_DROPS = 8  # SK_MEMINFO_DROPS of linux/sock_diag.h
+
+
+def socket_drops(sock: socket.socket) -> int:
+    """Datagrams that the kernel dropped because the socket was full."""
+    words = sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 4 * (MEMINFO_DROPS + 1))
+    return int.from_bytes(words[4 * MEMINFO_DROPS:], sys.byteorder)
 
 
 @dataclass(eq=False)
@@ -131,6 +140,9 @@ class PlainForwarder(Forwarder):
 
     def received_of(self, leg: Leg) -> int:
         return leg.received
+
+    def lost_of(self, leg: Leg) -> int:
+        return socket_drops(leg.socket)
 
     def unsent_of(self, leg: Leg) -> int:
         return leg.unsent

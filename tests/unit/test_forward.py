@@ -72,7 +72,7 @@ def test_forward_lost_packets_are_not_a_figure() -> None:
         router.checked(result)
 
 
-SINK = SinkStats(*(0,) * 13)
+SINK = SinkStats(*(0,) * 14)
 
 
 @pytest.mark.parametrize("fault", ["forged", "wrong", "number_shifts", "ts_shifts"])

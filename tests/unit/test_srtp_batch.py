@@ -47,13 +47,13 @@ def native_cipher(backend: str, kind: int, key: bytes, tag_bytes: int) -> Any:
 
 
 def run_cipher(cipher: Any, call: Any, iv: bytes, data: bytes, head: int, tail: bytes, tag: bytes,
-               ) -> tuple[int, bytes, bytes]:
-    """(status, data, tag) after the call."""
+               body: bytes | None = None) -> tuple[int, bytes, bytes]:
+    """(status, data, tag) after the call; ``body``: read from there, not out of ``data``."""
     room, tag_room = ffi.new("uint8_t[]", data or b"\0"), ffi.new("uint8_t[]", tag)
-    lent = [ffi.from_buffer("uint8_t[]", part) for part in (iv, tail)]
+    lent = [ffi.from_buffer("uint8_t[]", part) for part in (iv, tail, body or b"")]
     job = ffi.new("struct arc_cipher_job *", {
         "iv": lent[0], "data": room, "head_len": head, "body_len": len(data) - head, "tail": lent[1],
-        "tail_len": len(tail), "tag": tag_room})
+        "tail_len": len(tail), "tag": tag_room, "body": ffi.NULL if body is None else lent[2]})
     status = call(cipher, job)
     return status, bytes(ffi.buffer(room, len(data))), bytes(ffi.buffer(tag_room, len(tag)))
 
@@ -72,6 +72,10 @@ def test_crypto_backends_are_equal(gcm: bool, key: bytes, iv: bytes, head: bytes
         cipher = native_cipher(backend, kind, key, len(tag))
         _, wire, made = run_cipher(cipher, lib.arc_cipher_seal, iv, head + body, len(head), tail, tag)
         sealed.add((wire, made))
+        blank = head + bytes(len(body))
+        assert run_cipher(cipher, lib.arc_cipher_seal, iv, blank, len(head), tail, tag, body) == (0, wire, made)
+        assert run_cipher(cipher, lib.arc_cipher_open, iv, blank, len(head), tail, made, wire[len(head):]) == (
+            0, head + body, made)
         assert run_cipher(cipher, lib.arc_cipher_open, iv, wire, len(head), tail, made) == (0, head + body, made)
         forged = bytearray(wire + made)
         forged[flip % len(forged)] ^= 1 << flip % 8

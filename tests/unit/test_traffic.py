@@ -1,6 +1,7 @@
 """benchmarks.traffic: sources, sinks and the bare loop from Python. The packets themselves: tests/c/test_traffic.c."""
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,6 +12,7 @@ from arcrtc._native import ffi, lib
 from arcrtc.benchmarks.traffic import FORGED, BareLoop, SinkConfig, SourceConfig, Traffic
 from arcrtc.errors import ArgumentError, LimitError, TransportError
 from arcrtc.srtp import SrtpConfig, SrtpProfile
+from tests.model.allocation import survives_every_failure
 
 SOURCE = SourceConfig(payload_bytes=200, burst_pkts=4)
 SINK = SinkConfig(sample_every=7)
@@ -46,7 +48,7 @@ def test_traffic_every_profile_arrives_as_it_was_sent(traffic: Traffic, profile:
     source.run(False)
     wait_until(lambda: sink.stats().received_pkts == source.stats().sent_pkts)
     stats = sink.stats()
-    assert stats.samples == stats.received_pkts // 7 + 1
+    assert stats.samples == -(-stats.received_pkts // 7)
     assert (stats.forged, stats.wrong, stats.missing_pkts, stats.misplaced_pkts, stats.unknown_pkts) == (0,) * 5
     assert sink.leg_stats(leg).received_bytes == source.stats().sent_bytes
     latency = sink.take_latency()
@@ -67,6 +69,19 @@ def test_traffic_pace_is_kept(traffic: Traffic) -> None:
     # What was given up because another program had the core counts as well.
     passed = after.sent_pkts + after.late_pkts - before.sent_pkts - before.late_pkts
     assert passed == pytest.approx(4000 * seconds, rel=0.25)
+
+
+def test_traffic_full_sockets_are_told(traffic: Traffic) -> None:
+    with Traffic(sleep_us=1_000_000) as slow:  # reads once a second
+        sink = slow.sink(replace(SINK, buffer_bytes=2048))
+        sink.add_route(sink.add_leg(), 5)
+        source = traffic.source(replace(SOURCE, gso=False, rate_pps=4000))
+        source.add_leg(sink.addresses[0], 5)
+        source.run()
+        wait_until(lambda: source.stats().sent_pkts > 400)
+        source.run(False)
+        wait_until(lambda: sink.stats().received_pkts + sink.stats().kernel_drops == source.stats().sent_pkts)
+        assert sink.stats().kernel_drops > 100
 
 
 def test_traffic_silent_sources_send_nothing(traffic: Traffic) -> None:
@@ -139,6 +154,36 @@ def test_traffic_limits_and_arguments_are_checked(traffic: Traffic) -> None:
             traffic.sink(replace(SINK, **wrong))
 
 
+def test_traffic_survives_every_failed_allocation(traffic: Traffic) -> None:
+    allocations, source = survives_every_failure(lambda: traffic.source(SOURCE))
+    assert allocations >= 4
+    allocations, sink = survives_every_failure(lambda: traffic.sink(SINK))
+    assert allocations >= 3
+    srtp = SrtpConfig.generate(crypto="openssl")
+    sink.add_leg(srtp)  # a backend's first use is a test of it, which allocates too
+    assert survives_every_failure(lambda: sink.add_leg(srtp))[0] > 3
+    assert survives_every_failure(lambda: source.add_leg(sink.addresses[0], 5, srtp=srtp))[0] > 3
+
+
+def test_traffic_cores_that_are_not_ours_are_refused() -> None:
+    for core in (-2, 1023, 5000):
+        with pytest.raises(ArgumentError):
+            Traffic(core=core)
+        with pytest.raises(ArgumentError):
+            BareLoop(core=core, streams=1, subscribers=1, first_ssrc=1, payload_bytes=100)
+
+
+def test_traffic_feedback_is_read_and_counted(traffic: Traffic) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind(("127.0.0.1", 0))
+        source = traffic.source(SOURCE)
+        source.add_leg("{}:{}".format(*peer.getsockname()), 5)
+        host, _, port = source.address(0).rpartition(":")
+        for _ in range(3):
+            peer.sendto(b"report", (host, int(port)))
+        wait_until(lambda: source.stats().feedback_pkts == 3)
+
+
 def test_bare_loop_wants_gcm_and_its_keys_first() -> None:
     loop = BareLoop(streams=1, subscribers=1, first_ssrc=1, payload_bytes=100)
     with pytest.raises(ArgumentError):
@@ -161,6 +206,6 @@ def test_bare_loop_wants_gcm_and_its_keys_first() -> None:
 
 def test_bare_loop_constants_of_a_struct_match() -> None:
     """The dataclasses are read by field name: a field that C lacks would be found here."""
-    for ctype, expected in (("struct arc_traffic_sink_stats", 13), ("struct arc_traffic_source_stats", 6),
+    for ctype, expected in (("struct arc_traffic_sink_stats", 14), ("struct arc_traffic_source_stats", 7),
                             ("struct arc_bareloop_stats", 10), ("struct arc_traffic_leg_stats", 4)):
         assert len(ffi.typeof(ctype).fields) == expected
