@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from arcrtc._native import lib
 from arcrtc.benchmarks.traffic import (
     BareLoop,
     Latency,
@@ -23,10 +24,15 @@ from arcrtc.benchmarks.traffic import (
     SourceConfig,
     Traffic,
 )
+from arcrtc.engine import Engine
 from arcrtc.errors import ArcError
+from arcrtc.routing import Leg, LegConfig, TrackConfig
 from arcrtc.srtp import SrtpConfig
+from arcrtc.streams import MediaType
 
 FIRST_SSRC: Final = 0x20000000
+_AUDIO_BYTES: Final = 400  # payloads up to this are sound
+_PAYLOAD_TYPE: Final = 96
 _WARM_UP_S: Final = 0.1
 _DRAIN_S: Final = 0.5
 _SINK_SOCKETS: Final = 4
@@ -45,6 +51,7 @@ class Case:
     :ivar payload_bytes: of every packet, without RTP header and tag.
     :ivar fan_out: subscribers of each publisher.
     :ivar burst_pkts: packets that arrive as one train.
+    :ivar train_pkts: packets that may leave as one train; the bare loop sends on what arrived as one.
     :ivar gro: the sinks take trains.
     :ivar publishers: each with one stream.
     :ivar rate_pps: packets/s that are sent; 0: as many as come through.
@@ -55,6 +62,7 @@ class Case:
     payload_bytes: int
     fan_out: int
     burst_pkts: int
+    train_pkts: int = 48
     gro: bool = True
     publishers: int = 1
     rate_pps: int = 0
@@ -180,6 +188,51 @@ class BareLoopTarget(Target):
     def close(self) -> None:
         """End the loop."""
         self._loop.close()
+
+
+class RouterTarget(Target):
+    """The engine's packet router, as it is used: histories, statistics, RTCP and all."""
+
+    name = "engine router"
+
+    def open(self, plan: Plan) -> None:
+        """Start an engine with a router, and a leg with a socket for everyone."""
+        case = plan.case
+        self._engine = Engine(threads=1, media_threads=1, cores=None if plan.core is None else [plan.core])
+        self._router = router = self._engine.router()
+        kind = MediaType.VIDEO if case.payload_bytes > _AUDIO_BYTES else MediaType.AUDIO
+        self._legs = [router.add_leg(LegConfig(srtp=to.srtp), local="127.0.0.1:0") for to in plan.publishers]
+        tracks = [router.publish(leg, TrackConfig(kind=kind, codec="other", ssrc=to.ssrc, payload_type=_PAYLOAD_TYPE,
+                                                  clock_rate=90_000))
+                  for leg, to in zip(self._legs, plan.publishers, strict=True)]
+        self._routes = router.subscribe_many(
+            [(tracks[to.publisher], self._subscriber(to, case.train_pkts), None) for to in plan.subscribers])
+
+    def _subscriber(self, to: Subscriber, train_pkts: int) -> Leg:
+        return self._router.add_leg(LegConfig(srtp=to.srtp, train_pkts=train_pkts), local="127.0.0.1:0",
+                                    remote=to.address)
+
+    def addresses(self) -> Sequence[str]:
+        """Each publisher has a socket."""
+        return [self._router.local_address(leg) for leg in self._legs]
+
+    def ssrcs(self) -> Sequence[int]:
+        """Random ones; no two alike but by an accident of 1 in 10^7."""
+        return [route.ssrc for route in self._routes]
+
+    def counters(self) -> Counters:
+        """Of the engine's one network thread."""
+        stats = self._router.stats()
+        return Counters(self._engine.stats()[0]["cpu_ns"], stats["received_pkts"],
+                        stats["sent_pkts"] - stats["sent_rtcp"])
+
+    def taken(self) -> Any:
+        """The router's own counter."""
+        return lib.arc_relay_taken(self._router._calls.handle)
+
+    def close(self) -> None:
+        """End the engine."""
+        self._engine.close()
 
 
 @dataclass(frozen=True, slots=True)
