@@ -22,9 +22,11 @@ import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import NamedTuple
 
+import cffi
 from cffi import FFI
 
 ROOT = Path(__file__).resolve().parent
@@ -198,8 +200,19 @@ def _note_configuration(text: str) -> str:
     return str(path.relative_to(ROOT))
 
 
+def check_free_threading() -> None:
+    """A free-threaded Python takes its lock back for a module that cffi below 2.0 has made.
+
+    :raises MissingLibrary: this is such a Python, and such a cffi.
+    """
+    if sysconfig.get_config_var("Py_GIL_DISABLED") and not _is_at_least(cffi.__version__, "2.0"):
+        raise MissingLibrary(f"arcrtc: cffi {cffi.__version__} would bring the interpreter's lock back into this "
+                             "free-threaded Python. It takes: pip install 'cffi>=2.0'")
+
+
 def ffi_builder() -> FFI:
     """The cffi builder that setup.py asks for."""
+    check_free_threading()
     found = find_libraries()
     by_pkg_config = [lib.name for lib in LIBRARIES if lib.name in found and not lib.header]
     cflags = (_pkg_config("--cflags", *by_pkg_config) or "").split()

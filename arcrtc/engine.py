@@ -17,7 +17,7 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, Final
 
 from arcrtc._native import ffi, lib, new_handle
@@ -25,8 +25,12 @@ from arcrtc._ranges import check_int
 from arcrtc.config import SessionConfig
 from arcrtc.errors import ArgumentError, ClosedError
 from arcrtc.events import EngineEvent, EventType, to_dict, to_event
-from arcrtc.peer import Peer, parse_address
+from arcrtc.peer import Peer
+from arcrtc.routing.enginerouter import EngineRouter
+from arcrtc.routing.legs import RouterConfig
+from arcrtc.routing.router import router_event
 from arcrtc.srtp import SrtpConfig
+from arcrtc.udp import UdpConfig, parse_address
 
 _EVENTS_AT_ONCE: Final = 256
 _live: weakref.WeakSet[Engine] = weakref.WeakSet()
@@ -67,12 +71,14 @@ class Engine:
         are used, 64..1_048_576.
     :param event_depth: events of each network thread that may wait to be fetched; more are
         counted, and told of by EVENTS_LOST. 1..1_048_576.
+    :param cores: CPU that each network thread is bound to, 0 or more, as many as there are
+        threads; None: any.
     :raises ArgumentError: outside of that.
     :raises TransportError: the system refuses threads or descriptors.
     """
 
     def __init__(self, threads: int = 1, media_threads: int = 2, *, stall_ms: int = 250, pool_pkts: int = 16_384,
-                 event_depth: int = 4096) -> None:
+                 event_depth: int = 16_384, cores: Sequence[int] | None = None) -> None:
         self._closed = True  # until it is whole
         self._forked = False
         for name, value in (("threads", threads), ("media_threads", media_threads)):
@@ -81,9 +87,14 @@ class Engine:
         check_int("stall_ms", stall_ms, 1, 3_600_000, "ms")
         check_int("pool_pkts", pool_pkts, 64, 1 << 20, "packets")
         check_int("event_depth", event_depth, 1, 1 << 20, "events")
+        if cores is not None and len(cores) != threads:
+            raise ArgumentError(f"cores={cores!r} must name {threads} CPUs, one a thread")
+        for core in cores or ():
+            check_int("cores", core, 0, 1 << 16)
         self._lock = threading.Lock()  # of what open() and close() change
         self._fetching = threading.Lock()  # of the hub, which has one reader
         self._peers: dict[int, Peer] = {}
+        self._routers: dict[int, EngineRouter] = {}
         self._last_id = 0
         self._waiters: set[asyncio.Future[None]] = set()
         self._watching: asyncio.AbstractEventLoop | None = None
@@ -96,17 +107,19 @@ class Engine:
                                what="Engine")
         self._event_room = ffi.new("struct arc_hub_event[]", _EVENTS_AT_ONCE)
         try:
-            self._start(threads, media_threads, stall_ms, pool_pkts)
+            self._start(threads, media_threads, stall_ms, pool_pkts, cores)
         except BaseException:
             self._end_threads()
             raise
         self._closed = False
         _live.add(self)
 
-    def _start(self, threads: int, media_threads: int, stall_ms: int, pool_pkts: int) -> None:
+    def _start(self, threads: int, media_threads: int, stall_ms: int, pool_pkts: int,
+               cores: Sequence[int] | None) -> None:
         cfg = ffi.new("struct arc_loop_config *", {"hub": self._hub, "pool_pkts": pool_pkts})
         for i in range(threads):
             cfg.source = i
+            cfg.core = -1 if cores is None else cores[i]
             self._loops.append(new_handle(lib.arc_loop_new, lib.arc_loop_free, "struct arc_loop", cfg, what="Engine"))
             self._audio_workers.append(self._new_worker())
         for _ in range(media_threads):
@@ -141,7 +154,7 @@ class Engine:
 
     def open(self, *, local: str = "0.0.0.0:0", remote: str | None = None, srtp: SrtpConfig | None = None,
              config: SessionConfig | None = None, rtcp_ports: tuple[int, int] | None = None,
-             thread: int | None = None) -> Peer:
+             thread: int | None = None, socket: UdpConfig | None = None) -> Peer:
         """Make a peer; its socket is open when this returns.
 
         :param local: "host:port" to listen on; port 0: any free one.
@@ -153,6 +166,8 @@ class Engine:
             authentic RTCP came from. None: RTP and RTCP share a port (RFC 5761).
         :param thread: index of the network thread to run it, 0..threads-1; None: each in turn.
             :meth:`Peer.move` changes it later.
+        :param socket: sizes and features of the socket, and the range of ports that port 0 is taken from; None:
+            the defaults.
         :raises TransportError: the address cannot be resolved or bound; the message names it.
         :raises LimitError: the thread has as many peers as it can, 16384.
         """
@@ -163,16 +178,46 @@ class Engine:
         self._check_open()
         if thread is not None:
             self._check_thread(thread)
-        peer = Peer(self, config, local, remote, rtcp_ports)
+        peer = Peer(self, config, local, remote, rtcp_ports, socket)
         self._adopt(peer, thread)
         return peer
 
     async def connect(self, *, local: str = "0.0.0.0:0", remote: str | None = None,
                       srtp: SrtpConfig | None = None, config: SessionConfig | None = None,
-                      rtcp_ports: tuple[int, int] | None = None, thread: int | None = None) -> Peer:
+                      rtcp_ports: tuple[int, int] | None = None, thread: int | None = None,
+                      socket: UdpConfig | None = None) -> Peer:
         """Make a peer as open() does; the host name is looked up without stopping the event loop."""
         return await asyncio.to_thread(self.open, local=local, remote=remote, srtp=srtp, config=config,
-                                       rtcp_ports=rtcp_ports, thread=thread)
+                                       rtcp_ports=rtcp_ports, thread=thread, socket=socket)
+
+    # --- routers ---
+
+    def router(self, config: RouterConfig | None = None, *, thread: int | None = None) -> EngineRouter:
+        """Make a packet router on a network thread.
+
+        :param config: sizes; None: the defaults.
+        :param thread: index of the network thread, 0..threads-1; None: each in turn.
+        :raises NoMemoryError: there is no room for its packets.
+        """
+        with self._lock:
+            self._check_open()
+            self._last_id = i = self._last_id % (2**31 - 1) + 1
+            if thread is None:
+                thread = (i - 1) % len(self._loops)
+            self._check_thread(thread)
+            router = EngineRouter(self, i, thread, config)
+            self._routers[i] = router
+        return router
+
+    @property
+    def routers(self) -> tuple[EngineRouter, ...]:
+        """Routers that are open."""
+        with self._lock:
+            return tuple(self._routers.values())
+
+    def _forget_router(self, router: EngineRouter) -> None:
+        with self._lock:
+            self._routers.pop(router._id, None)
 
     @property
     def peers(self) -> tuple[Peer, ...]:
@@ -184,8 +229,8 @@ class Engine:
         """One dictionary a network thread, read without waiting for it, even while it stalls.
 
         ``turns``, ``busy_us``, ``longest_us`` (turns), ``turn_us`` (what the present turn has lasted, 0: it
-        waits), ``load`` (busy share of the last second, 0..1), ``sessions``, ``commands``, ``kicks_full``,
-        ``pool_used_pkts``, ``stalls`` and ``events_lost``.
+        waits), ``load`` (busy share of the last second, 0..1), ``sessions``, ``visits`` (sessions looked at),
+        ``commands``, ``stalls``, ``kicks_full``, ``pool_used_pkts`` and ``events_lost``.
         """
         out = ffi.new("struct arc_loop_stats *")
         all_stats = []
@@ -212,6 +257,11 @@ class Engine:
         return events
 
     def _engine_event(self, out: Any) -> EngineEvent:
+        if out.type > lib.ARC_HUB_ROUTER:
+            router = self._routers.get(out.id)
+            return EngineEvent(peer=None, router=router, thread=out.source,
+                               event=router_event(router, out.type - lib.ARC_HUB_ROUTER, out.stream, out.now_us,
+                                                  out.value))
         event, peer, thread = to_event(out), self._peers.get(out.id), out.source
         if event.type in (EventType.THREAD_STALLED, EventType.THREAD_RECOVERED):
             thread = out.stream
@@ -249,22 +299,20 @@ class Engine:
         return events or self._fetch()
 
     @staticmethod
-    def _sleep(descriptors: list[int], timeout_s: float | None) -> bool:
-        """Whether one of them became readable."""
+    def _sleep(descriptors: Iterable[int], timeout_s: float | None) -> list[int]:
+        """Those that became readable."""
         poll = select.poll()  # select() knows no descriptor above 1023
         for fd in descriptors:
             poll.register(fd, select.POLLIN)
-        return bool(poll.poll(None if timeout_s is None else math.ceil(max(timeout_s, 0) * 1000)))
+        return [fd for fd, _ in poll.poll(None if timeout_s is None else math.ceil(max(timeout_s, 0) * 1000))]
 
     # --- waking ---
 
-    def _descriptors(self) -> list[int]:
-        return [lib.arc_hub_fd(self._hub), *(lib.arc_worker_fd(w) for w in self._audio_workers + self._video_workers)]
-
-    def _clear(self) -> None:
-        for worker in self._audio_workers + self._video_workers:
-            lib.arc_worker_clear(worker)
-        lib.arc_hub_clear(self._hub)
+    def _sources(self) -> list[tuple[int, Callable[[Any], None], Any]]:
+        """Descriptors that tell of something to fetch, and what forgets that they did."""
+        return [(lib.arc_hub_fd(self._hub), lib.arc_hub_clear, self._hub),
+                *((lib.arc_worker_fd(w), lib.arc_worker_clear, w)
+                  for w in self._audio_workers + self._video_workers)]
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Block until there may be something to fetch; for programs without asyncio.
@@ -274,9 +322,12 @@ class Engine:
         :raises ClosedError: the engine is closed.
         """
         self._check_open()
-        ready = self._sleep(self._descriptors(), timeout_s)
-        self._clear()
-        return ready
+        sources = {fd: (clear, handle) for fd, clear, handle in self._sources()}
+        ready = self._sleep(sources, timeout_s)
+        for fd in ready:
+            clear, handle = sources[fd]
+            clear(handle)
+        return bool(ready)
 
     def _wake(self) -> None:
         """On the thread of the event loop."""
@@ -291,8 +342,8 @@ class Engine:
             with contextlib.suppress(RuntimeError):  # that event loop is closed, with those who waited in it
                 watching.call_soon_threadsafe(self._wake)
 
-    def _on_readable(self) -> None:
-        self._clear()
+    def _on_readable(self, clear: Callable[[Any], None], handle: Any) -> None:
+        clear(handle)
         self._wake()
 
     async def _changed(self) -> None:
@@ -302,8 +353,8 @@ class Engine:
         running = asyncio.get_running_loop()
         if self._watching is not running:
             self._unwatch()
-            for fd in self._descriptors():
-                running.add_reader(fd, self._on_readable)
+            for fd, clear, handle in self._sources():
+                running.add_reader(fd, self._on_readable, clear, handle)
             self._watching = running
         waiter: asyncio.Future[None] = running.create_future()
         self._waiters.add(waiter)
@@ -316,7 +367,7 @@ class Engine:
         watching, self._watching = self._watching, None
         if watching is None or watching.is_closed():
             return
-        for fd in self._descriptors():
+        for fd, _, _ in self._sources():
             watching.remove_reader(fd)
 
     # --- its life ---
@@ -329,6 +380,8 @@ class Engine:
             self._closed = True
         for peer in list(self._peers.values()):
             peer.close()
+        for router in list(self._routers.values()):
+            router.close()
         self._wake_from_anywhere()
         self._unwatch()
         self._end_threads()
@@ -350,6 +403,9 @@ class Engine:
         self._waiters, self._watching = set(), None
         for peer in self._peers.values():
             peer._disown()
+        for router in self._routers.values():
+            router._disown()
+        self._routers = {}
         handles = [self._hub, self._watch, *self._loops, *self._audio_workers, *self._video_workers]
         self._disowned = [ffi.gc(handle, None) for handle in handles if handle is not None]
         self._peers = {}

@@ -13,6 +13,8 @@ from arcrtc.video.frame import VideoFrame
 
 if TYPE_CHECKING:
     from arcrtc.peer import Peer
+    from arcrtc.routing.enginerouter import EngineRouter
+    from arcrtc.routing.router import RouterEvent, RouterEventType
 
 
 class Concealment(IntEnum):
@@ -144,14 +146,16 @@ class EngineEvent:
     :ivar peer: whose; None: a thread's, or that of a peer which is closed by now.
     :ivar event: what happened.
     :ivar thread: index of the network thread that it is about.
+    :ivar router: the router whose event it is; None: it is none of a router.
     """
 
     peer: Peer | None
-    event: Event
+    event: Event | RouterEvent
     thread: int
+    router: EngineRouter | None = None
 
     @property
-    def type(self) -> EventType:
+    def type(self) -> EventType | RouterEventType:
         """What happened, in short."""
         return self.event.type
 

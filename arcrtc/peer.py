@@ -13,12 +13,12 @@ from arcrtc.events import Event, ReceivedFrame, SessionStats, received_frame, to
 from arcrtc.handles import AudioSender, Receiver, VideoSender
 from arcrtc.sessioncore import SessionCore
 from arcrtc.srtp import SrtpConfig
+from arcrtc.udp import UdpConfig, address_of, explained, open_udp, set_remote, udp_config
 
 if TYPE_CHECKING:
     from arcrtc.engine import Engine
 
 _WHY_BYTES: Final = 256
-_ADDRESS_BYTES: Final = 128
 _SEND_DEPTH: Final = {"audio": 32, "video": 4}  # frames that may wait for an encoder
 _RECEIVE_DEPTH: Final = {"audio": 32, "video": 8}  # blocks, pictures that may wait for Python
 _room = threading.local()  # for what is fetched: 23 kB, which thousands of peers share
@@ -28,27 +28,6 @@ def _received_room() -> Any:
     if not hasattr(_room, "received"):
         _room.received = ffi.new("struct arc_received *")
     return _room.received
-
-
-def parse_address(address: str) -> tuple[str, int]:
-    """Split ``"host:port"``, ``"[v6]:port"`` or ``":port"``.
-
-    :raises ArgumentError: no port, or not 0..65535.
-    """
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > 65535:
-        raise ArgumentError(f"address {address!r} must be host:port with a port of 0..65535")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        raise ArgumentError(f"address {address!r}: write an IPv6 host in brackets, [{host}]:{port}")
-    return host, int(port)
-
-
-def _explained(status: int, why: Any) -> Exception:
-    text = ffi.string(why).decode(errors="replace")
-    error = error_for(status, "Engine.connect")
-    return type(error)(text) if text else error
 
 
 class Peer(SessionCore):
@@ -65,13 +44,13 @@ class Peer(SessionCore):
     _lent_pool = True  # packets are those of the thread it runs on
 
     def __init__(self, engine: Engine, config: SessionConfig, local: str, remote: str | None,
-                 rtcp_ports: tuple[int, int] | None) -> None:
+                 rtcp_ports: tuple[int, int] | None, socket: UdpConfig | None = None) -> None:
         self._engine = engine
         self._closed = False
         self._lock = threading.RLock()  # of the socket, which close() takes away
         self._last_addresses = ("", "")
         super().__init__(config, lib.arc_clock_us(), lib.arc_clock_ntp())
-        self._udp = self._open_socket(local, remote)
+        self._udp = self._open_socket(local, remote, socket)
         if rtcp_ports is not None:
             self._split_rtcp(*rtcp_ports)
 
@@ -82,16 +61,11 @@ class Peer(SessionCore):
         self._audio_worker, self._video_worker = audio_worker, video_worker
         self._attach()
 
-    def _open_socket(self, local: str, remote: str | None) -> Any:
-        why = ffi.new("char[]", _WHY_BYTES)
-        out = ffi.new("struct arc_udp **")
-        host, port = parse_address(local)
-        status = lib.arc_udp_open(host.encode(), port, out, why, _WHY_BYTES)
-        if status != lib.ARC_OK:
-            raise _explained(status, why)
-        udp = ffi.gc(out[0], lib.arc_udp_close)
+    @staticmethod
+    def _open_socket(local: str, remote: str | None, socket: UdpConfig | None) -> Any:
+        udp = open_udp(udp_config(local, socket))
         if remote is not None:
-            self._set_remote(udp, remote)
+            set_remote(udp, remote)
         return udp
 
     def _split_rtcp(self, local_port: int, remote_port: int) -> None:
@@ -101,15 +75,7 @@ class Peer(SessionCore):
             raise ArgumentError(f"rtcp_ports=({local_port}, {remote_port}) must be within 0..65535, and the second "
                                 "one 0 unless remote is given")
         if status != lib.ARC_OK:
-            raise _explained(status, why)
-
-    @staticmethod
-    def _set_remote(udp: Any, remote: str) -> None:
-        why = ffi.new("char[]", _WHY_BYTES)
-        host, port = parse_address(remote)
-        status = lib.arc_udp_set_remote(udp, host.encode(), port, why, _WHY_BYTES)
-        if status != lib.ARC_OK:
-            raise _explained(status, why)
+            raise explained(status, why)
 
     def _attach(self) -> None:
         check(lib.arc_loop_attach(self._loop, self._id, self._handle, self._udp, self._audio_worker,
@@ -147,9 +113,7 @@ class Peer(SessionCore):
         with self._lock:
             if self._closed:
                 return self._last_addresses[remote]
-            out = ffi.new("char[]", _ADDRESS_BYTES)
-            check(lib.arc_udp_address(self._udp, remote, out, _ADDRESS_BYTES), "Peer.address")
-            return str(ffi.string(out).decode())
+            return address_of(self._udp, remote=remote)
 
     @property
     def local_address(self) -> str:
@@ -161,7 +125,7 @@ class Peer(SessionCore):
 
         :raises ArgumentError: not an address. :raises TransportError: the host is unknown.
         """
-        self._while_detached(lambda: self._set_remote(self._udp, remote))
+        self._while_detached(lambda: set_remote(self._udp, remote))
 
     @property
     def remote_address(self) -> str | None:
@@ -349,4 +313,4 @@ class Peer(SessionCore):
         return f"Peer({state}, {len(self.senders)} sent, {len(self.receivers)} received)"
 
 
-__all__ = ["Peer", "parse_address"]
+__all__ = ["Peer"]

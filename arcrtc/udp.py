@@ -6,15 +6,16 @@ from __future__ import annotations
 
 import functools
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
 from arcrtc._native import check, error_for, ffi, lib
 from arcrtc.config import check_range
-from arcrtc.errors import ConfigError
+from arcrtc.errors import ArgumentError, ConfigError
 from arcrtc.events import to_dict
 
 _WHY_BYTES: Final = 256
+_ADDRESS_BYTES: Final = 128
 _MAX_BUFFER_BYTES: Final = 2**30
 _CONNECT: Final = {"never": lib.ARC_UDP_CONNECT_NEVER, "set": lib.ARC_UDP_CONNECT_SET,
                    "always": lib.ARC_UDP_CONNECT_ALWAYS}
@@ -102,10 +103,59 @@ def open_udp(config: UdpConfig | None = None, *, seed: int | None = None) -> Any
     native.host = host
     status = lib.arc_udp_open_config(native, out, why, _WHY_BYTES)
     if status != lib.ARC_OK:
-        error = error_for(status, "open_udp")
-        text = ffi.string(why).decode(errors="replace")
-        raise type(error)(text) if text else error
+        raise explained(status, why)
     return ffi.gc(out[0], lib.arc_udp_close)
+
+
+def explained(status: int, why: Any) -> Exception:
+    """What io/udp says in words, as an exception of the status."""
+    text = ffi.string(why).decode(errors="replace")
+    error = error_for(status, "UDP")
+    return type(error)(text) if text else error
+
+
+def parse_address(address: str) -> tuple[str, int]:
+    """Split ``"host:port"``, ``"[v6]:port"`` or ``":port"``.
+
+    :raises ArgumentError: no port, or not 0..65535.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        raise ArgumentError(f"address {address!r} must be host:port with a port of 0..65535")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ArgumentError(f"address {address!r}: write an IPv6 host in brackets, [{host}]:{port}")
+    return host, int(port)
+
+
+def udp_config(local: str, socket: UdpConfig | None) -> UdpConfig:
+    """``socket`` at a local address, "host:port"; port 0 leaves it the port or range that it names.
+
+    :raises ArgumentError: not an address.
+    """
+    host, port = parse_address(local)
+    socket = socket or UdpConfig()
+    return replace(socket, host=host, port=port, port_range=None) if port else replace(socket, host=host)
+
+
+def set_remote(udp: Any, remote: str) -> None:
+    """Send to ``remote``, "host:port", from now on.
+
+    :raises ArgumentError: not an address. :raises TransportError: the host is unknown.
+    """
+    why = ffi.new("char[]", _WHY_BYTES)
+    host, port = parse_address(remote)
+    status = lib.arc_udp_set_remote(udp, host.encode(), port, why, _WHY_BYTES)
+    if status != lib.ARC_OK:
+        raise explained(status, why)
+
+
+def address_of(udp: Any, *, remote: bool) -> str:
+    """Local or remote address, "host:port"; "": not known."""
+    out = ffi.new("char[]", _ADDRESS_BYTES)
+    check(lib.arc_udp_address(udp, remote, out, _ADDRESS_BYTES), "UDP")
+    return str(ffi.string(out).decode())
 
 
 def udp_stats(udp: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from arcrtc.errors import ArcError, ArgumentError
 
 #: Files of this package that hold benchmarks; also the first word of their names.
-GROUPS: Final = ("core", "rtp", "srtp", "opus", "video", "router")
+GROUPS: Final = ("core", "rtp", "srtp", "opus", "video", "engine", "router")
 
 #: Units: how long one item takes, or how many fit into a second of one CPU core.
 TIME_UNITS: Final = {"ns": 1, "us": 1_000, "ms": 1_000_000}
@@ -36,11 +36,13 @@ class Work:
     :ivar run: does the work ``n`` times in a row.
     :ivar items: packets, frames or calls in one time.
     :ivar peer: whom to compare with; None: nobody, or not installed here.
+    :ivar wall: measure by the wall clock, what CPU time cannot tell: latencies.
     """
 
     run: Callable[[int], None]
     items: int = 1
     peer: Peer | None = None
+    wall: bool = False
 
 
 @dataclass(frozen=True, slots=True)

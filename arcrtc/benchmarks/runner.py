@@ -1,4 +1,4 @@
-"""Measuring: repeated samples of CPU time, ours and the peer's by turns."""
+"""Measuring: repeated samples of CPU time, or of time for latencies, ours and the peer's by turns."""
 from __future__ import annotations
 
 import gc
@@ -78,10 +78,17 @@ def _cpu_ns(run: Callable[[int], None], loops: int) -> int:
     return time.process_time_ns() - start
 
 
-def _calibrate(run: Callable[[int], None], sample_ns: int) -> int:
+def _wall_ns(run: Callable[[int], None], loops: int) -> int:
+    start = time.perf_counter_ns()
+    run(loops)
+    return time.perf_counter_ns() - start
+
+
+def _calibrate(run: Callable[[int], None], sample_ns: int,
+               took_ns: Callable[[Callable[[int], None], int], int] = _cpu_ns) -> int:
     """How many loops fill one sample; warms caches and clocks on the way."""
     loops = 1
-    while (took := _cpu_ns(run, loops)) < sample_ns and loops < _MAX_LOOPS:
+    while (took := took_ns(run, loops)) < sample_ns and loops < _MAX_LOOPS:
         # At most tenfold: the first, cold loops say little about the later ones.
         loops = min(_MAX_LOOPS, loops * min(10, max(2, sample_ns // max(took, 1))))
     return loops
@@ -106,9 +113,10 @@ def _metered(meter: Meter, effort: Effort) -> tuple[list[float], list[float], st
 
 
 def _timed(work: Work, unit: str, effort: Effort) -> tuple[list[float], list[float], str | None]:
-    """Samples of the CPU time of this process."""
+    """Samples of the CPU time of this process, or of the time on the clock."""
     sides = [(work.run, work.items)] + ([(work.peer.run, work.peer.items)] if work.peer else [])
-    loops = [_calibrate(run, effort.sample_ns) for run, _ in sides]
+    took_ns = _wall_ns if work.wall else _cpu_ns
+    loops = [_calibrate(run, effort.sample_ns, took_ns) for run, _ in sides]
     samples: list[list[float]] = [[] for _ in sides]
     gc.collect()
     enabled = gc.isenabled()
@@ -117,7 +125,7 @@ def _timed(work: Work, unit: str, effort: Effort) -> tuple[list[float], list[flo
         for _ in range(effort.samples):
             for side, (run, items) in enumerate(sides):
                 # A coarse clock can say 0 for a short sample: count it as its resolution.
-                took = max(_cpu_ns(run, loops[side]), 1)
+                took = max(took_ns(run, loops[side]), 1)
                 samples[side].append(_in_unit(unit, took / loops[side] / items))
     finally:
         if enabled:

@@ -8,7 +8,7 @@ from random import Random, SystemRandom
 
 from arcrtc._ranges import check_float
 from arcrtc.errors import ArgumentError, ConfigError, LimitError, NoTargetError
-from arcrtc.routing.evening import Evening
+from arcrtc.routing.evening import Evening, lack_of, load_of
 from arcrtc.routing.loads import BalancerConfig, Refusal, TargetInfo, TargetLoad, TargetState
 from arcrtc.routing.members import Rate, Room, Session, Target
 from arcrtc.routing.pickers import Pick, Policy
@@ -47,7 +47,7 @@ class LoadBalancer:
         self._rooms: dict[Hashable, Room] = {}
         self._own_reason = PlaceReason(self.policy.value)
         self._replacing = Rate(self.config.replace_per_s)
-        self._evening = Evening(self.config)
+        self._evening = Evening(self.config, lack_of if self.policy is Policy.QUALITY else load_of)
         self._placed: Counter[PlaceReason] = Counter()
         self._moved: Counter[MoveReason] = Counter()
         self._rejected = self._released = 0
@@ -177,7 +177,7 @@ class LoadBalancer:
         self._replace_evicted(out, limit)
         self._empty_drained(out, limit)
         for session, target in self._evening.choose(self._roster, limit - len(out)):
-            out.append(self._move(session, target, MoveReason.BALANCED, None))
+            out.append(self._move(session, target, MoveReason.BALANCED))
         return out
 
     def next_us(self) -> int | None:
@@ -203,11 +203,13 @@ class LoadBalancer:
         refusals = {why: roster.refusals[why] for why in Refusal if roster.refusals[why]}
         gone = sum(count for why, count in refusals.items() if why is not Refusal.REMOVED)
         return BalancerStats(
-            self.policy, len(roster.targets), len(roster.targets) - gone, refusals, len(self._sessions),
-            len(self._rooms), sum(self._stranded(target) for target in roster.evicted),
-            {reason: self._placed[reason] for reason in PlaceReason},
-            {reason: self._moved[reason] for reason in MoveReason}, self._rejected, self._released,
-            roster.failed_total, roster.recovered_total, roster.held_total)
+            policy=self.policy, targets=len(roster.targets), open=len(roster.targets) - gone, refusals=refusals,
+            sessions=len(self._sessions), rooms=len(self._rooms),
+            stranded=sum(self._stranded(target) for target in roster.evicted),
+            placed_total={reason: self._placed[reason] for reason in PlaceReason},
+            moved_total={reason: self._moved[reason] for reason in MoveReason}, rejected_total=self._rejected,
+            released_total=self._released, failed_total=roster.failed_total,
+            recovered_total=roster.recovered_total, held_total=roster.held_total)
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -297,17 +299,18 @@ class LoadBalancer:
 
     # Moving
 
-    def _move(self, session: Session, target: Target, reason: MoveReason, home: Target | None) -> Move:
+    def _move(self, session: Session, target: Target, reason: MoveReason) -> Move:
         source, room_id = session.target, session.room.room if session.room else None
         self._leave(session)
         self._enter(session, target, room_id)
         session.moved_us = self._roster.now_us
         self._moved[reason] += 1
+        home = self._relay_home(session.room, target) if session.room else None
         return Move(session.session, source.target, target.target, reason, home.target if home else None)
 
     def _give_away(self, session: Session, reason: MoveReason) -> Move | None:
         place = self._choose(session.room.room if session.room else None)
-        return None if place is None else self._move(session, place[0], reason, place[3])
+        return None if place is None else self._move(session, place[0], reason)
 
     def _replace_evicted(self, out: list[Move], limit: int) -> None:
         self._replacing.refill(self._roster.now_us)

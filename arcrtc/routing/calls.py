@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from arcrtc._native import lib, new_handle
+from arcrtc.errors import ClosedError
 from arcrtc.routing.legs import RouterConfig
 from arcrtc.routing.native import router_config
 
@@ -75,3 +76,83 @@ class DirectCalls:
     def read_leg(self, leg: int, out: Any) -> int:
         """The row of one leg."""
         return int(lib.arc_router_read_leg(self.handle, leg, out))
+
+
+class RelayCalls:
+    """A router on a thread of an engine: each call waits for that thread, for as long as the call itself takes.
+
+    :param loop: ``struct arc_loop *`` of the thread.
+    :param ident: the router's name on the engine.
+    """
+
+    def __init__(self, loop: Any, ident: int, config: RouterConfig) -> None:
+        now_us = lib.arc_clock_us()
+        self.handle = new_handle(lib.arc_relay_new, lib.arc_relay_free, "struct arc_relay", loop, ident,
+                                 router_config(config, now_us, lib.arc_clock_ntp()), what="Engine.router",
+                                 size=config.pool_pkts * _PACKET_BYTES)
+
+    def add_leg(self, cfg: Any, socket: Any, out: Any) -> int:
+        """A leg more, with its socket."""
+        return int(lib.arc_relay_add_leg(self.handle, cfg, socket, out))
+
+    def remove_leg(self, leg: int) -> int:
+        """A leg less; its peer gets a BYE."""
+        return int(lib.arc_relay_remove_leg(self.handle, leg))
+
+    def add_track(self, leg: int, cfg: Any, out: Any) -> int:
+        """A track more."""
+        return int(lib.arc_relay_add_track(self.handle, leg, cfg, out))
+
+    def remove_track(self, track: int) -> int:
+        """A track less."""
+        return int(lib.arc_relay_remove_track(self.handle, track))
+
+    def add_routes(self, requests: Any, n: int) -> int:
+        """Routes more, all or none."""
+        return int(lib.arc_relay_add_routes(self.handle, requests, n))
+
+    def remove_routes(self, routes: Any, n: int) -> int:
+        """Routes less."""
+        return int(lib.arc_relay_remove_routes(self.handle, routes, n))
+
+    def pause(self, route: int, paused: bool) -> int:
+        """Hold a route back, or let it go on."""
+        return int(lib.arc_relay_pause(self.handle, route, paused))
+
+    def set_pace(self, leg: int, pace_bps: int) -> int:
+        """Change the pace of a leg."""
+        return int(lib.arc_relay_set_pace(self.handle, leg, pace_bps))
+
+    def rekey(self, leg: int, send: Any, receive: Any, overlap_us: int) -> int:
+        """Change the keys of a leg."""
+        return int(lib.arc_relay_rekey(self.handle, leg, send, receive, overlap_us))
+
+    def read_stats(self, out: Any) -> int:
+        """Counters of the router."""
+        return int(lib.arc_relay_read_stats(self.handle, out))
+
+    def read_streams(self, rows: Any, cap: int) -> int:
+        """Rows of all streams."""
+        return int(lib.arc_relay_read_streams(self.handle, rows, cap))
+
+    def read_legs(self, rows: Any, cap: int) -> int:
+        """Rows of all legs."""
+        return int(lib.arc_relay_read_legs(self.handle, rows, cap))
+
+    def move(self, loop: Any) -> int:
+        """Go to another thread."""
+        return int(lib.arc_relay_move(self.handle, loop))
+
+    def read_leg(self, leg: int, out: Any) -> int:
+        """The row of one leg, and of its socket."""
+        return int(lib.arc_relay_read_leg(self.handle, leg, out))
+
+
+class NoCalls:
+    """What is left of a router that was closed.
+
+    :raises ClosedError: at every call.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        raise ClosedError("the router is closed")

@@ -2,25 +2,44 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Final
 
 from arcrtc.routing.loads import US_PER_S, BalancerConfig
 from arcrtc.routing.members import Rate, Session, Target
+from arcrtc.routing.pickers import score
 from arcrtc.routing.roster import Roster
 
 _LOOK_AT: Final = 32  # sessions of a target, for one that may move
 
 
+def load_of(target: Target) -> float:
+    """The burden of a target, for policies that look at loads."""
+    return target.load
+
+
+def lack_of(target: Target) -> float:
+    """The burden of a target by its score: with the best quality it is the load."""
+    return 1 - score(target)
+
+
+def _has_room(target: Target, low: float) -> bool:
+    """True below a load, of which a warming target may have its part only."""
+    return target.load < low * target.ramp
+
+
 class Evening:
-    """Takes sessions from targets far above the mean load, and gives them to the least loaded.
+    """Takes sessions from targets far above the mean load, and gives them to the least burdened.
 
     A target begins to give at ``rebalance_gap`` above the mean and stops at half of that. A move has to
     leave its source still above its destination, so that nothing goes back and forth.
+
+    :param burden: of a target, as the policy sees it; loads differ by as much at the same quality.
     """
 
-    def __init__(self, config: BalancerConfig) -> None:
+    def __init__(self, config: BalancerConfig, burden: Callable[[Target], float]) -> None:
+        self._burden = burden
         self._gap = config.rebalance_gap
         self._cooldown_us = round(config.cooldown_s * US_PER_S)
         self._rate = Rate(config.rebalance_per_s)
@@ -30,14 +49,13 @@ class Evening:
         self._rate.refill(roster.now_us)
         open_targets = [target for target in roster if target.refusal is None]
         low, givers = self._find_givers(roster)
-        takers = [(target.load, target.slot, target) for target in open_targets if target.load < low]
+        takers = [(self._burden(target), target.slot, target) for target in open_targets if _has_room(target, low)]
         heapq.heapify(takers)
         while givers and takers and limit > 0:
             _, _, giver = givers[0]
             _, _, taker = takers[0]
             session = self._movable(giver, roster.now_us)
-            helps = taker.load + taker.cost <= giver.load - giver.cost and giver.load - taker.load >= self._gap / 2
-            if session is None or not helps:
+            if session is None or not self._helps(giver, taker):
                 heapq.heappop(givers)
                 continue
             if not self._rate.take():
@@ -49,10 +67,14 @@ class Evening:
             else:
                 giver.shedding = False
                 heapq.heappop(givers)
-            if taker.refusal is None and taker.load < low:
-                heapq.heapreplace(takers, (taker.load, taker.slot, taker))
+            if taker.refusal is None and _has_room(taker, low):
+                heapq.heapreplace(takers, (self._burden(taker), taker.slot, taker))
             else:
                 heapq.heappop(takers)
+
+    def _helps(self, giver: Target, taker: Target) -> bool:
+        gain = self._burden(giver) - self._burden(taker)
+        return gain >= self._gap / 2 and gain >= giver.cost + taker.cost
 
     def _find_givers(self, roster: Roster) -> tuple[float, list[tuple[float, int, Target]]]:
         """(load at which giving ends, heap of those who give, the most loaded first)."""

@@ -44,6 +44,7 @@ class TargetLoad:
     :ivar rtt_ms: median round trip to its peers, 0..600000.
     :ivar jitter_ms: median of its peers, 0..600000.
     :ivar healthy: False: it says that it fails.
+    :ivar age_s: how old these figures are when they arrive, 0..3600: sessions placed since count on top.
     :raises ConfigError: out of range.
     """
 
@@ -53,6 +54,7 @@ class TargetLoad:
     rtt_ms: float = 0.0
     jitter_ms: float = 0.0
     healthy: bool = True
+    age_s: float = 0.0
 
     def __post_init__(self) -> None:
         check_float("load", self.load, 0, 10)
@@ -61,6 +63,7 @@ class TargetLoad:
         check_float("loss", self.loss, 0, 1)
         check_float("rtt_ms", self.rtt_ms, 0, _MAX_MS)
         check_float("jitter_ms", self.jitter_ms, 0, _MAX_MS)
+        check_float("age_s", self.age_s, 0, 3600)
 
 
 class TargetState(str, Enum):
@@ -91,13 +94,15 @@ class BalancerConfig:
 
     :ivar silence_s: a target that has reported before and then does not for this long has failed. 0.1..86400.
     :ivar slow_start_s: a target that is new or comes back has a share that grows from ``slow_start_floor``
-        to 1 over this time. 0..86400; 0: at once.
+        to 1 over this time, as long as it reports. 0..86400; 0: at once.
     :ivar slow_start_floor: 0.001..1.
     :ivar hold_s: after a failure, healthy reports do not count for this long; twice as long after each
         further failure, until a target was up for ``hold_max_s``. 0..86400.
     :ivar hold_max_s: ``hold_s``..86400.
     :ivar max_load: no new session at this load or above. 0.01..10.
     :ivar session_load: load of one session on a target that has no capacity and has not reported. 0..1.
+    :ivar others_alike: reports tell of sessions that other balancers placed: until the next report, take it that they
+        place on each target as this one does, in proportion. Without it, several balancers run after the same target.
     :ivar spill_load: a room stays with its target while that is below this load. 0.01..10.
     :ivar room_limit: sessions of one room on one target, 1..10**9; None: as many as fit.
     :ivar replace_per_s: sessions of failed targets moved a second, at most. 0.001..10**9.
@@ -117,6 +122,7 @@ class BalancerConfig:
     hold_max_s: float = 300.0
     max_load: float = 0.95
     session_load: float = 0.001
+    others_alike: bool = True
     spill_load: float = 0.85
     room_limit: int | None = None
     replace_per_s: float = 5000.0

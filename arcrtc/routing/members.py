@@ -24,9 +24,11 @@ class Session:
 class Target:
     """A target, its sessions in the order they came, and the load that the balancer expects of it."""
 
-    __slots__ = ("_inflight", "_others", "_reported_load", "_settled", "capacity", "cost", "drain_rate", "draining",
-                 "evict_until_us", "failures", "held_until_us", "load", "quality", "ramp", "refusal", "reported_us",
-                 "sessions", "shedding", "silence_armed", "since_us", "slot", "state", "target", "version", "weight")
+    __slots__ = (
+        "_others", "_reported_load", "capacity", "cost", "drain_rate", "draining", "due", "due_weight",
+        "evict_until_us", "failures", "held_until_us", "load", "quality", "ramp", "refusal", "reported_sessions",
+        "reported_us", "sessions", "settled", "shedding", "silence_armed", "since_us", "slot", "state", "target",
+        "version", "weight")
 
     def __init__(self, target: Hashable, slot: int, weight: float, capacity: int | None, config: BalancerConfig,
                  now_us: int) -> None:
@@ -51,30 +53,36 @@ class Target:
         self.held_until_us = 0
         self.evict_until_us = -1  # sessions placed up to then were lost by a failure
         self.version = 0  # of its place in a picker's heap
+        self.due = 0.0  # its turn, for round robin, and the weight that this was reckoned with
+        self.due_weight = 1.0
         self._reported_load = 0.0
-        self._inflight = 0  # sessions placed, but not yet in the report
-        self._others = 0  # sessions in the report that another balancer placed
-        self._settled = 0  # sessions placed at the time of the report
+        self.reported_sessions = 0
+        self.settled = 0  # sessions of this balancer that the report knows of
+        self._others = 0  # sessions in it of other balancers
 
-    def count_load(self) -> float:
-        """Work out ``load``: as reported, and what was placed or released since."""
-        since = self._inflight + len(self.sessions) - self._settled
-        self.load = max(0.0, self._reported_load + self.cost * since)
-        return self.load
+    def count_load(self, others: float) -> None:
+        """Work out ``load``: as reported, and what was placed or released since, here and by others alike.
 
-    def take_report(self, load: float, sessions: int | None, now_us: int) -> None:
-        """Note what the target says. Sessions that it does not know of yet stay counted on top."""
-        placed = len(self.sessions)
+        :param others: sessions placed by all balancers for each one placed by this one, 1 or more.
+        """
+        since = len(self.sessions) - self.settled
+        self.load = max(0.0, self._reported_load + self.cost * since * others)
+
+    def take_report(self, load: float, sessions: int | None, written_us: int) -> None:
+        """Note what the target said at that time. Sessions that it could not know of stay counted on top."""
+        known = len(self.sessions)
+        for session in reversed(self.sessions.values()):
+            if session.moved_us <= written_us:
+                break
+            known -= 1
         if sessions is not None:
-            self._inflight = max(0, placed - sessions)
-            self._others = max(0, sessions - placed)
+            self._others = max(0, sessions - known)
+            known = min(known, sessions)
             if sessions >= _ENOUGH_SESSIONS and load > 0:
                 self.cost += _SMOOTHING * (load / sessions - self.cost)
-        else:
-            self._inflight = self._others = 0
-        self._settled = placed
+        self.settled = known
+        self.reported_sessions = sessions or 0
         self._reported_load = load
-        self.reported_us = now_us
 
     def is_full(self) -> bool:
         """True at the capacity, with the sessions that other balancers placed."""

@@ -13,6 +13,8 @@ from typing import Final, NamedTuple, Protocol
 from arcrtc.routing.members import Target
 from arcrtc.routing.weighttree import WeightTree
 
+#: A way that makes calls a tenth worse counts a third less.
+QUALITY_POWER: Final = 4
 _WEIGHT_UNIT: Final = 1024  # whole-number weights: a thousandth of weight 1 is still told apart
 _SLACK: Final = 64  # out-of-date entries a heap may hold beyond twice its targets
 
@@ -63,10 +65,6 @@ class _Heap:
             self.entries = [entry for entry in self.entries if entry[2] == entry[3].version]
             heapq.heapify(self.entries)
 
-    def add(self, key: float, tie: float, target: Target) -> None:
-        self.targets.add(target)
-        self.push(key, tie, target)
-
     def remove(self, target: Target) -> None:
         self.targets.discard(target)
         target.version += 1
@@ -86,77 +84,73 @@ class RoundRobin:
 
     def __init__(self, random: Random) -> None:
         self._heap = _Heap()
+        self._random = random
         self._turn = 0
         self._at = 0.0  # virtual time: turns of a target of weight 1
 
     def add(self, target: Target) -> None:
-        """Due one interval from now, so that who comes and goes gains no turns by it."""
-        self._turn += 1
-        self._heap.add(self._at + 1 / (target.weight * target.ramp), self._turn, target)
+        """Due when it was before; a new one within its first interval, so that light ones do not all come last."""
+        weight = target.weight * target.ramp
+        if target.due <= self._at:
+            target.due = self._at + self._random.random() / weight
+        self._heap.targets.add(target)
+        self._schedule(target, target.due, weight)
 
     def remove(self, target: Target) -> None:
         """Out of turn."""
         self._heap.remove(target)
 
     def update(self, target: Target) -> None:
-        """A new ramp counts from the next turn on; loads do not matter here."""
+        """With a new ramp what is left of its interval is longer or shorter; loads do not matter here."""
+        weight = target.weight * target.ramp
+        if weight != target.due_weight:
+            left = max(0.0, target.due - self._at) * target.due_weight / weight
+            self._schedule(target, self._at + left, weight)
 
     def pick(self) -> Pick | None:
         """The one whose turn it is."""
         found = self._heap.first()
         if found is None:
             return None
-        self._at, target = found
-        self._turn += 1
-        self._heap.push(self._at + 1 / (target.weight * target.ramp), self._turn, target)
+        due, target = found
+        self._at = max(self._at, due)
+        weight = target.weight * target.ramp
+        self._schedule(target, self._at + 1 / weight, weight)
         return Pick(target)
+
+    def _schedule(self, target: Target, due: float, weight: float) -> None:
+        self._turn += 1
+        target.due, target.due_weight = due, weight
+        self._heap.push(due, self._turn, target)
 
 
 class LeastLoaded:
     """The lowest load; sessions placed since its report count. Ties are drawn.
 
-    A warming target looks as loaded as the mean at first, so that it gets its share and not all of it.
+    A warming target counts as loaded ten times over while its ramp is at a tenth, so that it fills by degrees.
     """
 
     def __init__(self, random: Random) -> None:
         self._heap = _Heap()
         self._random = random
-        self._loads: dict[Target, float] = {}
-        self._sum = 0.0
-        self._changes = 0
 
     def add(self, target: Target) -> None:
         """Among the others by its load."""
-        self._count(target)
-        self._heap.add(self._key(target), self._random.random(), target)
+        self._heap.targets.add(target)
+        self.update(target)
 
     def remove(self, target: Target) -> None:
         """Out of the order."""
-        self._sum -= self._loads.pop(target, 0.0)
         self._heap.remove(target)
 
     def update(self, target: Target) -> None:
         """To its new place."""
-        self._count(target)
-        self._heap.push(self._key(target), self._random.random(), target)
+        self._heap.push(target.load / target.ramp, self._random.random(), target)
 
     def pick(self) -> Pick | None:
         """The first."""
         found = self._heap.first()
         return None if found is None else Pick(found[1])
-
-    def _count(self, target: Target) -> None:
-        self._sum += target.load - self._loads.get(target, 0.0)
-        self._loads[target] = target.load
-        self._changes += 1
-        if self._changes > 16 * len(self._loads) + _SLACK:  # the sum has drifted by as many roundings
-            self._sum, self._changes = sum(self._loads.values()), 0
-
-    def _key(self, target: Target) -> float:
-        if target.ramp >= 1:
-            return target.load
-        mean = self._sum / len(self._loads)
-        return target.ramp * target.load + (1 - target.ramp) * max(target.load, mean)
 
 
 class TwoChoices:
@@ -205,18 +199,18 @@ class TwoChoices:
 
 
 class ByQuality(TwoChoices):
-    """Of two drawn by weight and by the square of quality, the one that scores higher: quality x free load."""
+    """Of two drawn by weight x quality^4, the one with the higher score: quality^4 x free load."""
 
     def _chance(self, target: Target) -> float:
-        return target.weight * target.ramp * target.quality * target.quality
+        return target.weight * target.ramp * float(target.quality ** QUALITY_POWER)
 
     def _is_better(self, first: Target, second: Target) -> bool:
         return score(first) >= score(second)
 
 
 def score(target: Target) -> float:
-    """What a session may hope for there: quality times the part that is free, 0..1; both never quite 0."""
-    return max(0.01, target.quality) * max(0.01, 1 - target.load)
+    """What a session may hope for there: quality^4 times the part that is free, 0..1; both never quite 0."""
+    return max(0.01, float(target.quality ** QUALITY_POWER)) * max(0.01, 1 - target.load)
 
 
 def make_picker(policy: Policy, random: Random) -> Picker:

@@ -219,7 +219,8 @@ class Room:
         self._route(found, planned)
 
     def pin(self, subscriber: Hashable, publisher: Hashable) -> None:
-        """Show a participant always: it takes one of the ``last_n`` places, and gets one if there is none.
+        """Show a participant always: it takes one of the ``last_n`` places, and gets one if there is none. With a
+        rule of no kinds, all that it sends.
 
         :raises ArgumentError: one of them is not there, or they are the same.
         """

@@ -22,6 +22,8 @@ from arcrtc.routing.members import Target
 from arcrtc.routing.pickers import Policy, make_picker
 
 _RAMP_STEPS: Final = 20  # of a slow start
+_ENOUGH_SESSIONS: Final = 100  # of ours in reports, to tell what part of all they are
+_MOST_OTHERS: Final = 64.0
 _OUT: Final = {TargetState.REMOVED: Refusal.REMOVED, TargetState.HELD: Refusal.HELD}
 
 
@@ -46,6 +48,8 @@ class Roster:
         self._timers: list[tuple[int, int, _Timer, Target, int]] = []  # due, order, what, whose, its since_us
         self._order = 0
         self._free_slots: list[int] = []
+        self._others = 1.0  # sessions placed by all balancers for each one placed here
+        self._reported_sessions = self._settled_sessions = 0  # by all targets: that they know of; of these, ours
         self._slots = 0
 
     def find(self, target: Hashable) -> Target:
@@ -81,6 +85,8 @@ class Roster:
         found.evict_until_us = self.now_us
         self.drained.pop(found, None)
         self._why_down.pop(found, None)
+        self._reported_sessions -= found.reported_sessions
+        self._settled_sessions -= found.settled
         self.settle(found)
         self.evicted[found] = Refusal.REMOVED
         self.forget_if_empty(found)
@@ -98,7 +104,8 @@ class Roster:
         """What a target says of itself."""
         self.advance(now_us)
         found = self.find(target)
-        found.take_report(load.load, load.sessions, self.now_us)
+        self._count_report(found, load)
+        found.reported_us = self.now_us
         found.quality = call_quality(load.loss, load.rtt_ms, load.jitter_ms)
         if not load.healthy:
             self._fail(found, Refusal.FAILED)
@@ -118,7 +125,7 @@ class Roster:
 
     def settle(self, target: Target) -> None:
         """After a change of a target: work out its load and whether it takes sessions, and tell the picker."""
-        target.count_load()
+        target.count_load(self._others)
         refusal = self._refusal_of(target)
         if refusal is target.refusal:
             if refusal is None:
@@ -152,6 +159,15 @@ class Roster:
 
     def __iter__(self) -> Iterator[Target]:
         return iter(self.targets.values())
+
+    def _count_report(self, target: Target, load: TargetLoad) -> None:
+        self._reported_sessions -= target.reported_sessions
+        self._settled_sessions -= target.settled
+        target.take_report(load.load, load.sessions, self.now_us - self._us(load.age_s))
+        self._reported_sessions += target.reported_sessions
+        self._settled_sessions += target.settled
+        if self.config.others_alike and self._settled_sessions >= _ENOUGH_SESSIONS:
+            self._others = min(_MOST_OTHERS, max(1.0, self._reported_sessions / self._settled_sessions))
 
     def _refusal_of(self, target: Target) -> Refusal | None:
         if target.state in _OUT:
@@ -216,9 +232,10 @@ class Roster:
         self._arm(self.now_us + self._us(self.config.slow_start_s) // _RAMP_STEPS, _Timer.RAMP, target)
 
     def _ramp(self, target: Target) -> None:
-        """One step further."""
+        """One step further, as far as it is known to have been there: a silent target does not grow."""
         length_us = self._us(self.config.slow_start_s)
-        passed = (self.now_us - target.since_us) / max(1, length_us)
+        seen_us = self.now_us if target.reported_us is None else target.reported_us
+        passed = max(0, seen_us - target.since_us) / max(1, length_us)
         if passed >= 1:
             target.state, target.ramp = TargetState.UP, 1.0
         else:

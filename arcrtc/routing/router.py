@@ -7,10 +7,12 @@ simulator or a test drives it by datagrams. On the native threads of an engine
 """
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 
 from numpy.typing import NDArray
 
@@ -65,10 +67,12 @@ class Leg:
     :ivar config: as it was added; keys change with :meth:`rekey`.
     """
 
-    __slots__ = ("__weakref__", "config", "id", "router", "socket")
+    __slots__ = ("__weakref__", "_routes", "_tracks", "config", "id", "router", "socket")
 
     def __init__(self, router: PacketRouter, ident: int, config: LegConfig, socket: Any) -> None:
         self.router, self.id, self.config, self.socket = router, ident, config, socket
+        self._tracks: dict[int, Track] = {}
+        self._routes: dict[int, Route] = {}
 
     def stats(self) -> dict[str, Any]:
         """Counters of the leg; units in the names.
@@ -80,7 +84,7 @@ class Leg:
     def set_pace(self, pace_bps: int) -> None:
         """Hold what leaves to a rate from now on, bit/s; 0: not paced."""
         check_int("pace_bps", pace_bps, 0, 10**12, "bit/s")
-        self.router._check("Leg.set_pace", self.router._calls.set_pace(self.id, pace_bps))
+        self.router._set_pace(self, pace_bps)
 
     def rekey(self, srtp: SrtpConfig | None = None, *, srtp_receive: SrtpConfig | None = None,
               overlap_ms: int = 5000) -> None:
@@ -92,11 +96,11 @@ class Leg:
         if self.config.srtp is None or (srtp is None and srtp_receive is None):
             raise ConfigError("rekey: the leg has no SRTP, or no key is given")
         check_int("overlap_ms", overlap_ms, 0, 86_400_000)
-        lent = [_lent_key(key) for key in (srtp, srtp_receive or srtp)]
+        send, receive = _lent_key(srtp), _lent_key(srtp_receive or srtp)
         try:
-            status = self.router._calls.rekey(self.id, *lent, 1000 * overlap_ms)
+            status = self.router._rekey(self, send, receive, 1000 * overlap_ms)
         finally:
-            for key in lent:
+            for key in (send, receive):
                 if key != ffi.NULL:
                     wipe(key)
         if status == lib.ARC_ERR_ARG:
@@ -123,10 +127,11 @@ class Track:
     :ivar config: as it was published.
     """
 
-    __slots__ = ("__weakref__", "config", "id", "leg")
+    __slots__ = ("__weakref__", "_routes", "config", "id", "leg")
 
     def __init__(self, leg: Leg, ident: int, config: TrackConfig) -> None:
         self.leg, self.id, self.config = leg, ident, config
+        self._routes: dict[int, Route] = {}
 
     def __repr__(self) -> str:
         return f"Track({self.id}, {self.config.kind.value}/{self.config.codec} of {self.leg!r})"
@@ -159,10 +164,25 @@ class Route:
         return f"Route({self.id}, ssrc {self.ssrc:#010x}, {self.track!r} to {self.leg!r})"
 
 
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def _one_at_a_time(method: _Method) -> _Method:
+    """Hold the router's lock during the call."""
+
+    @functools.wraps(method)
+    def locked(self: PacketRouter, *args: Any, **kwargs: Any) -> Any:
+        with self._lock:
+            return method(self, *args, **kwargs)
+
+    return cast(_Method, locked)
+
+
 class PacketRouter:
     """Forwards packets from publishers to subscribers, each with keys, numbers and extensions of its own.
 
-    By itself it does no I/O: :meth:`receive`, :meth:`poll_transmit`, :meth:`next_timeout_us`. One thread at a time.
+    By itself it does no I/O: :meth:`receive`, :meth:`poll_transmit`, :meth:`next_timeout_us`, which one thread
+    calls, the one that makes its changes. On an engine any thread may make changes.
 
     :param config: sizes; None: the defaults.
     :param now_us: microseconds of a monotonic clock; None: it is read.
@@ -171,6 +191,7 @@ class PacketRouter:
 
     def __init__(self, config: RouterConfig | None = None, *, now_us: int | None = None) -> None:
         self.config = config or RouterConfig()
+        self._lock = threading.RLock()
         self._legs: dict[int, Leg] = {}
         self._tracks: dict[int, Track] = {}
         self._routes: dict[int, Route] = {}
@@ -190,6 +211,7 @@ class PacketRouter:
         """
         return self._add_leg(config or LegConfig(), None)
 
+    @_one_at_a_time
     def _add_leg(self, config: LegConfig, socket: Any) -> Leg:
         cfg, out = leg_config(config), ffi.new("int32_t *")
         try:
@@ -200,16 +222,18 @@ class PacketRouter:
         self._legs[leg.id] = leg
         return leg
 
+    @_one_at_a_time
     def remove_leg(self, leg: Leg) -> None:
         """End a leg with its tracks and routes. A leg that is gone is no error."""
         if self._legs.pop(leg.id, None) is None:
             return
-        for track in [t for t in self._tracks.values() if t.leg is leg]:
+        for track in list(leg._tracks.values()):
             self._forget_track(track)
-        for route in [r for r in self._routes.values() if r.leg is leg]:
-            del self._routes[route.id]
+        for route in list(leg._routes.values()):
+            self._forget_route(route)
         self._check("PacketRouter.remove_leg", self._calls.remove_leg(leg.id))
 
+    @_one_at_a_time
     def publish(self, leg: Leg, config: TrackConfig) -> Track:
         """Take a track in from a leg.
 
@@ -223,9 +247,10 @@ class PacketRouter:
             raise ConfigError(f"publish: an SSRC of {config!r} is in use on {leg!r}, or a value is not allowed")
         check(status, "PacketRouter.publish")
         track = Track(leg, out[0], config)
-        self._tracks[track.id] = track
+        self._tracks[track.id] = leg._tracks[track.id] = track
         return track
 
+    @_one_at_a_time
     def unpublish(self, track: Track) -> None:
         """End a track and its routes. A track that is gone is no error."""
         if track.id in self._tracks:
@@ -233,9 +258,12 @@ class PacketRouter:
             self._check("PacketRouter.unpublish", self._calls.remove_track(track.id))
 
     def _forget_track(self, track: Track) -> None:
-        del self._tracks[track.id]
-        for route in [r for r in self._routes.values() if r.track is track]:
-            del self._routes[route.id]
+        del self._tracks[track.id], track.leg._tracks[track.id]
+        for route in list(track._routes.values()):
+            self._forget_route(route)
+
+    def _forget_route(self, route: Route) -> None:
+        del self._routes[route.id], route.leg._routes[route.id], route.track._routes[route.id]
 
     def subscribe(self, track: Track, leg: Leg, config: RouteConfig | None = None) -> Route:
         """Forward a track to a leg.
@@ -246,6 +274,7 @@ class PacketRouter:
         """
         return self.subscribe_many([(track, leg, config)])[0]
 
+    @_one_at_a_time
     def subscribe_many(self, routes: Sequence[tuple[Track, Leg, RouteConfig | None]]) -> list[Route]:
         """Make all of these routes, or none. Much quicker than one by one on an engine.
 
@@ -264,20 +293,34 @@ class PacketRouter:
         made = [Route(track, leg, r.route, r.config.ssrc,
                       r.config.rtx_ssrc if r.config.rtx_payload_type >= 0 else None)
                 for r, (track, leg, _) in zip(requests, routes, strict=False)]
-        self._routes.update((route.id, route) for route in made)
+        for route in made:
+            self._routes[route.id] = route.leg._routes[route.id] = route.track._routes[route.id] = route
         return made
 
     def unsubscribe(self, route: Route) -> None:
         """End a route. One that is gone is no error."""
         self.unsubscribe_many([route])
 
+    @_one_at_a_time
     def unsubscribe_many(self, routes: Iterable[Route]) -> None:
         """End these routes; those that are gone are no error."""
-        ids = [route.id for route in routes if self._routes.pop(route.id, None) is not None]
+        here = [route for route in routes if self._routes.get(route.id) is route]
+        for route in here:
+            self._forget_route(route)
+        ids = [route.id for route in here]
         self._check("PacketRouter.unsubscribe", self._calls.remove_routes(ffi.new("int32_t[]", ids or [0]), len(ids)))
 
+    @_one_at_a_time
     def _pause(self, route: Route, paused: bool) -> None:
         self._check("Route.pause", self._calls.pause(route.id, paused))
+
+    @_one_at_a_time
+    def _set_pace(self, leg: Leg, pace_bps: int) -> None:
+        self._check("Leg.set_pace", self._calls.set_pace(leg.id, pace_bps))
+
+    @_one_at_a_time
+    def _rekey(self, leg: Leg, send: Any, receive: Any, overlap_us: int) -> int:
+        return int(self._calls.rekey(leg.id, send, receive, overlap_us))
 
     def _check(self, what: str, status: int) -> None:
         if status == lib.ARC_ERR_ARG:
@@ -307,17 +350,20 @@ class PacketRouter:
 
     # --- figures ---
 
+    @_one_at_a_time
     def stats(self) -> dict[str, Any]:
         """Counters of the router; ``drops`` has one for each reason."""
         out = ffi.new("struct arc_router_stats *")
         check(self._calls.read_stats(out), "PacketRouter.stats")
         return to_dict(out[0])
 
+    @_one_at_a_time
     def _leg_stats(self, leg: Leg) -> dict[str, Any]:
         out = ffi.new("struct arc_leg_row *")
         self._check("Leg.stats", self._calls.read_leg(leg.id, out))
         return to_dict(out[0])
 
+    @_one_at_a_time
     def stream_table(self) -> NDArray[Any]:
         """All streams at once: a structured array, a row a source of a track or a route.
 
@@ -327,6 +373,7 @@ class PacketRouter:
         return read_rows("struct arc_stream_row", 2 * len(self._tracks) + len(self._routes),
                          self._calls.read_streams)
 
+    @_one_at_a_time
     def leg_table(self) -> NDArray[Any]:
         """All legs at once: a structured array with the columns of :meth:`Leg.stats`."""
         return read_rows("struct arc_leg_row", len(self._legs), self._calls.read_legs)
@@ -371,16 +418,20 @@ class PacketRouter:
         out = ffi.new("struct arc_router_event *")
         if lib.arc_router_poll_event(self._calls.handle, out) != lib.ARC_OK:
             return None
-        return self._event(out.type, out.id, out.now_us, out.value)
-
-    def _event(self, number: int, ident: int, now_us: int, value: int) -> RouterEvent:
-        kind = RouterEventType(number)
-        table: dict[int, Any] = (self._tracks if kind in _OF_TRACKS else self._legs)
-        return RouterEvent(type=kind, subject=table.get(ident), now_us=now_us, value=value)
+        return router_event(self, out.type, out.id, out.now_us, out.value)
 
     def __repr__(self) -> str:
         return (f"{type(self).__name__}({len(self._legs)} legs, {len(self._tracks)} tracks, "
                 f"{len(self._routes)} routes)")
+
+
+def router_event(router: PacketRouter | None, number: int, ident: int, now_us: int, value: int) -> RouterEvent:
+    """An event of the core, with the object of Python's that it is about."""
+    kind = RouterEventType(number)
+    table: dict[int, Any] = {}
+    if router is not None:
+        table = router._tracks if kind in _OF_TRACKS else router._legs
+    return RouterEvent(type=kind, subject=table.get(ident), now_us=now_us, value=value)
 
 
 _DEFAULT_ROUTE: Final = RouteConfig()

@@ -51,10 +51,11 @@ class Participant:
         asked = self.asked.get(key) if self.asked else None
         if asked is False:
             return None
-        if asked is None and key.participant not in self.pinned:
-            if kind not in rule.kinds:
+        if asked is None:
+            pinned = key.participant in self.pinned
+            if kind not in rule.kinds and (rule.kinds or not pinned):
                 return None
-            if rule.is_ranked(kind):
+            if not pinned and rule.is_ranked(kind):
                 shown = self.seen.get(key.participant)
                 if shown is None:
                     return None

@@ -257,7 +257,7 @@ void arc_bareloop_get_stats(const struct arc_bareloop *b,
     out->forged_pkts    = arc_atomic_load_relaxed(&s->forged_pkts);
     out->replayed_pkts  = arc_atomic_load_relaxed(&s->replayed_pkts);
     out->failed_pkts    = arc_atomic_load_relaxed(&s->failed_pkts);
-    out->cpu_ns         = b->running ? arc_benchsock_cpu_ns(b->thread) : 0;
+    out->cpu_ns         = b->running ? arc_thread_cpu_ns(b->thread) : 0;
     out->backend        = s->backend;
     out->gso            = s->gso;
     out->gro            = s->gro;

@@ -157,7 +157,7 @@ void *arc_bareloop_run(void *arg)
     struct arc_bareloop *b = arg;
     struct arc_train trains[ARC_BENCHSOCK_MESSAGES];
 
-    arc_benchsock_pin(b->cfg.core);
+    arc_thread_pin(b->cfg.core);
     while (!arc_atomic_load_acquire(&b->stop)) {
         int32_t n = arc_benchsock_receive(b->rx, b->fd, MSG_WAITFORONE, trains);
 

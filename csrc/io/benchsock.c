@@ -4,7 +4,6 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -201,7 +200,7 @@ int32_t arc_benchsock_drain(int fd)
     return n;
 }
 
-/* --- the thread ------------------------------------------------------------------------- */
+/* --- the machine ---------------------------------------------------------------------- */
 
 bool arc_benchsock_has_core(int32_t core)
 {
@@ -213,34 +212,11 @@ bool arc_benchsock_has_core(int32_t core)
             CPU_ISSET((size_t)core, &set));
 }
 
-void arc_benchsock_pin(int32_t core)
-{
-    cpu_set_t set;
-
-    if (core < 0)
-        return;
-    CPU_ZERO(&set);
-    CPU_SET((size_t)core, &set);
-    pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
-}
-
-static int64_t read_ns(clockid_t clock)
-{
-    struct timespec t;
-
-    if (clock_gettime(clock, &t) != 0)
-        return 0;
-    return (int64_t)t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-}
-
-int64_t arc_benchsock_cpu_ns(pthread_t thread)
-{
-    clockid_t clock;
-
-    return pthread_getcpuclockid(thread, &clock) == 0 ? read_ns(clock) : 0;
-}
 
 int64_t arc_benchsock_now_ns(void)
 {
-    return read_ns(CLOCK_MONOTONIC);
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
 }

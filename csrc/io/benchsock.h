@@ -67,12 +67,6 @@ int32_t arc_benchsock_drain(int fd);
 /** Whether a thread of this process may be bound to a CPU; -1 (any) may. */
 bool arc_benchsock_has_core(int32_t core);
 
-/** Bind the calling thread to a CPU that it may have; -1: leave it. */
-void arc_benchsock_pin(int32_t core);
-
-/** CPU time of a thread that has not been joined, nanoseconds. */
-int64_t arc_benchsock_cpu_ns(pthread_t thread);
-
 /** Monotonic clock, nanoseconds: latencies need more than arc_clock_us(). */
 int64_t arc_benchsock_now_ns(void);
 

@@ -31,6 +31,9 @@ enum arc_hub_event_type {
     ARC_HUB_THREAD_RECOVERED,   /* stream: which thread; value: it lasted, us    */
     ARC_HUB_SOCKET_ERROR,       /* value: datagrams refused, by ICMP or by the
                                    system, since the last one of these           */
+    ARC_HUB_ROUTER = 200,       /* what a router tells: this, and enum
+                                   arc_router_event_type; id: the relay's,
+                                   stream: of the leg, track or route            */
 };
 
 struct arc_hub_event {

@@ -13,6 +13,7 @@
 #include "base/units.h"
 #include "io/clock.h"
 #include "io/loopstate.h"
+#include "io/relay.h"
 #include "io/thread.h"
 #include "io/worker.h"
 
@@ -61,12 +62,15 @@ static bool read_batches(struct arc_loop_slot *slot, struct arc_udp_rx *rx,
     return good;
 }
 
-/** @param socket 0: the one of media, 1: that of RTCP */
+/** @param socket 0: the one of media, 1: that of RTCP; of a relay: which leg's */
 static void read_socket(struct arc_loop *l, struct arc_loop_slot *slot,
                         int32_t socket, int64_t now_us)
 {
-    bool media = read_batches(slot, l->rx, l->work, socket == 1, now_us);
+    bool media = !slot->relay &&
+                 read_batches(slot, l->rx, l->work, socket == 1, now_us);
 
+    if (slot->relay)
+        arc_relay_read(slot->relay, socket, now_us);
     if (media && slot->audio)
         arc_worker_wake(slot->audio);
     if (media && slot->video)
@@ -133,17 +137,27 @@ static void tell_errors(struct arc_loop *l, struct arc_loop_slot *slot, int64_t 
     slot->errors = errors;
 }
 
-static void serve(struct arc_loop *l, struct arc_loop_slot *slot, int64_t now_us)
+/** @return when to come again */
+static int64_t serve_session(struct arc_loop *l, struct arc_loop_slot *slot,
+                             int64_t now_us)
 {
+    ARC_LOOP_PUBLISH(l->stats.visits, l->stats.visits + 1);
     if (arc_session_next_us(slot->session) <= now_us)
         send_due(slot, l->work, now_us);
     arc_loop_tell_events(l, slot);
     tell_errors(l, slot, now_us);
+    return arc_session_next_us(slot->session);
+}
+
+static void serve(struct arc_loop *l, struct arc_loop_slot *slot, int64_t now_us)
+{
+    int64_t next_us = slot->relay ? arc_relay_serve(slot->relay, now_us)
+                                  : serve_session(l, slot, now_us);
+
     /* What is still due had its turn: a breath for the sockets, and for a
      * deadline that nothing answers. */
     arc_deadline_set(l->due, slot->place,
-                     arc_max_i64(arc_session_next_us(slot->session),
-                                 now_us + MIN_SLEEP_US));
+                     arc_max_i64(next_us, now_us + MIN_SLEEP_US));
 }
 
 static void serve_due(struct arc_loop *l, int64_t now_us)
@@ -223,17 +237,18 @@ static void count_turn(struct arc_loop *l, int64_t from_us, int64_t to_us)
 {
     int64_t spent = to_us - from_us, span = to_us - l->second_us;
 
-    ARC_LOOP_PUBLISH(l->turn_us, 0);
     ARC_LOOP_PUBLISH(l->stats.turns, l->stats.turns + 1);
     ARC_LOOP_PUBLISH(l->stats.busy_us, l->stats.busy_us + spent);
     ARC_LOOP_PUBLISH(l->stats.longest_us, arc_max_i64(l->stats.longest_us, spent));
     ARC_LOOP_PUBLISH(l->stats.pool_used_pkts, arc_pkt_pool_used(l->pool));
     ARC_LOOP_PUBLISH(l->second_busy_us, l->second_busy_us + spent);
-    if (span < LOAD_US)
-        return;
-    ARC_LOOP_PUBLISH(l->load_ppm, l->second_busy_us * 1000000 / span);
-    ARC_LOOP_PUBLISH(l->second_busy_us, 0);
-    ARC_LOOP_PUBLISH(l->second_us, to_us);
+    if (span >= LOAD_US) {
+        ARC_LOOP_PUBLISH(l->load_ppm, l->second_busy_us * 1000000 / span);
+        ARC_LOOP_PUBLISH(l->second_busy_us, 0);
+        ARC_LOOP_PUBLISH(l->second_us, to_us);
+    }
+    /* Last: who sees that the turn is over may ask what it was. */
+    arc_atomic_store_release(&l->turn_us, 0);
 }
 
 static void take_turn(struct arc_loop *l, const struct epoll_event *ready,
@@ -257,6 +272,7 @@ static void *run(void *arg)
     struct arc_loop *l = arg;
     struct epoll_event ready[MAX_READY];
 
+    arc_thread_pin(l->core);
     while (!arc_atomic_load_acquire(&l->stop)) {
         int n = epoll_wait(l->epoll, ready, MAX_READY, -1);
 
@@ -280,6 +296,11 @@ bool arc_loop_watch(struct arc_loop *l, int fd, uint64_t tag)
     return epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &e) == 0;
 }
 
+void arc_loop_unwatch(struct arc_loop *l, int fd)
+{
+    epoll_ctl(l->epoll, EPOLL_CTL_DEL, fd, NULL);
+}
+
 static enum arc_status open_memory(struct arc_loop *l, int32_t pool_pkts)
 {
     enum arc_status status;
@@ -291,7 +312,9 @@ static enum arc_status open_memory(struct arc_loop *l, int32_t pool_pkts)
         (status = arc_udp_rx_new(&l->rx)) != ARC_OK ||
         (status = arc_pkt_pool_new(pool_pkts, &l->pool)) != ARC_OK)
         return status;
-    return arc_srtp_batch_new(&l->work) == ARC_ERR_NOMEM ? ARC_ERR_NOMEM : ARC_OK;
+    l->room = arc_mem_zalloc(1, ARC_LOOP_ROOM_BYTES);
+    return !l->room || arc_srtp_batch_new(&l->work) == ARC_ERR_NOMEM
+               ? ARC_ERR_NOMEM : ARC_OK;
 }
 
 static enum arc_status open_system(struct arc_loop *l)
@@ -320,6 +343,7 @@ enum arc_status arc_loop_new(const struct arc_loop_config *cfg,
     l->hub       = cfg->hub;
     l->source    = cfg->source;
     l->process   = getpid();
+    l->core      = cfg->core;
     l->timer_us  = ARC_NEVER_US;
     l->second_us = arc_clock_us();
     status = open_system(l);
@@ -362,6 +386,7 @@ void arc_loop_free(struct arc_loop *l)
     arc_deadline_free(l->due);
     arc_idmap_free(l->places);
     arc_udp_rx_free(l->rx);
+    arc_mem_free(l->room);
     arc_srtp_batch_free(l->work);
     arc_pkt_pool_unref(l->pool);
     arc_mem_free(l);
@@ -381,7 +406,7 @@ void arc_loop_kick(struct arc_loop *l, int32_t id)
 
 int64_t arc_loop_turn_since_us(struct arc_loop *l)
 {
-    return arc_atomic_load_relaxed(&l->turn_us);
+    return arc_atomic_load_acquire(&l->turn_us);
 }
 
 void arc_loop_count_stall(struct arc_loop *l)
@@ -410,10 +435,12 @@ void arc_loop_get_stats(struct arc_loop *l, struct arc_loop_stats *out)
     out->busy_us    = arc_atomic_load_relaxed(&l->stats.busy_us);
     out->longest_us = arc_atomic_load_relaxed(&l->stats.longest_us);
     out->turn_us    = since_us > 0 ? arc_max_i64(now_us - since_us, 0) : 0;
+    out->visits     = arc_atomic_load_relaxed(&l->stats.visits);
     out->commands   = arc_atomic_load_relaxed(&l->stats.commands);
     out->stalls     = arc_atomic_load_relaxed(&l->stats.stalls);
     out->kicks_full = arc_atomic_load_relaxed(&l->stats.kicks_full);
     out->load       = load_now(l, out->turn_us, now_us);
+    out->cpu_ns     = l->running ? arc_thread_cpu_ns(l->thread) : 0;
     out->sessions   = arc_atomic_load_relaxed(&l->stats.sessions);
     out->pool_used_pkts = arc_atomic_load_relaxed(&l->stats.pool_used_pkts);
 }

@@ -38,6 +38,7 @@ struct arc_loop_config {
     int32_t source;       /* .. by this ring of it, which is no other thread's   */
     int32_t pool_pkts;    /* packets for all sessions, 2 kB each when they are
                              used; 64..1048576                                   */
+    int32_t core;         /* CPU that the thread is bound to; -1: any            */
 };
 
 struct arc_loop_stats {
@@ -45,7 +46,9 @@ struct arc_loop_stats {
     int64_t busy_us;        /* time spent in turns                             */
     int64_t longest_us;     /* longest turn                                    */
     int64_t turn_us;        /* what the present turn has lasted; 0: it waits   */
+    int64_t visits;         /* sessions that were looked at for what is due    */
     int64_t commands;       /* that were run                                   */
+    int64_t cpu_ns;         /* CPU time of the thread                          */
     int64_t stalls;         /* turns that lasted too long (io/watch.h)         */
     int64_t kicks_full;     /* all sessions were looked at, for want of names  */
     double  load;           /* share of the last second that was spent in turns,

@@ -8,10 +8,11 @@
 #include "base/mem.h"
 #include "base/units.h"
 #include "io/loopstate.h"
+#include "io/relaystate.h"
 
 /* --- sessions: commands, on the thread --------------------------------------------------- */
 
-static struct arc_loop_slot *slot_of(const struct arc_loop *l, int32_t id)
+struct arc_loop_slot *arc_loop_slot_of(const struct arc_loop *l, int32_t id)
 {
     int32_t place = arc_idmap_get(l->places, (uint32_t)id);
 
@@ -20,9 +21,9 @@ static struct arc_loop_slot *slot_of(const struct arc_loop *l, int32_t id)
 
 static void unwatch(struct arc_loop *l, const struct arc_udp *udp)
 {
-    epoll_ctl(l->epoll, EPOLL_CTL_DEL, arc_udp_fd(udp), NULL);
+    arc_loop_unwatch(l, arc_udp_fd(udp));
     if (arc_udp_rtcp_fd(udp) >= 0)
-        epoll_ctl(l->epoll, EPOLL_CTL_DEL, arc_udp_rtcp_fd(udp), NULL);
+        arc_loop_unwatch(l, arc_udp_rtcp_fd(udp));
 }
 
 static bool watch_both(struct arc_loop *l, const struct arc_udp *udp,
@@ -57,7 +58,8 @@ static enum arc_status put_at(struct arc_loop *l, struct arc_loop_slot *slot,
 {
     if (!arc_idmap_put(l->places, (uint32_t)slot->id, place))
         return ARC_ERR_ARG;
-    if (watch_both(l, slot->udp, place))
+    if (slot->relay ? arc_relay_watch(slot->relay, l, place)
+                    : watch_both(l, slot->udp, place))
         return ARC_OK;
     arc_idmap_remove(l->places, (uint32_t)slot->id);
     return ARC_ERR_IO;
@@ -77,7 +79,10 @@ static enum arc_status do_attach(void *owner, void *args, int64_t now_us)
     }
     slot->place = place;
     l->slots[place] = slot;
-    arc_session_lend_pool(slot->session, l->pool);
+    if (slot->relay)
+        slot->relay->loop = l;
+    if (slot->session)
+        arc_session_lend_pool(slot->session, l->pool);
     arc_deadline_set(l->due, place, now_us);
     ARC_LOOP_PUBLISH(l->stats.sessions, l->stats.sessions + 1);
     return ARC_OK;
@@ -92,13 +97,17 @@ static enum arc_status do_detach(void *owner, void *args, int64_t now_us)
 {
     struct arc_loop *l = owner;
     struct detach_args *a = args;
-    struct arc_loop_slot *slot = slot_of(l, a->id);
+    struct arc_loop_slot *slot = arc_loop_slot_of(l, a->id);
 
     if (!slot)
         return ARC_ERR_ARG;
-    unwatch(l, slot->udp);
-    arc_loop_tell_events(l, slot);
-    arc_session_lend_pool(slot->session, NULL);
+    if (slot->relay) {
+        arc_relay_unwatch(slot->relay, l);
+    } else {
+        unwatch(l, slot->udp);
+        arc_loop_tell_events(l, slot);
+        arc_session_lend_pool(slot->session, NULL);
+    }
     arc_deadline_set(l->due, slot->place, ARC_NEVER_US);
     arc_idmap_remove(l->places, (uint32_t)a->id);
     give_place_back(l, slot->place);
@@ -110,12 +119,13 @@ static enum arc_status do_detach(void *owner, void *args, int64_t now_us)
 static enum arc_status do_bye(void *owner, void *args, int64_t now_us)
 {
     struct arc_loop *l = owner;
-    struct arc_loop_slot *slot = slot_of(l, *(const int32_t *)args);
+    struct arc_loop_slot *slot = arc_loop_slot_of(l, *(const int32_t *)args);
 
     if (!slot)
         return ARC_ERR_ARG;
     arc_session_bye(slot->session);
     arc_loop_send_now(l, slot, now_us);
+    arc_deadline_set(l->due, slot->place, now_us); /* it may have to wait its turn */
     return ARC_OK;
 }
 
@@ -129,7 +139,7 @@ static enum arc_status do_rekey(void *owner, void *args, int64_t now_us)
 {
     struct arc_loop *l = owner;
     const struct rekey_args *a = args;
-    struct arc_loop_slot *slot = slot_of(l, a->id);
+    struct arc_loop_slot *slot = arc_loop_slot_of(l, a->id);
 
     if (!slot)
         return ARC_ERR_ARG;
@@ -146,7 +156,7 @@ struct snapshot_args {
 static enum arc_status do_snapshot(void *owner, void *args, int64_t now_us)
 {
     const struct snapshot_args *a = args;
-    const struct arc_loop_slot *slot = slot_of(owner, a->id);
+    const struct arc_loop_slot *slot = arc_loop_slot_of(owner, a->id);
 
     if (!slot)
         return ARC_ERR_ARG;
@@ -180,10 +190,16 @@ enum arc_status arc_loop_attach(struct arc_loop *l, int32_t id,
     slot->audio   = audio;
     slot->video   = video;
     slot->events  = arc_session_events(s);
-    status = arc_mailbox_call(l->mail, do_attach, slot);
+    status = arc_loop_attach_slot(l, slot);
     if (status != ARC_OK)
         arc_mem_free(slot);
     return status;
+}
+
+enum arc_status arc_loop_attach_slot(struct arc_loop *l,
+                                     struct arc_loop_slot *slot)
+{
+    return arc_mailbox_call(l->mail, do_attach, slot);
 }
 
 enum arc_status arc_loop_detach(struct arc_loop *l, int32_t id)

@@ -21,6 +21,7 @@
 #include "io/mailbox.h"
 
 enum {
+    ARC_LOOP_ROOM_BYTES  = 65536,
     ARC_LOOP_SOCKET_BITS = 16, /* an epoll tag: place of the slot, then which of
                                   its sockets */
 };
@@ -29,6 +30,7 @@ enum {
  *  allocate. */
 struct arc_loop_slot {
     int32_t             id, place;
+    struct arc_relay   *relay;   /* NULL: it is a session                 */
     struct arc_session *session;
     struct arc_udp     *udp;
     struct arc_worker  *audio, *video;
@@ -42,6 +44,7 @@ struct arc_loop {
     pthread_t            thread;
     bool                 running;
     pid_t                process;
+    int32_t              core;
     int32_t              stop;      /* atomic flag */
     struct arc_mailbox  *mail;
     struct arc_mpsc     *kicks;     /* int32_t: ids */
@@ -52,6 +55,7 @@ struct arc_loop {
     bool                 told;      /* of something, this turn                */
     struct arc_pkt_pool *pool;
     struct arc_udp_rx   *rx;        /* what sockets are read into             */
+    uint8_t             *room;      /* ARC_LOOP_ROOM_BYTES: a train           */
     struct arc_srtp_batch *work;    /* for the packets of a turn; NULL: no use */
     struct arc_deadline *due;       /* by place */
     int64_t              timer_us;  /* what it is set to */
@@ -73,8 +77,16 @@ struct arc_loop {
 
 /* What commands need of a turn. */
 bool arc_loop_watch(struct arc_loop *l, int fd, uint64_t tag);
+void arc_loop_unwatch(struct arc_loop *l, int fd);
 void arc_loop_send_now(struct arc_loop *l, struct arc_loop_slot *slot,
                        int64_t now_us);
 void arc_loop_tell_events(struct arc_loop *l, struct arc_loop_slot *slot);
+
+/* What a relay needs of the commands; on any thread but the loop's. */
+enum arc_status arc_loop_attach_slot(struct arc_loop *l,
+                                     struct arc_loop_slot *slot);
+
+/** On the loop's thread. NULL: it drives nothing of this name. */
+struct arc_loop_slot *arc_loop_slot_of(const struct arc_loop *l, int32_t id);
 
 #endif

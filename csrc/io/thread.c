@@ -2,8 +2,10 @@
  * @file io/thread.c  What the native threads of io/ have in common
  */
 #define _GNU_SOURCE
+#include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
@@ -62,6 +64,30 @@ bool arc_thread_start(pthread_t *thread, const char *name, void *(*run)(void *),
     return ok;
 }
 
+bool arc_thread_pin(int32_t core)
+{
+    cpu_set_t set;
+
+    if (core < 0)
+        return true;
+    if (core >= CPU_SETSIZE)
+        return false;
+    CPU_ZERO(&set);
+    CPU_SET((size_t)core, &set);
+    return pthread_setaffinity_np(pthread_self(), sizeof(set), &set) == 0;
+}
+
+int64_t arc_thread_cpu_ns(pthread_t thread)
+{
+    struct timespec t;
+    clockid_t clock;
+
+    if (pthread_getcpuclockid(thread, &clock) != 0 ||
+        clock_gettime(clock, &t) != 0)
+        return 0;
+    return (int64_t)t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
 int arc_eventfd_new(void)
 {
     return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -79,8 +105,8 @@ void arc_eventfd_clear(int fd)
 {
     uint64_t count;
 
-    while (read(fd, &count, sizeof(count)) > 0)
-        ;
+    if (read(fd, &count, sizeof(count)) < 0)
+        return; /* it was not readable */
 }
 
 void arc_fd_close(int fd)

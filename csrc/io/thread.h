@@ -41,6 +41,12 @@ void arc_turn_leave(struct arc_turn *t);
 bool arc_thread_start(pthread_t *thread, const char *name, void *(*run)(void *),
                       void *arg);
 
+/** Bind the calling thread to a CPU; -1: leave it. false: there is no such. */
+bool arc_thread_pin(int32_t core);
+
+/** CPU time of a thread that has not been joined, nanoseconds. */
+int64_t arc_thread_cpu_ns(pthread_t thread);
+
 /** A non-blocking eventfd; -1: the system refused. */
 int  arc_eventfd_new(void);
 void arc_eventfd_signal(int fd);

@@ -55,7 +55,7 @@ static void *run(void *arg)
 {
     struct arc_traffic *t = arg;
 
-    arc_benchsock_pin(t->cfg.core);
+    arc_thread_pin(t->cfg.core);
     while (!arc_atomic_load_acquire(&t->stop)) {
         bool busy;
 
@@ -118,7 +118,7 @@ void arc_traffic_free(struct arc_traffic *t)
 
 int64_t arc_traffic_cpu_ns(const struct arc_traffic *t)
 {
-    return arc_benchsock_cpu_ns(t->thread);
+    return arc_thread_cpu_ns(t->thread);
 }
 
 /* --- its parts -------------------------------------------------------------------------- */

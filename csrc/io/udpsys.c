@@ -2,6 +2,7 @@
  * @file io/udpsys.c  What systems do differently about UDP sockets
  */
 #define _GNU_SOURCE
+#define __APPLE_USE_RFC_3542 /* IPV6_TCLASS there */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>

@@ -8,9 +8,10 @@
  * interval, and a request that a key frame has crossed on the way is taken as
  * answered by it.
  *
- * A request that is not answered is sent again after max(2 round trips, 300 ms),
- * ARC_KEYREQ_QUICK_REPEATS times; after that the wait doubles each time, up to
- * ARC_KEYREQ_MAX_WAIT_US: a publisher that cannot answer is not flooded.
+ * A request that is not answered is sent again after two round trips, 300 ms
+ * at least, ARC_KEYREQ_QUICK_REPEATS times; after that the wait doubles each
+ * time, up to ARC_KEYREQ_MAX_WAIT_US: a publisher that cannot answer is not
+ * flooded.
  *
  * Owner:   the caller; no heap, no free is needed.
  * Threads: one caller at a time.
@@ -28,7 +29,7 @@
 #define ARC_KEYREQ_INTERVAL_US     500000 /* default least interval (ours)   */
 #define ARC_KEYREQ_MIN_INTERVAL_US 100000
 #define ARC_KEYREQ_MAX_INTERVAL_US 10000000
-#define ARC_KEYREQ_MIN_REPEAT_US   300000 /* an encoder needs some frames (ours) */
+#define ARC_KEYREQ_MIN_REPEAT_US   300000 /* encoders need some frames (ours) */
 #define ARC_KEYREQ_MAX_WAIT_US     10000000
 #define ARC_KEYREQ_MAX_RTT_US      5000000 /* more is taken as this           */
 #define ARC_KEYREQ_QUICK_REPEATS   3
@@ -63,8 +64,8 @@ enum arc_status arc_keyreq_init(struct arc_keyreq *k, int64_t interval_us);
 /**
  * A subscriber asks, or a change of layers needs a key frame.
  *
- * @param rtt_us Round-trip time to who asks, 0 if not known or our own wish: what
- *               it had not seen when it asked may have come since
+ * @param rtt_us Round-trip time to who asks, 0 if not known or our own wish:
+ *               what it had not seen when it asked may have come since
  */
 void arc_keyreq_on_request(struct arc_keyreq *k, int64_t rtt_us,
                            int64_t now_us);

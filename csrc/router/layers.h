@@ -17,15 +17,20 @@
  *   nearest to that, left and entered by the rules of A.7. Its chains are not
  *   needed: every frame of the target is sent, not only those in its chain.
  *
- * H.264 without a dependency descriptor, and VP8 and VP9 without PictureID, have
- * one layer here: nothing tells the packets of one picture from those of the next.
+ * H.264 without a dependency descriptor, and VP8 and VP9 without PictureID,
+ * have one layer here: nothing tells one picture's packets from the next one's.
  *
  * A decision is taken once for a picture (with a dependency descriptor: for a
  * frame) and kept for ARC_LAYERSELECT_MEMORY of them, so that packets that come
- * late get the answer of their picture. What is left out leaves no gap in
- * PictureID, and the numbers of the next source go on after those of the last.
- * Where a whole picture was lost on the way to us, its number stays free for
- * it, and with it a gap if it comes late and is left out.
+ * late get the answer of their picture.
+ *
+ * The numbers of the next source go on after those of the last. What is left
+ * out of VP8 leaves no gap in PictureID (RFC 7741 §4.2: one more for each
+ * picture). Where a whole picture was lost on the way to us, its number stays
+ * free for it, and with it a gap if it comes late and is left out. VP9 names
+ * its references by the distance of their PictureIDs (RFC 9628 §4.2, §4.2.1),
+ * and a dependency descriptor by that of frame numbers, so these keep their
+ * distances: there a gap is the sign of a picture left out.
  *
  * Owner:   the caller; no heap, no free is needed.
  * Threads: one caller at a time for a struct.
@@ -46,10 +51,10 @@
 #define ARC_LAYERS_ALL          7  /* as wanted layer: all there are          */
 #define ARC_LAYERSELECT_MEMORY  64 /* pictures whose decision is remembered   */
 #define ARC_LAYERSELECT_NONE    0xff /* no source                             */
-#define ARC_LAYERSOURCE_PATTERN 16 /* pictures of a VP9 group that are followed */
+#define ARC_LAYERSOURCE_PATTERN 16 /* longest VP9 group that is followed */
 
 enum arc_layercodec {
-    ARC_LAYERCODEC_OTHER = 0, /* not looked into: each packet may be switched at */
+    ARC_LAYERCODEC_OTHER = 0, /* not looked into: any packet is a start */
     ARC_LAYERCODEC_H264,
     ARC_LAYERCODEC_VP8,
     ARC_LAYERCODEC_VP9,
@@ -67,10 +72,12 @@ struct arc_layertargets {
 /** What one packet is. */
 struct arc_layerinfo {
     bool     in_order;     /* sent after all packets that came before it      */
+    bool     starts_picture; /* in order, and the first of its timestamp      */
     bool     starts_frame; /* first packet of a frame, for certain            */
     bool     ends_frame;   /* last packet of a frame (VP8, H.264: the marker) */
     bool     is_key;       /* of a key frame; certain where starts_frame      */
-    bool     has_number;   /* `picture` counts; without it there are no layers */
+    bool     has_number;   /* `picture` counts; without it, no layers */
+    bool     keeps_distance; /* references are distances of PictureIDs (VP9)  */
     bool     has_refs;     /* `refs` says all that this picture needs         */
     bool     is_predicted; /* needs earlier pictures (VP9 P)                  */
     bool     is_layer_sync;   /* VP8 Y: needs the last base layer frame only  */
@@ -112,8 +119,9 @@ struct arc_layersource {
 
 /**
  * @param codec  enum arc_layercodec
- * @param reader Zeros, borrowed for life: what dependency descriptors said. NULL:
- *               they are not looked at; AV1 then has one layer
+ * @param reader Zeros, borrowed for life: what the dependency descriptors of
+ *               AV1 or H.264 said. NULL: they are not looked at; there is one
+ *               layer
  *
  * @return ARC_OK or ARC_ERR_ARG
  */

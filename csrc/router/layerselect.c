@@ -80,15 +80,15 @@ static int best_target(const struct arc_layerselect *sel,
     return best < 0 ? 0 : best;
 }
 
-/* AV1 RTP, A.7: at a decodable frame with a switch indication; and down to a
- * target all of whose frames were sent, at any frame. */
+/* AV1 RTP, A.7: at a decodable frame with a switch indication; and down, to a
+ * target all of whose frames were sent, with any new picture. */
 static bool may_enter(const struct arc_layerselect *sel,
                       const struct arc_layerinfo *info, int target)
 {
     const struct arc_layertargets *t = info->targets;
 
     if (sel->target < t->n_targets && t->within[sel->target] >> target & 1)
-        return true;
+        return info->starts_picture;
     return dti_of(info, target) == ARC_DTI_SWITCH && !misses_refs(sel, info, 0);
 }
 
@@ -160,7 +160,7 @@ static bool judge_by_layers(struct arc_layerselect *sel,
             sel->temporal = sel->want_temporal;
     }
     keeps = judge_temporal(sel, info, back);
-    /* RFC 9628 §4.2: after U, no picture needs a higher layer from before it. */
+    /* RFC 9628 §4.2: after U, no picture needs a higher one from before it. */
     if (keeps && back == 0 && info->is_switching_up)
         sel->temporal = sel->want_temporal;
     return keeps;
@@ -178,33 +178,35 @@ static void judge(struct arc_layerselect *sel, const struct arc_layerinfo *info,
     else if (!info->has_descriptor)
         keeps = judge_by_layers(sel, info, back);
     sel->seen |= bit;
-    if (!keeps)
-        return;
-    sel->kept |= bit;
-    if (back == 0) {
+    if (keeps)
+        sel->kept |= bit;
+    if (back == 0 && (keeps || info->keeps_distance)) {
         sel->numbered |= bit;
         sel->picture_out++;
     }
 }
 
-/* Make room for a picture `ahead` after the newest. Those between were not seen:
- * each keeps a number, in case it comes late. */
-static void advance(struct arc_layerselect *sel, int64_t ahead)
+/* Make room for a newer picture. Those between were not seen: each keeps a
+ * number, in case it comes late. */
+static void advance(struct arc_layerselect *sel,
+                    const struct arc_layerinfo *info)
 {
-    unsigned n = ahead < ARC_LAYERSELECT_MEMORY ? (unsigned)ahead : 0;
+    int64_t ahead = info->picture - sel->newest;
 
-    sel->newest += ahead;
-    if (n == 0) { /* a long break: as if all of the memory had been lost */
+    sel->newest = info->picture;
+    if (ahead < ARC_LAYERSELECT_MEMORY) {
+        unsigned n = (unsigned)ahead;
+
+        sel->seen <<= n;
+        sel->kept <<= n;
+        sel->numbered = sel->numbered << n | (below(n) & ~UINT64_C(1));
+    } else { /* a long break: as if all of the memory had been lost */
         sel->seen = sel->kept = 0;
         sel->numbered         = ~UINT64_C(1);
-        sel->picture_out      = (uint16_t)(sel->picture_out +
-                                           ARC_LAYERSELECT_MEMORY - 1);
-        return;
+        if (!info->keeps_distance)
+            ahead = ARC_LAYERSELECT_MEMORY;
     }
-    sel->seen <<= n;
-    sel->kept <<= n;
-    sel->numbered    = sel->numbered << n | (below(n) & ~UINT64_C(1));
-    sel->picture_out = (uint16_t)(sel->picture_out + n - 1);
+    sel->picture_out = (uint16_t)(sel->picture_out + ahead - 1);
 }
 
 /* The highest spatial layer of VP9 that is sent of this picture. */
@@ -245,7 +247,7 @@ static enum arc_layerdrop decide(struct arc_layerselect *sel,
     if (!info->has_number)
         return ARC_LAYERDROP_NONE;
     if (info->picture > sel->newest)
-        advance(sel, info->picture - sel->newest);
+        advance(sel, info);
     back = sel->newest - info->picture;
     if (back >= ARC_LAYERSELECT_MEMORY)
         return ARC_LAYERDROP_LATE;
@@ -259,7 +261,7 @@ static enum arc_layerdrop decide(struct arc_layerselect *sel,
                                      : ARC_LAYERDROP_SPATIAL;
 }
 
-/* The numbers go on behind the last ones sent; the first source keeps its own. */
+/* The numbers go on behind the last ones sent; the first source keeps its. */
 static void join_numbers(struct arc_layerselect *sel,
                          const struct arc_layerinfo *info)
 {
@@ -279,7 +281,9 @@ static void join(struct arc_layerselect *sel, int source,
     sel->source    = (uint8_t)source;
     sel->first_seq = seq;
     sel->newest    = info->picture;
-    sel->seen = sel->kept = sel->numbered = 1;
+    sel->seen     = ~UINT64_C(0); /* nothing from before it was sent */
+    sel->kept     = 1;
+    sel->numbered = 1;
     sel->spatial = sel->spatial_before = sel->want_spatial;
     sel->spatial_since                 = info->picture;
     sel->temporal                      = sel->want_temporal;

@@ -17,7 +17,7 @@ enum {
     FIRST_PICTURE   = 1 << 16, /* so that earlier ones stay positive          */
     STRUCTURE_FLAG  = 0x80,    /* of byte 3 of a dependency descriptor        */
     AV1_CONTINUES   = 0x80,    /* Z and N of the aggregation header (AV1 RTP, */
-    AV1_NEW_SEQUENCE = 0x08    /* section 4.4)                                */
+    AV1_STARTS      = 0x08     /* section 4.4)                                */
 };
 
 enum arc_status arc_layersource_init(struct arc_layersource *src, int codec,
@@ -160,6 +160,7 @@ static enum arc_status read_vp9(struct arc_layersource *src,
     if (d.ids.picture_id_bits == 0)
         return ARC_OK;
     number_picture(src, h, d.ids.picture_id, d.ids.picture_id_bits, info);
+    info->keeps_distance  = true;
     info->temporal        = d.tid;
     info->spatial         = d.sid;
     info->is_switching_up = d.is_switching_up;
@@ -203,7 +204,7 @@ static void read_av1(const struct arc_rtp *h, const uint8_t *payload,
 
     arc_reader_init(&r, payload, (size_t)h->payload_len);
     head               = arc_reader_u8(&r);
-    info->is_key       = head & AV1_NEW_SEQUENCE && !(head & AV1_CONTINUES);
+    info->is_key       = head & AV1_STARTS && !(head & AV1_CONTINUES);
     info->starts_frame = info->is_key;
     info->ends_frame   = h->marker;
     info->is_predicted = !info->is_key;
@@ -359,6 +360,16 @@ static bool uses_descriptors(const struct arc_layersource *src)
                            src->codec == ARC_LAYERCODEC_H264);
 }
 
+static void note_arrival(struct arc_layersource *src, const struct arc_rtp *h,
+                         bool in_order, uint32_t newest_ts)
+{
+    if (!in_order)
+        return;
+    src->started      = true;
+    src->newest_seq16 = h->seq16;
+    src->newest_ts    = newest_ts;
+}
+
 enum arc_status arc_layersource_read(struct arc_layersource *src,
                                      const struct arc_rtp *h,
                                      const uint8_t *packet, const uint8_t *dd,
@@ -370,12 +381,16 @@ enum arc_status arc_layersource_read(struct arc_layersource *src,
 
     if (!src || !h || !packet || !info)
         return ARC_ERR_ARG;
-    if (h->payload_len <= 0)
-        return ARC_AGAIN;
 
     memset(&i, 0, sizeof(i));
     diff       = arc_seq16_diff(h->seq16, src->newest_seq16);
     i.in_order = !src->started || diff > 0;
+    if (h->payload_len <= 0) {
+        note_arrival(src, h, i.in_order && src->started, src->newest_ts);
+        return ARC_AGAIN;
+    }
+    i.starts_picture =
+        !src->started || (i.in_order && h->rtp_ts != src->newest_ts);
     if (!dd || !uses_descriptors(src) ||
         !read_descriptor(src, h, dd, dd_len, &i))
         status = read_payload(src, h, packet + h->payload_off,
@@ -384,11 +399,7 @@ enum arc_status arc_layersource_read(struct arc_layersource *src,
         src->n_malformed++;
         return status;
     }
-    if (i.in_order) {
-        src->started      = true;
-        src->newest_seq16 = h->seq16;
-        src->newest_ts    = h->rtp_ts;
-    }
+    note_arrival(src, h, i.in_order, h->rtp_ts);
     *info = i;
     return ARC_OK;
 }

@@ -28,7 +28,7 @@ struct arc_loudest {
     int32_t        n_members; /* room                                         */
     int32_t        n_places;
     int16_t        first_free;
-    int16_t        places[ARC_LOUDEST_MAX_PLACES]; /* the first n_active count */
+    int16_t        places[ARC_LOUDEST_MAX_PLACES]; /* n_active count */
     unsigned       events;
     struct arc_loudest_stats stats;
 };

@@ -5,10 +5,10 @@
  * loud it is and whether it is speech (RFC 6464 §3), so nothing is decoded. A
  * group has N places; who speaks takes a free one with its first packet. Where
  * all are taken, a newcomer must be louder than the softest of those who hold
- * one: by ARC_LOUDEST_SURE_DB for ARC_LOUDEST_SURE_US, or by
- * ARC_LOUDEST_MARGIN_DB for ARC_LOUDEST_MARGIN_US. So two talkers of equal level
- * do not alternate. A place is kept for ARC_LOUDEST_HOLD_US after the last
- * packet with speech: pauses within a sentence cost nothing.
+ * one: by ARC_LOUDEST_SURE_DB after ARC_LOUDEST_SURE_US of speech, or by
+ * ARC_LOUDEST_MARGIN_DB for ARC_LOUDEST_MARGIN_US. So two talkers of equal
+ * level do not alternate. A place is kept for ARC_LOUDEST_HOLD_US after the
+ * last packet with speech: pauses within a sentence cost nothing.
  *
  * The loudness of a talker is the mean over its packets with speech: of all in
  * this talk spurt at first, so that it is known within some packets, and then

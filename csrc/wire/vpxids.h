@@ -2,8 +2,8 @@
  * @file wire/vpxids.h  Running numbers in the payload descriptors of VP8, VP9
  *
  * RFC 7741 §4.2 and RFC 9628 §4.2 number pictures the same way: a PictureID of
- * 7 or 15 bits, and TL0PICIDX; VP8 also has KEYIDX. Who leaves pictures out of a
- * stream, or joins two streams, writes other numbers into the same places.
+ * 7 or 15 bits, and TL0PICIDX; VP8 also has KEYIDX. Who leaves pictures out of
+ * a stream, or joins two streams, writes other numbers into the same places.
  *
  * Owner:   the caller; nothing is kept, no free is needed.
  * Threads: any.

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/chain.h"
 #include "base/idmap.h"
 #include "base/mem.h"
 #include "base/pkt.h"
@@ -127,6 +128,39 @@ static void test_share_is_bounded_and_gives_back_to_its_pool(void)
     arc_pkt_unref(b);
     arc_pkt_unref(c);
     CHECK(arc_mem_live_blocks() == live);
+}
+
+static void test_chain_keeps_bytes_of_any_length(void)
+{
+    static const size_t lengths[] = {1, 1983, 1984, 1985, 3968, 5000, 7936};
+    static uint8_t in[8000], out[8000];
+    struct arc_pkt_pool *pool;
+    struct arc_pkt *chain, *other;
+
+    for (size_t i = 0; i < sizeof(in); i++)
+        in[i] = (uint8_t)(i * 7 + i / 256);
+    CHECK(arc_pkt_pool_new(4, &pool) == ARC_OK);
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+        memset(out, 0, sizeof(out));
+        chain = arc_chain_store(pool, in, lengths[i]);
+        CHECK(chain && arc_pkt_pool_used(pool) ==
+                           (int32_t)((lengths[i] + 1983) / 1984));
+        arc_chain_take(chain, out);
+        CHECK(memcmp(in, out, lengths[i]) == 0);
+        CHECK(lengths[i] == sizeof(out) || out[lengths[i]] == 0);
+        CHECK(arc_pkt_pool_used(pool) == 0);
+    }
+    CHECK(arc_chain_store(pool, in, 7937) == NULL); /* five are not there .. */
+    CHECK(arc_pkt_pool_used(pool) == 0);            /* .. and none is kept   */
+    chain = arc_chain_store(pool, in, 4000);
+    CHECK(arc_chain_store(pool, in, 1985) == NULL);
+    other = arc_chain_store(pool, in, 9);
+    CHECK(chain && other && arc_pkt_pool_used(pool) == 4);
+    arc_chain_free(chain);
+    arc_chain_free(other);
+    arc_chain_free(NULL);
+    CHECK(arc_pkt_pool_used(pool) == 0);
+    arc_pkt_pool_unref(pool);
 }
 
 static void test_packets_cross_threads_through_a_ring(void)
@@ -272,6 +306,7 @@ int main(void)
     test_pool_new_survives_every_allocation_failure();
     test_pool_is_bounded_and_outlives_its_owner();
     test_share_is_bounded_and_gives_back_to_its_pool();
+    test_chain_keeps_bytes_of_any_length();
     test_packets_cross_threads_through_a_ring();
     test_ring_is_bounded_and_keeps_order();
     test_reader_fails_softly_past_the_end();

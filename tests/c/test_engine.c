@@ -35,7 +35,7 @@ static struct arc_received out;
 
 static struct arc_loop *open_loop(int32_t source)
 {
-    struct arc_loop_config c = {hub, source, 4096};
+    struct arc_loop_config c = {hub, source, 4096, -1};
     struct arc_loop *l = NULL;
 
     CHECK(arc_loop_new(&c, &l) == ARC_OK);
@@ -253,6 +253,49 @@ static void test_call_with_changes_while_it_runs(void)
     close_threads();
 }
 
+/** Both ends go from loop to loop while sound and pictures flow. */
+static void test_call_moves_between_loops(void)
+{
+    struct arc_loop *loops[2], *where;
+    struct arc_loop_snapshot s;
+    pthread_t fetching;
+    static struct engine_call c;
+
+    open_threads();
+    open_call(&c);
+    loops[0] = loop;
+    loops[1] = open_loop(1);
+    CHECK(!pthread_create(&fetching, NULL, fetch, &c));
+    for (int i = 0; i < 60; i++) {
+        post(&c, i);
+        where = loops[(i + 1) % 2];
+        CHECK(arc_worker_set_loop(audio, c.speech, where) == ARC_OK);
+        CHECK(arc_worker_set_loop(video, c.camera, where) == ARC_OK);
+        CHECK(arc_loop_move(loops[i % 2], where, c.a.id) == ARC_OK);
+        CHECK(arc_loop_move(loops[i % 2], where, c.b.id) == ARC_OK);
+        nap(10 * MS);
+    }
+    nap(100 * MS);
+    s = snapshot(&c.b); /* an even number of moves: they are where they began */
+    CHECK(s.recv[0].pkts >= 60 && s.recv[1].pkts >= 30);
+    CHECK(s.recv[0].lost_pkts == 0 && s.recv[1].lost_pkts == 0);
+    CHECK(s.recv[0].duplicate_pkts == 0 && s.recv[1].duplicate_pkts == 0);
+    CHECK(s.session.drops.replay == 0 && s.session.drops.auth == 0);
+    CHECK(s.session.drops.no_packet == 0);
+    arc_atomic_store_release(&c.over, 1);
+    pthread_join(fetching, NULL);
+    CHECK(c.blocks > 30 && c.pictures > 10);
+    arc_worker_remove_send(audio, c.speech);
+    arc_worker_remove_send(video, c.camera);
+    CHECK(arc_worker_set_loop(audio, c.speech, loop) == ARC_ERR_ARG);
+    arc_worker_remove_recv(audio, c.heard);
+    arc_worker_remove_recv(video, c.seen);
+    close_end(&c.a);
+    close_end(&c.b);
+    arc_loop_free(loops[1]);
+    close_threads();
+}
+
 /* --- their ends -------------------------------------------------------------------- */
 
 /** Streams leave their workers and sessions their loop before these are freed
@@ -454,6 +497,7 @@ int main(void)
     int64_t live = arc_mem_live_blocks();
 
     test_call_with_changes_while_it_runs();
+    test_call_moves_between_loops();
     test_freed_in_every_order();
     test_remote_is_learned_from_the_first_good_packet();
     test_each_event_wakes();

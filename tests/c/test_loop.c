@@ -278,7 +278,7 @@ static struct arc_hub *hub;
 
 static struct arc_loop *open_loop(int32_t source)
 {
-    struct arc_loop_config c = {hub, source, 4096};
+    struct arc_loop_config c = {hub, source, 4096, -1};
     struct arc_loop *l = NULL;
 
     CHECK(arc_loop_new(&c, &l) == ARC_OK);
@@ -573,6 +573,47 @@ static void test_move_to_a_loop_that_has_ended_goes_back(void)
 
 /* --- many --------------------------------------------------------------------------------------- */
 
+/** Those who wait are not looked at while one is busy. */
+static void test_idle_sessions_cost_nothing(void)
+{
+    enum { IDLE = 200 };
+    static struct end idle[IDLE];
+    struct arc_pkt_pool *pool;
+    struct arc_loop_stats before, after;
+    struct end a = open_end(1000), b = open_end(1001);
+    struct arc_sendstream *speech = open_speech(&a, &pool);
+    struct arc_loop *l;
+
+    CHECK(arc_udp_set_remote(a.udp, "127.0.0.1", arc_udp_port(b.udp), NULL, 0) ==
+          ARC_OK);
+    CHECK(arc_hub_new(1, 64, &hub) == ARC_OK);
+    l = open_loop(0);
+    for (int i = 0; i < IDLE; i++) {
+        idle[i] = open_end(i + 1);
+        attach(l, &idle[i]);
+    }
+    attach(l, &a);
+    attach(l, &b);
+    usleep(20 * MS);
+    arc_loop_get_stats(l, &before);
+    talk(&a, l, speech);
+    arc_loop_get_stats(l, &after);
+    CHECK(after.visits - before.visits >= 300);
+    CHECK(after.visits - before.visits < 300 * 6); /* 60000 if each turn saw all */
+    CHECK(after.kicks_full == 0);
+    for (int i = 0; i < IDLE; i++) {
+        CHECK(arc_loop_detach(l, idle[i].id) == ARC_OK);
+        close_end(&idle[i]);
+    }
+    CHECK(arc_loop_detach(l, a.id) == ARC_OK);
+    CHECK(arc_loop_detach(l, b.id) == ARC_OK);
+    arc_loop_free(l);
+    arc_hub_free(hub);
+    arc_pkt_pool_unref(pool);
+    close_end(&a);
+    close_end(&b);
+}
+
 /** Kicks for more sessions than the queue has room for reach all of them. */
 static void test_kicks_without_room_look_at_all(void)
 {
@@ -689,7 +730,7 @@ static void test_child_of_fork_is_told_at_once(void)
 
 static void test_loop_new_survives_every_allocation_failure(void)
 {
-    struct arc_loop_config c = {NULL, 0, 64};
+    struct arc_loop_config c = {NULL, 0, 64, -1};
     int64_t live = arc_mem_live_blocks();
     struct arc_loop *l = NULL;
     int allowed = 0;
@@ -726,6 +767,7 @@ int main(void)
     test_refused_datagrams_are_told();
     test_moves_lose_nothing();
     test_move_to_a_loop_that_has_ended_goes_back();
+    test_idle_sessions_cost_nothing();
     test_kicks_without_room_look_at_all();
     test_commands_from_many_threads();
     test_child_of_fork_is_told_at_once();

@@ -289,6 +289,35 @@ static void test_selftest_finds_every_flaw(void)
         CHECK(arc_cipher_selftest(&arc_cipher_ipsecmb) == NULL);
 }
 
+/** An object for one way does that way all it is asked for, the other way one SSRC. */
+static void test_one_way_has_room_that_way(void)
+{
+    struct arc_srtp_config cfg = config_of(ARC_SRTP_AEAD_AES_128_GCM);
+    struct arc_srtp *out = NULL, *in = NULL;
+    uint8_t data[2 * (HEAD + BODY)];
+    size_t len;
+
+    cfg.way = 3;
+    CHECK(arc_srtp_new(&cfg, &out) == ARC_ERR_ARG);
+    cfg.way = ARC_SRTP_SENDS;
+    CHECK(arc_srtp_new(&cfg, &out) == ARC_OK);
+    cfg.way = ARC_SRTP_RECEIVES;
+    CHECK(arc_srtp_new(&cfg, &in) == ARC_OK);
+    for (uint32_t ssrc = 1; ssrc <= 3; ssrc++) {
+        len = make_rtp(data, 1, ssrc);
+        CHECK(arc_srtp_protect(out, data, len, sizeof(data), &len) == ARC_OK);
+        CHECK(arc_srtp_unprotect(in, data, len, &len) == ARC_OK);
+    }
+    len = make_rtp(data, 1, 4);
+    CHECK(arc_srtp_protect(out, data, len, sizeof(data), &len) == ARC_ERR_LIMIT);
+    len = make_rtp(data, 1, 5);
+    CHECK(arc_srtp_protect(in, data, len, sizeof(data), &len) == ARC_OK);
+    len = make_rtp(data, 1, 6);
+    CHECK(arc_srtp_protect(in, data, len, sizeof(data), &len) == ARC_ERR_LIMIT);
+    arc_srtp_free(out);
+    arc_srtp_free(in);
+}
+
 /** Header here, payload there: the bytes of the call in place, and the payload
  *  is left alone; the way back likewise, also when the packet is forged. */
 static void check_elsewhere(const struct arc_srtp_config *cfg,
@@ -362,6 +391,7 @@ int main(void)
     test_selftest_finds_every_flaw();
     test_forged_packets_change_no_byte_of_state();
     test_new_survives_every_allocation_failure();
+    test_one_way_has_room_that_way();
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     test_free_leaves_no_key_on_the_heap();
 #endif

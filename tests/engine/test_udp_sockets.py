@@ -4,11 +4,14 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from arcrtc import AudioFrame, Engine, SrtpConfig
 from arcrtc._native import ffi, lib
 from arcrtc.errors import ConfigError, TransportError
 from arcrtc.udp import UdpConfig, open_udp, udp_features, udp_stats
@@ -111,6 +114,28 @@ def test_udp_exhausted_descriptors_are_explained_and_the_engine_goes_on() -> Non
                 "    print('goes on')\n")
     assert lines.splitlines() == ["cannot bind UDP 127.0.0.1 port 0: Too many open files "
                                   "(the limit of this process; see ulimit -n)", "goes on"]
+
+
+def test_udp_dead_peer_is_counted_and_the_thread_sleeps() -> None:
+    """ICMP answers each datagram: none is lost for it, and the socket does not stay ready."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as dead:
+        dead.bind(("127.0.0.1", 0))
+        port = dead.getsockname()[1]
+    with Engine() as engine:
+        peer = engine.open(local="127.0.0.1:0", remote=f"127.0.0.1:{port}", srtp=SrtpConfig.generate())
+        speech = peer.send_audio()
+        for _ in range(10):
+            speech.send(AudioFrame(samples=np.full(960, 3000, np.int16), sample_rate=48_000))
+            time.sleep(0.02)
+        before = engine.stats()[0]["turns"]
+        time.sleep(0.3)
+        turns = engine.stats()[0]["turns"] - before
+        udp = peer.stats().session["udp"]
+    assert udp["sent_pkts"] >= 5
+    assert udp["other_errors"] == udp["would_block"] == 0
+    assert turns < 100
+    if udp["gro"]:  # other systems tell connected sockets only
+        assert udp["refused"] >= 1
 
 
 def test_udp_buffers_are_read_back() -> None:

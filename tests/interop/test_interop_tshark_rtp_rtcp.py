@@ -1,7 +1,6 @@
 """Wireshark's dissectors read what we write: no complaint, and the same values."""
 from __future__ import annotations
 
-import struct
 import subprocess
 from pathlib import Path
 
@@ -69,30 +68,10 @@ from arcrtc.rtpext import (
     VideoLayersAllocation,
     VideoOrientation,
 )
+from tests.model.pcap import write_pcap
 
 RTP_PORT, RTCP_PORT = 5004, 5005
 COMPLAINTS = ("_ws.malformed", "_ws.expert.message")
-
-
-def _checksum(data: bytes) -> int:
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    total = (total & 0xFFFF) + (total >> 16)
-    return ~(total + (total >> 16)) & 0xFFFF
-
-
-def _ip_packet(payload: bytes, port: int) -> bytes:
-    """UDP over IPv4, sound to the last checksum (UDP's is left out, as IPv4 allows)."""
-    udp = struct.pack("!HHHH", port, port, 8 + len(payload), 0) + payload
-    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, b"\x7f\0\0\1", b"\x7f\0\0\1")
-    return head[:10] + struct.pack("!H", _checksum(head)) + head[12:] + udp
-
-
-def _pcap(path: Path, payloads: list[bytes], port: int) -> None:
-    out = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101)  # link type 101: raw IP
-    for i, payload in enumerate(payloads):
-        packet = _ip_packet(payload, port)
-        out += struct.pack("<IIII", 1 + i, 0, len(packet), len(packet)) + packet
-    path.write_bytes(out)
 
 
 def _dissect(path: Path, fields: list[str]) -> list[dict[str, str]]:
@@ -129,7 +108,7 @@ def test_interop_tshark_rtp_with_both_extension_forms(tmp_path: Path) -> None:
         RtpPacket(RtpHeader(0, 5660, 0xCAFEBABE, 96), b"after the wrap"),
     ]
     path = tmp_path / "rtp.pcap"
-    _pcap(path, [p.serialize() for p in packets], RTP_PORT)
+    write_pcap(path, [p.serialize() for p in packets], RTP_PORT)
     fields = ["rtp.version", "rtp.seq", "rtp.timestamp", "rtp.ssrc", "rtp.p_type", "rtp.marker",
               "rtp.csrc.item", "rtp.payload", "rtp.padding.count", "rtp.ext.profile", "rtp.ext.rfc5285.id",
               "rtp.ext.rfc5285.len", "rtp.ext.rfc5285.data"]
@@ -172,7 +151,7 @@ def test_interop_tshark_sees_every_typed_extension(tmp_path: Path) -> None:
             extension_map.set(header, value)
         packets.append(RtpPacket(header, b"payload"))
     path = tmp_path / "extensions.pcap"
-    _pcap(path, [p.serialize() for p in packets], RTP_PORT)
+    write_pcap(path, [p.serialize() for p in packets], RTP_PORT)
     rows = _dissect(path, ["rtp.ext.profile", "rtp.ext.rfc5285.id", "rtp.ext.rfc5285.data", "rtp.payload"])
     _require_no_complaint(rows, 2)
     assert [int(row["rtp.ext.profile"], 16) for row in rows] == [0xBEDE, 0x1000]
@@ -191,7 +170,7 @@ def test_interop_tshark_sees_a_changed_byte(tmp_path: Path) -> None:
     packet[3] = 9
     for data, port in ((report, RTCP_PORT), (packet, RTP_PORT)):
         path = tmp_path / f"{port}.pcap"
-        _pcap(path, [bytes(data)], port)
+        write_pcap(path, [bytes(data)], port)
         (row,) = _dissect(path, ["rtp.seq"])
         assert row["rtp.seq"] == "9" or any(row[complaint] for complaint in COMPLAINTS)
 
@@ -212,7 +191,7 @@ def test_interop_tshark_rtcp_of_every_type(tmp_path: Path) -> None:
         [report, Remb(0x1111, 2_500_000, (0xCAFEBABE, 0x2222))],
     ]
     path = tmp_path / "rtcp.pcap"
-    _pcap(path, [RtcpPacket.serialize_compound(c) for c in compounds], RTCP_PORT)
+    write_pcap(path, [RtcpPacket.serialize_compound(c) for c in compounds], RTCP_PORT)
     fields = {
         "rtcp.pt": ["200,202", "201,202,203", "201,203", "201,204", "201,205"] + ["201,206"] * 3,
         "rtcp.length_check": ["1"] * 8,
@@ -251,7 +230,7 @@ def test_interop_tshark_rtcp_of_every_type(tmp_path: Path) -> None:
 
 def _require_values(path: Path, compounds: list[list[RtcpPacket]], fields: dict[str, dict[int, str]]) -> None:
     """No complaint, and of each field the values in the compounds of these numbers, nothing in the others."""
-    _pcap(path, [RtcpPacket.serialize_compound(c) for c in compounds], RTCP_PORT)
+    write_pcap(path, [RtcpPacket.serialize_compound(c) for c in compounds], RTCP_PORT)
     rows = _dissect(path, [*fields, "rtcp.length_check"])
     _require_no_complaint(rows, len(compounds))
     assert {row["rtcp.length_check"] for row in rows} == {"1"}
@@ -375,7 +354,7 @@ def test_interop_tshark_rtx_wrap_shows_the_original_number(tmp_path: Path) -> No
     out, n = ffi.new("uint8_t[]", 100), ffi.new("size_t *")
     assert lib.arc_rtx_wrap(original, len(original), 0xABCD, 97, 10, out, 100, n) == lib.ARC_OK
     path = tmp_path / "rtx.pcap"
-    _pcap(path, [bytes(ffi.buffer(out, n[0]))], RTP_PORT)
+    write_pcap(path, [bytes(ffi.buffer(out, n[0]))], RTP_PORT)
     rows = _dissect(path, ["rtp.seq", "rtp.ssrc", "rtp.p_type", "rtp.payload"])
     _require_no_complaint(rows, 1)
     assert (rows[0]["rtp.seq"], int(rows[0]["rtp.ssrc"], 16), rows[0]["rtp.p_type"]) == ("10", 0xABCD, "97")

@@ -53,12 +53,11 @@ class PlainRoom:
                 key = TrackKey(publisher, track)
                 if publisher == name or me.asked.get(key) is False:
                     continue
-                wanted = me.asked.get(key) is True or publisher in me.pins
-                paused = False
-                if not wanted:
-                    if config.kind not in me.rule.kinds:
+                pinned, paused = publisher in me.pins, False
+                if me.asked.get(key) is not True:
+                    if config.kind not in me.rule.kinds and not (pinned and not me.rule.kinds):
                         continue
-                    if me.rule.last_n is not None and config.kind in me.rule.ranked:
+                    if not pinned and me.rule.last_n is not None and config.kind in me.rule.ranked:
                         seen, spare = self.stage(name)
                         if publisher not in seen and publisher not in spare:
                             continue

@@ -22,6 +22,8 @@ from arcrtc.routing import (
     TargetState,
     call_quality,
 )
+from arcrtc.routing.members import Target
+from arcrtc.routing.pickers import _Heap
 from arcrtc.routing.weighttree import WeightTree
 from tests.model.balancer_model import PlainBalancer, PlainTarget
 
@@ -108,6 +110,41 @@ def test_balancer_report_counts_sessions_of_other_balancers_in_the_capacity() ->
     made.report("t0", TargetLoad(0.5, sessions=100), now_us=1)
     with pytest.raises(errors.NoTargetError, match="of 1 targets 1 full"):
         made.place("more", now_us=2)
+
+
+def test_balancer_sessions_younger_than_the_report_count_on_top() -> None:
+    made = balancer(targets=1)
+    for i in range(20):
+        made.place(i, now_us=i * S)
+    made.report("t0", TargetLoad(0.1, sessions=15, age_s=4.5), now_us=20 * S)  # 15 were there at 15.5 s: 0 to 15
+    assert made.target("t0").load == pytest.approx(0.1 + 5 * made._roster.find("t0").cost)
+
+
+def test_balancer_takes_it_that_others_place_as_it_does() -> None:
+    """A quarter of the sessions are ours: each one placed counts as four until the next report."""
+    loads = []
+    for alike in (True, False):
+        made = balancer(targets=2, capacity=1000, config=BalancerConfig(slow_start_s=0, others_alike=alike))
+        for i in range(200):
+            made.place(i, now_us=0)
+        for name in ("t0", "t1"):
+            made.report(name, TargetLoad(0.4, sessions=400), now_us=S)
+        cost = made._roster.find("t0").cost
+        for i in range(200, 210):
+            made.place(i, now_us=S)
+        loads.append((made.target("t0").load - 0.4) / cost)
+    assert loads == pytest.approx([20, 5])
+
+
+def test_balancer_round_robin_serves_light_targets_from_the_first_round_on() -> None:
+    """With a slow start all intervals are long at first; they shorten as it goes on."""
+    made = LoadBalancer("round_robin", config=BalancerConfig(slow_start_s=10), seed=1)
+    for i in range(30):
+        made.add_target(i, weight=200 if i < 3 else 20, now_us=0)
+    counts = Counter(made.place(i, now_us=i * S // 10).target for i in range(600))
+    heavy, light = sum(counts[i] for i in range(3)), sum(counts[i] for i in range(3, 30))
+    assert 290 <= heavy <= 340  # 600 of 1140 by weight
+    assert light == 600 - heavy
 
 
 def test_balancer_two_choices_takes_the_lower_and_says_so() -> None:
@@ -296,6 +333,7 @@ def test_balancer_target_comes_back_by_degrees(policy: str) -> None:
     shares = []
     for window in range(5):
         start_us = now_us + (6 + 5 * window) * S
+        made.report(0, TargetLoad(made.target(0).load, sessions=made.target(0).sessions), now_us=start_us)
         counts = Counter(made.place((window, i), now_us=start_us + i * 5000).target for i in range(1000))
         shares.append(counts[0])
     if policy == "least_loaded":
@@ -303,8 +341,20 @@ def test_balancer_target_comes_back_by_degrees(policy: str) -> None:
     else:
         assert shares[0] < 40  # a fair share is 100 of 1000
         assert shares[0] < shares[1]
-        assert sum(shares) >= 300
+        assert sum(shares) >= 240
     assert made.target(0).state is TargetState.UP
+
+
+def test_balancer_warming_target_grows_with_its_reports_only() -> None:
+    made = LoadBalancer(config=BalancerConfig(slow_start_s=10, slow_start_floor=0.1, silence_s=60))
+    for name in ("silent", "alive", "mute"):
+        made.add_target(name, now_us=0)
+    made.report("silent", TargetLoad(0.1), now_us=S)
+    for s in range(1, 12):
+        made.report("alive", TargetLoad(0.1), now_us=s * S)
+    made.moves(now_us=12 * S)
+    assert made.target("alive").ramp == made.target("mute").ramp == 1  # one that never reports grows with time
+    assert made.target("silent").ramp == pytest.approx(0.1 + 0.9 * 0.1)
 
 
 def test_balancer_flapping_target_is_held_longer_each_time() -> None:
@@ -411,7 +461,27 @@ def test_balancer_room_of_a_failed_target_finds_one_new_home(policy: str) -> Non
         assert gone not in made.room_targets(room)
 
 
+def test_balancer_home_of_a_room_moves_on_when_its_last_session_ends() -> None:
+    made = balancer(targets=3, capacity=20)
+    for i in range(25):
+        made.place(i, room="hall", now_us=0)
+    home, other = made.room_targets("hall")
+    for i in range(25):
+        if made.target_of(i) == home:
+            made.release(i)
+    assert list(made.room_targets("hall")) == [other]
+    place = made.place("new", room="hall", now_us=0)
+    assert (place.target, place.reason, place.relay_from) == (other, PlaceReason.ROOM, None)
+
+
 # Evening
+
+def test_balancer_evening_does_not_hand_one_large_session_round() -> None:
+    """Half of a target of two: wherever it goes, it is far above the mean."""
+    made = balancer(targets=5, capacity=2, config=BalancerConfig(slow_start_s=0, cooldown_s=0))
+    made.place("large", now_us=0)
+    assert made.moves(now_us=100 * S) == []
+
 
 def test_balancer_evens_out_within_rate_and_stops_before_it_is_even() -> None:
     config = BalancerConfig(slow_start_s=0, rebalance_per_s=5, rebalance_gap=0.2, cooldown_s=10)
@@ -453,6 +523,51 @@ def test_balancer_evening_never_turns_a_session_back(loads: list[float], seed: i
     assert gap <= 0.2 + 0.03
 
 
+def test_balancer_evening_by_quality_does_not_move_to_worse_ways() -> None:
+    config = BalancerConfig(slow_start_s=0, cooldown_s=0, rebalance_per_s=100, silence_s=600)
+    targets = {}
+    for policy in ("quality", "least_loaded"):
+        made = balancer(policy, 3, config=config)
+        made.drain("t1")
+        made.drain("t2")
+        for i in range(60):
+            made.place(i, now_us=0)
+        made.undrain("t1")
+        made.undrain("t2")
+        for name, loss in (("t0", 0.0), ("t1", 0.1), ("t2", 0.0)):
+            made.report(name, TargetLoad(made.target(name).load, loss=loss), now_us=S)
+        targets[policy] = {move.target for move in made.moves(now_us=100 * S)}
+    assert targets == {"quality": {"t2"}, "least_loaded": {"t1", "t2"}}
+
+
+def test_balancer_evening_fills_a_warming_target_by_degrees() -> None:
+    config = BalancerConfig(slow_start_s=100, slow_start_floor=0.1, cooldown_s=0, rebalance_per_s=1000)
+    made = balancer(targets=2, config=config)
+    made.drain("t1")
+    for i in range(80):
+        made.place(i, now_us=0)
+    made.undrain("t1")
+    assert len(made.moves(now_us=S)) <= 5
+    assert 5 < len(made.moves(now_us=60 * S)) <= 40
+
+
+def test_balancer_evening_says_whence_to_relay() -> None:
+    """A room of two, one of them alone on a full target: it may go on, and its home stays where it is."""
+    made = balancer(targets=3, capacity=20, config=BalancerConfig(slow_start_s=0, cooldown_s=0, room_limit=1))
+    made.drain("t2")
+    made.place("first", room="hall", now_us=0)
+    made.place("second", room="hall", now_us=0)
+    home, full = made.room_targets("hall")
+    made.drain(home)
+    for i in range(12):
+        made.place(i, now_us=0)
+    made.undrain("t2")
+    moves = made.moves(now_us=100 * S)
+    assert moves[0][:3] == ("second", full, "t2")
+    assert moves[0].relay_from == home
+    assert {move.relay_from for move in moves[1:]} == {None}
+
+
 def test_balancer_evening_leaves_rooms_together() -> None:
     made = balancer(targets=2, config=BalancerConfig(slow_start_s=0, cooldown_s=0))
     for i in range(60):
@@ -474,6 +589,21 @@ def test_weight_tree_is_a_list_of_weights(changes: list[tuple[int, int]]) -> Non
         {slot: weight for slot, weight in enumerate(plain) if weight})
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_heap_gives_targets_in_order_after_it_was_cleared(seed: int) -> None:
+    random, heap, keys = Random(seed), _Heap(), {}
+    targets = [Target(i, i, 1.0, None, AT_ONCE, 0) for i in range(300)]
+    for target in random.choices(targets, k=3000):
+        heap.targets.add(target)
+        keys[target] = random.random()
+        heap.push(keys[target], 0, target)
+    assert len(heap.entries) <= 2 * 300 + 65
+    for target, key in sorted(keys.items(), key=lambda item: item[1]):
+        assert heap.first() == (key, target)
+        heap.remove(target)
+    assert heap.first() is None
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_balancer_choice_does_not_grow_with_what_came_and_went(policy: str) -> None:
     """Heaps are cleared of what is out of date: 20 000 changes of 10 targets leave nothing behind."""
@@ -485,6 +615,15 @@ def test_balancer_choice_does_not_grow_with_what_came_and_went(policy: str) -> N
     assert heap is None or len(heap.entries) <= 2 * 10 + 65
 
 
+def test_balancer_least_loaded_is_the_least_after_many_changes() -> None:
+    random, made = Random(4), balancer("least_loaded", 60, capacity=1000)
+    for i in range(1500):
+        name = f"t{random.randrange(60)}"
+        made.report(name, TargetLoad(random.random() * 0.9), now_us=i)
+        least = min(info.load for info in made.targets())
+        assert made.place(i, now_us=i).load == least
+
+
 class AgainstModel(RuleBasedStateMachine):
     """Any order of calls: who may be chosen is as the plain model says, and books agree."""
 
@@ -492,7 +631,7 @@ class AgainstModel(RuleBasedStateMachine):
     def begin(self, policy: str, seed: int) -> None:
         self.random = Random(seed)
         self.config = BalancerConfig(slow_start_s=0, silence_s=10, hold_s=3, hold_max_s=20, max_load=0.9,
-                                     rebalance_per_s=0, replace_per_s=1e6)
+                                     rebalance_per_s=0, replace_per_s=1e6, others_alike=False)
         self.made = LoadBalancer(policy, config=self.config, seed=seed)
         self.model = PlainBalancer(10 * S, 3 * S, 20 * S, 0.9)
         self.policy, self.now_us, self.names, self.placed = policy, 0, 0, 0

@@ -56,7 +56,7 @@ def test_measure_turns_cpu_time_into_the_unit(unit: str, value: float, peer_valu
 
 def test_measure_takes_median_and_quartiles(clock: Callable[[int], None],
                                             monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "_calibrate", lambda run, sample_ns: 1)
+    monkeypatch.setattr(runner, "_calibrate", lambda *_: 1)
     costs = iter([10, 1000, 20, 30, 40])
     result = measure(Benchmark("a.b", "ns/call", lambda: Work(lambda n: clock(next(costs)))),
                      Effort(samples=5, sample_ns=1))
@@ -67,7 +67,7 @@ def test_measure_takes_median_and_quartiles(clock: Callable[[int], None],
 
 def test_measure_takes_the_peers_samples_by_turns(clock: Callable[[int], None],
                                                   monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "_calibrate", lambda run, sample_ns: 1)
+    monkeypatch.setattr(runner, "_calibrate", lambda *_: 1)
     order: list[str] = []
 
     def note(name: str) -> Callable[[int], None]:

@@ -1,6 +1,7 @@
 """router/keyreq: many requests for key frames become few."""
 from __future__ import annotations
 
+import itertools
 import random
 from typing import Any
 
@@ -64,7 +65,7 @@ def test_keyreq_repeats_quickly_and_then_slowly() -> None:
         assert lib.arc_keyreq_poll(k, 100 * MS, now)
         times.append(now)
         now = lib.arc_keyreq_next_us(k)
-    gaps = [(b - a) // MS for a, b in zip(times, times[1:], strict=False)]
+    gaps = [(b - a) // MS for a, b in itertools.pairwise(times)]
     assert gaps[:9] == [300] * 4 + [600, 1200, 2400, 4800, 9600]
     assert set(gaps[9:]) == {9600}
     assert (k.n_sent, k.n_repeated) == (len(times), len(times) - 1)
@@ -120,7 +121,7 @@ def test_keyreq_matches_model(said: list[tuple[str, int]], interval: int, rtt: i
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_keyreq_a_hundred_subscribers_join_in_a_minute(seed: int) -> None:
-    """200 subscribers in 60 s, each asking every 200 ms until its key frame came; the publisher answers 120 ms later."""
+    """200 in 60 s, each asks every 200 ms until its key frame came; the publisher answers 120 ms later."""
     rng, k = random.Random(seed), keyreq()
     joined = sorted(rng.randrange(60_000_000) for _ in range(200))
     waiting: dict[int, int] = {}

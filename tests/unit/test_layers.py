@@ -268,6 +268,25 @@ def test_layers_vp9_temporal_up_by_references(flexible: bool) -> None:
     assert actions(run(select, source, group(0) + group(1))) == [FORWARD] * 8
 
 
+def test_layers_vp9_numbers_keep_their_distance() -> None:
+    """References are counted in PictureIDs: what is left out must not move the others together."""
+    streams, sources = [Vp9Stream(picture_id=9), Vp9Stream(picture_id=700)], [Source(VP9), Source(VP9)]
+    select = Select()
+    select.want(0, 7, 0)
+    packets = streams[0].picture(key=True)
+    for tid in (1, 0, 1, 0, 1):
+        packets += streams[0].picture(tid)
+    late = streams[0].picture()
+    packets += streams[0].picture() + late
+    streams[0].picture_id += 200
+    packets += streams[0].picture() + streams[0].picture(1)
+    answers = run(select, sources[0], packets)
+    select.want(1, 7, 0)
+    answers += run(select, sources[1], streams[1].picture(key=True) + streams[1].picture(1) + streams[1].picture(), 1)
+    ids = [vpx.read_vp9(a.payload).ids.picture_id for a in answers if a.action != DROP]
+    assert [i and i[1] for i in ids] == [9, 11, 13, 16, 15, 217, 219, 221]
+
+
 def test_layers_vp9_bare_descriptors_are_told_by_their_data() -> None:
     source, select = Source(VP9), Select()
     key, inter = b"\x0c\x82\x49", b"\x0c\x86\x00"
@@ -302,8 +321,19 @@ def test_layers_h264_behind_a_gap_is_no_start() -> None:
     assert actions(run(Select(), Source(H264), packets)) == [DROP, DROP, SWITCH, FORWARD]
 
 
+def test_layers_h264_padding_is_no_gap() -> None:
+    source, select = Source(H264), Select()
+    packets = [Packet(1, 0, SLICE), Packet(2, 0, b""), Packet(3, 0, b""), Packet(4, 3000, IDR)]
+    assert [source.read(p) for p in packets[1:3]] == [lib.ARC_AGAIN] * 2
+    source = Source(H264)
+    infos = [source.read(p) for p in packets]
+    assert [infos[3].is_key, infos[3].starts_frame] == [True, True]
+    assert select.on_packet(0, infos[3], packets[3]).action == SWITCH
+
+
 def test_layers_av1_without_descriptors_starts_at_a_new_sequence() -> None:
-    packets = [Packet(1, 0, b"\x10\x00"), Packet(2, 1, b"\x88\x00"), Packet(3, 2, b"\x18\x00"), Packet(4, 3, b"\x10\x00")]
+    heads = (0x10, 0x88, 0x18, 0x10)
+    packets = [Packet(n, n, bytes([head, 0])) for n, head in enumerate(heads)]
     assert actions(run(Select(), Source(AV1), packets)) == [DROP, DROP, SWITCH, FORWARD]
 
 

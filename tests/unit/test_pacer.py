@@ -48,7 +48,8 @@ class Pacer:
 operations = st.lists(st.one_of(
     st.tuples(st.just("push"), st.integers(0, 3)), st.tuples(st.just("push"), st.integers(0, 3)),
     st.tuples(st.just("drain"), st.just(0)), st.tuples(st.just("wait"), st.integers(0, 30 * MS)),
-    st.tuples(st.just("rate"), st.sampled_from([0, 1, 64_000, 1_000_000, 10**10]))),
+    st.tuples(st.just("rate"), st.sampled_from([0, 1, 64_000, 1_000_000, 10**10])),
+    st.tuples(st.just("reserve"), st.sampled_from([8, 16, 17, 40, 100]))),
     min_size=40, max_size=120)
 
 
@@ -83,6 +84,9 @@ def test_pacer_keeps_order_bounds_and_its_own_deadline(
         elif kind == "rate":
             paused = value == 0
             assert pacer.set_rate(value) == lib.ARC_OK
+        elif kind == "reserve":
+            capacity = max(capacity, value)
+            assert lib.arc_pacer_reserve(pacer.handle, value) == lib.ARC_OK
         else:
             now += value
         due = pacer.next_us(now)
@@ -178,6 +182,21 @@ def test_pacer_full_refuses_by_class_and_keeps_room_for_audio() -> None:
     assert pacer.push(AUDIO, 1, 0) == lib.ARC_ERR_SPACE
     assert list(pacer.stats().dropped) == [1, 0, 2, 0]
     assert lib.arc_pacer_oldest_us(pacer.handle, 7 * MS) == 7 * MS
+
+
+def test_pacer_reserve_keeps_what_waits_when_it_fails() -> None:
+    pacer = Pacer(capacity_pkts=8)
+    for i in range(8):
+        assert pacer.push(AUDIO, i, 0) == lib.ARC_OK
+    for capacity in (7, 65_537, -1):
+        assert lib.arc_pacer_reserve(pacer.handle, capacity) == lib.ARC_ERR_ARG
+    lib.arc_mem_fail_after(0)
+    assert lib.arc_pacer_reserve(pacer.handle, 100) == lib.ARC_ERR_NOMEM
+    lib.arc_mem_fail_after(-1)
+    assert pacer.push(AUDIO, 8, 0) == lib.ARC_ERR_SPACE
+    assert lib.arc_pacer_reserve(pacer.handle, 9) == lib.ARC_OK
+    assert pacer.push(AUDIO, 8, 0) == lib.ARC_OK
+    assert [pacer.pop(0) for _ in range(9)] == [(AUDIO, i) for i in range(9)]
 
 
 def test_pacer_refuses_wrong_arguments() -> None:

@@ -52,6 +52,22 @@ def test_packaging_says_that_a_library_is_too_old(tmp_path: Path) -> None:
     assert "libcrypto" not in done.stderr
 
 
+FREE_THREADED = """
+import sysconfig, cffi, build_ffi
+cffi.__version__ = {version!r}
+plain = sysconfig.get_config_var
+sysconfig.get_config_var = lambda name: 1 if name == "Py_GIL_DISABLED" else plain(name)
+build_ffi.check_free_threading()
+"""
+
+
+def test_packaging_free_threaded_python_needs_a_cffi_that_leaves_it_so() -> None:
+    done = run(sys.executable, "-c", FREE_THREADED.format(version="1.17.1"), status=1)
+    assert "pip install 'cffi>=2.0'" in done.stderr
+    assert "Traceback" not in done.stderr
+    run(sys.executable, "-c", FREE_THREADED.format(version="2.0.0"))
+
+
 def test_packaging_says_that_pkg_config_is_missing() -> None:
     done = run(sys.executable, "build_ffi.py", status=1, PKG_CONFIG="no-such-pkg-config")
     assert "apt-get install pkg-config" in done.stderr

@@ -122,12 +122,42 @@ def test_room_pinned_participant_takes_a_place_of_last_n() -> None:
         room.pin(0, 0)
 
 
+def test_room_last_n_fills_the_place_of_who_leaves_or_stops_to_send() -> None:
+    room = full_room(6, SubscriptionRule.last_speakers(2))
+    for speaker in (5, 4, 3):
+        room.spoke(speaker)
+
+    def cams() -> set[Hashable]:
+        return {key.participant for key in room.receives(0) if key.name == "cam"}
+
+    assert cams() == {3, 4}
+    room.leave(4)
+    assert cams() == {3, 5}
+    room.unpublish(3, "cam")
+    assert cams() == {5, 1}
+    room.publish(3, "cam", VIDEO)
+    assert cams() == {3, 5}
+
+
+def test_room_last_n_follows_a_speaker_whom_a_pinned_one_kept_out() -> None:
+    room = full_room(5, SubscriptionRule.last_speakers(2))
+    for speaker in (3, 4):
+        room.spoke(speaker)
+    room.pin(0, 1)
+    assert {key.participant for key in room.receives(0) if key.name == "cam"} == {1, 4}
+    room.spoke(3)  # the second of the speakers, but 0 had no place for it
+    assert {key.participant for key in room.receives(0) if key.name == "cam"} == {1, 3}
+
+
 def test_room_pin_brings_what_the_rule_does_not() -> None:
     room = full_room(3, SubscriptionRule.explicit())
     room.pin(0, 1)
     assert set(room.receives(0)) == {TrackKey(1, "mic"), TrackKey(1, "cam")}
     room.unpin(0, 1)
     assert room.receives(0) == {}
+    room.set_rule(0, SubscriptionRule.only("video"))
+    room.pin(0, 1)
+    assert set(room.receives(0)) == {TrackKey(1, "cam"), TrackKey(2, "cam")}
 
 
 def test_room_pause_of_one_track_and_of_all() -> None:
@@ -396,6 +426,8 @@ class RoomAgainstModel(RuleBasedStateMachine):
         self.leg(name)
         self.room.join(name, node=node, rule=of, viewer=viewer)
         self.model.join(name, PlainParticipant(node, of, viewer))
+        if not viewer and self.random.random() < 0.7:
+            self.toggle(name, "cam")
 
     @precondition(lambda self: self.model.people)
     @rule()
@@ -415,7 +447,9 @@ class RoomAgainstModel(RuleBasedStateMachine):
     @precondition(lambda self: self.model.people)
     @rule(track=st.sampled_from(["mic", "cam", "screen"]))
     def publish_or_not(self, track: str) -> None:
-        name = self.anyone()
+        self.toggle(self.anyone(), track)
+
+    def toggle(self, name: Any, track: str) -> None:
         person = self.model.people[name]
         if person.viewer:
             return

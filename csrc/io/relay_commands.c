@@ -1,0 +1,379 @@
+/**
+ * @file io/relay_commands.c  What others ask of a relay: commands to its loop
+ */
+#include <string.h>
+
+#include "base/handles.h"
+#include "base/mem.h"
+#include "base/units.h"
+#include "io/clock.h"
+#include "io/loopstate.h"
+#include "io/relaystate.h"
+
+/** What a command takes and gives; each uses its part. */
+struct args {
+    struct arc_relay *relay;
+    int32_t id, n;
+    int32_t *out_id;
+    int64_t number;
+    bool flag;
+    const void *in, *in2;
+    void *out;
+    struct arc_udp *udp;
+};
+
+typedef enum arc_status (*command_fn)(void *, void *, int64_t);
+
+static enum arc_status call(struct arc_relay *relay, command_fn run,
+                            struct args *a)
+{
+    a->relay = relay;
+    return arc_mailbox_call(relay->loop->mail, run, a);
+}
+
+/** What a command has done may be due at once. */
+static void look(struct arc_relay *relay, int64_t now_us)
+{
+    const struct arc_loop_slot *slot = arc_loop_slot_of(relay->loop, relay->id);
+
+    if (slot)
+        arc_deadline_set(relay->loop->due, slot->place, now_us);
+}
+
+/* --- legs --------------------------------------------------------------------------- */
+
+/** Places for sockets up to that of a leg. */
+static bool make_room(struct arc_relay *relay, int32_t place)
+{
+    int32_t room = relay->room ? relay->room : 16, *ids;
+    struct arc_udp **sockets;
+
+    if (place < relay->room)
+        return true;
+    while (room <= place)
+        room *= 2;
+    sockets = arc_mem_zalloc((size_t)room, sizeof(*sockets));
+    ids     = arc_mem_zalloc((size_t)room, sizeof(*ids));
+    if (!sockets || !ids) {
+        arc_mem_free(sockets);
+        arc_mem_free(ids);
+        return false;
+    }
+    if (relay->room) {
+        memcpy(sockets, relay->sockets, (size_t)relay->room * sizeof(*sockets));
+        memcpy(ids, relay->leg_ids, (size_t)relay->room * sizeof(*ids));
+    }
+    arc_mem_free(relay->sockets);
+    arc_mem_free(relay->leg_ids);
+    relay->sockets = sockets;
+    relay->leg_ids = ids;
+    relay->room    = room;
+    return true;
+}
+
+static enum arc_status seat(struct arc_relay *relay, int32_t leg,
+                            struct arc_udp *udp)
+{
+    const struct arc_loop_slot *slot = arc_loop_slot_of(relay->loop, relay->id);
+    const int32_t place = arc_handles_place(leg);
+
+    if (place >= 1 << ARC_LOOP_SOCKET_BITS)
+        return ARC_ERR_LIMIT;
+    if (!make_room(relay, place))
+        return ARC_ERR_NOMEM;
+    if (!arc_loop_watch(relay->loop, arc_udp_fd(udp),
+                        (uint64_t)slot->place << ARC_LOOP_SOCKET_BITS |
+                            (uint64_t)place))
+        return ARC_ERR_IO;
+    relay->sockets[place] = udp;
+    relay->leg_ids[place] = leg;
+    return ARC_OK;
+}
+
+static enum arc_status do_add_leg(void *owner, void *args, int64_t now_us)
+{
+    struct args *a = args;
+    enum arc_status status = arc_router_add_leg(a->relay->router, a->in, now_us,
+                                                a->out_id);
+
+    if (status)
+        return status;
+    status = seat(a->relay, *a->out_id, a->udp);
+    if (status)
+        arc_router_remove_leg(a->relay->router, *a->out_id);
+    look(a->relay, now_us);
+    return status;
+}
+
+static enum arc_status do_remove_leg(void *owner, void *args, int64_t now_us)
+{
+    const struct args *a = args;
+    struct arc_relay *relay = a->relay;
+    const int32_t place = arc_handles_place(a->id);
+    enum arc_status status = arc_router_bye(relay->router, a->id, now_us);
+
+    if (status)
+        return status;
+    arc_relay_flush(relay, now_us);
+    arc_loop_unwatch(relay->loop, arc_udp_fd(relay->sockets[place]));
+    relay->sockets[place] = NULL;
+    return arc_router_remove_leg(relay->router, a->id);
+}
+
+static enum arc_status do_set_pace(void *owner, void *args, int64_t now_us)
+{
+    const struct args *a = args;
+
+    look(a->relay, now_us);
+    return arc_router_set_pace(a->relay->router, a->id, a->number);
+}
+
+static enum arc_status do_rekey(void *owner, void *args, int64_t now_us)
+{
+    const struct args *a = args;
+
+    look(a->relay, now_us);
+    return arc_router_rekey(a->relay->router, a->id, a->in, a->in2, a->number,
+                            now_us);
+}
+
+/* --- tracks and routes --------------------------------------------------------------- */
+
+static enum arc_status do_add_track(void *owner, void *args, int64_t now_us)
+{
+    const struct args *a = args;
+
+    look(a->relay, now_us);
+    return arc_router_add_track(a->relay->router, a->id, a->in, now_us,
+                                a->out_id);
+}
+
+static enum arc_status do_remove_track(void *owner, void *args, int64_t now_us)
+{
+    const struct args *a = args;
+
+    return arc_router_remove_track(a->relay->router, a->id);
+}
+
+static enum arc_status do_add_routes(void *owner, void *args, int64_t now_us)
+{
+    const struct args *a = args;
+
+    look(a->relay, now_us);
+    return arc_router_add_routes(a->relay->router, a->out, a->n, now_us);
+}
+
+static enum arc_status do_remove_routes(void *owner, void *args, int64_t now_us)
+{
+    const struct args *a = args;
+
+    return arc_router_remove_routes(a->relay->router, a->in, a->n);
+}
+
+static enum arc_status do_pause(void *owner, void *args, int64_t now_us)
+{
+    const struct args *a = args;
+
+    look(a->relay, now_us);
+    return arc_router_pause(a->relay->router, a->id, a->flag, now_us);
+}
+
+/* --- figures ------------------------------------------------------------------------- */
+
+static enum arc_status do_read_stats(void *owner, void *args, int64_t now_us)
+{
+    const struct args *a = args;
+
+    arc_router_get_stats(a->relay->router, a->out);
+    return ARC_OK;
+}
+
+static enum arc_status do_read_leg(void *owner, void *args, int64_t now_us)
+{
+    const struct args *a = args;
+    struct arc_relay_leg *out = a->out;
+    enum arc_status status = arc_router_read_leg(a->relay->router, a->id,
+                                                 &out->leg);
+
+    if (!status)
+        arc_udp_get_stats(a->relay->sockets[arc_handles_place(a->id)],
+                          &out->udp);
+    return status;
+}
+
+static enum arc_status do_read_streams(void *owner, void *args, int64_t now_us)
+{
+    struct args *a = args;
+
+    a->n = arc_router_read_streams(a->relay->router, a->relay->id, a->out, a->n,
+                                   now_us);
+    return ARC_OK;
+}
+
+static enum arc_status do_read_legs(void *owner, void *args, int64_t now_us)
+{
+    struct args *a = args;
+
+    a->n = arc_router_read_legs(a->relay->router, a->out, a->n);
+    return ARC_OK;
+}
+
+/* --- those who ask, on any thread ------------------------------------------------------ */
+
+enum arc_status arc_relay_new(struct arc_loop *l, int32_t id,
+                              const struct arc_router_config *cfg,
+                              struct arc_relay **out)
+{
+    struct arc_loop_slot *slot;
+    struct arc_relay *relay;
+    enum arc_status status;
+
+    if (!l || id < 1 || !out)
+        return ARC_ERR_ARG;
+    relay = arc_mem_zalloc(1, sizeof(*relay));
+    slot  = arc_mem_zalloc(1, sizeof(*slot));
+    status = relay && slot ? arc_router_new(cfg, arc_clock_us(), &relay->router)
+                           : ARC_ERR_NOMEM;
+    if (!status) {
+        relay->loop = l;
+        relay->id   = id;
+        slot->id    = id;
+        slot->relay = relay;
+        status = arc_loop_attach_slot(l, slot);
+    }
+    if (status) {
+        if (relay)
+            arc_router_free(relay->router);
+        arc_mem_free(relay);
+        arc_mem_free(slot);
+        return status;
+    }
+    *out = relay;
+    return ARC_OK;
+}
+
+void arc_relay_free(struct arc_relay *relay)
+{
+    if (!relay)
+        return;
+    arc_loop_detach(relay->loop, relay->id);
+    arc_router_free(relay->router);
+    arc_mem_free(relay->sockets);
+    arc_mem_free(relay->leg_ids);
+    arc_mem_free(relay);
+}
+
+enum arc_status arc_relay_move(struct arc_relay *relay, struct arc_loop *to)
+{
+    return relay->loop == to ? ARC_OK : arc_loop_move(relay->loop, to, relay->id);
+}
+
+enum arc_status arc_relay_add_leg(struct arc_relay *relay,
+                                  const struct arc_leg_config *cfg,
+                                  struct arc_udp *udp, int32_t *leg)
+{
+    struct args a = {.in = cfg, .udp = udp, .out_id = leg};
+
+    return udp ? call(relay, do_add_leg, &a) : ARC_ERR_ARG;
+}
+
+enum arc_status arc_relay_remove_leg(struct arc_relay *relay, int32_t leg)
+{
+    struct args a = {.id = leg};
+
+    return call(relay, do_remove_leg, &a);
+}
+
+enum arc_status arc_relay_add_track(struct arc_relay *relay, int32_t leg,
+                                    const struct arc_track_config *cfg,
+                                    int32_t *track)
+{
+    struct args a = {.id = leg, .in = cfg, .out_id = track};
+
+    return call(relay, do_add_track, &a);
+}
+
+enum arc_status arc_relay_remove_track(struct arc_relay *relay, int32_t track)
+{
+    struct args a = {.id = track};
+
+    return call(relay, do_remove_track, &a);
+}
+
+enum arc_status arc_relay_add_routes(struct arc_relay *relay,
+                                     struct arc_route_request *requests,
+                                     int32_t n)
+{
+    struct args a = {.out = requests, .n = n};
+
+    return call(relay, do_add_routes, &a);
+}
+
+enum arc_status arc_relay_remove_routes(struct arc_relay *relay,
+                                        const int32_t *routes, int32_t n)
+{
+    struct args a = {.in = routes, .n = n};
+
+    return call(relay, do_remove_routes, &a);
+}
+
+enum arc_status arc_relay_pause(struct arc_relay *relay, int32_t route,
+                                bool paused)
+{
+    struct args a = {.id = route, .flag = paused};
+
+    return call(relay, do_pause, &a);
+}
+
+enum arc_status arc_relay_set_pace(struct arc_relay *relay, int32_t leg,
+                                   int64_t pace_bps)
+{
+    struct args a = {.id = leg, .number = pace_bps};
+
+    return call(relay, do_set_pace, &a);
+}
+
+enum arc_status arc_relay_rekey(struct arc_relay *relay, int32_t leg,
+                                const struct arc_srtp_key_config *send,
+                                const struct arc_srtp_key_config *receive,
+                                int64_t overlap_us)
+{
+    struct args a = {.id = leg, .in = send, .in2 = receive,
+                     .number = overlap_us};
+
+    return call(relay, do_rekey, &a);
+}
+
+enum arc_status arc_relay_read_stats(struct arc_relay *relay,
+                                     struct arc_router_stats *out)
+{
+    struct args a = {.out = out};
+
+    return call(relay, do_read_stats, &a);
+}
+
+enum arc_status arc_relay_read_leg(struct arc_relay *relay, int32_t leg,
+                                   struct arc_relay_leg *out)
+{
+    struct args a = {.id = leg, .out = out};
+
+    return call(relay, do_read_leg, &a);
+}
+
+int32_t arc_relay_read_streams(struct arc_relay *relay,
+                               struct arc_stream_row *rows, int32_t cap)
+{
+    struct args a = {.out = rows, .n = cap};
+    enum arc_status status = call(relay, do_read_streams, &a);
+
+    return status ? (int32_t)status : a.n;
+}
+
+int32_t arc_relay_read_legs(struct arc_relay *relay, struct arc_leg_row *rows,
+                            int32_t cap)
+{
+    struct args a = {.out = rows, .n = cap};
+    enum arc_status status = call(relay, do_read_legs, &a);
+
+    return status ? (int32_t)status : a.n;
+}
