@@ -11,7 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from arcrtc.benchmarks.traffic import (
     BareLoop,
@@ -30,7 +30,6 @@ FIRST_SSRC: Final = 0x20000000
 _WARM_UP_S: Final = 0.1
 _DRAIN_S: Final = 0.5
 _SINK_SOCKETS: Final = 4
-_SINK_WINDOW_PKTS: Final = 65536  # forwarded packets that may wait at the sinks, if their buffers can hold them
 _PACKET_COST_BYTES: Final = 1000  # what the kernel counts for a packet beyond its bytes, about
 
 
@@ -63,7 +62,7 @@ class Case:
 
     @property
     def window_pkts(self) -> int:
-        """Packets that may wait at the forwarder."""
+        """Packets that may be on their way, at the forwarder or the sinks."""
         return max(64, self.burst_pkts * 16)
 
 
@@ -132,10 +131,6 @@ class Target(ABC):
     def counters(self) -> Counters:
         """What it has done so far."""
 
-    def taken(self) -> Any:
-        """``const int64_t *``: packets received so far; None: it publishes none."""
-        return None
-
     @abstractmethod
     def close(self) -> None:
         """Stop, and give everything back."""
@@ -172,10 +167,6 @@ class BareLoopTarget(Target):
         """Of the loop's thread."""
         stats = self._loop.stats()
         return Counters(stats.cpu_ns, stats.received_pkts, stats.forwarded_pkts)
-
-    def taken(self) -> Any:
-        """The loop's own counter."""
-        return self._loop.taken
 
     def close(self) -> None:
         """End the loop."""
@@ -236,18 +227,14 @@ def _source(traffic: Traffic, plan: Plan, target: Target, sink: Sink) -> Source:
     for publisher, address in zip(plan.publishers, target.addresses(), strict=True):
         source.add_leg(address, publisher.ssrc, srtp=publisher.srtp)
     if case.rate_pps == 0:
-        if (taken := target.taken()) is not None:
-            source.follow(taken, window_pkts=case.window_pkts, keep=target)
-        source.follow(sink.counter, per_packet=case.fan_out, keep=sink,
-                      window_pkts=_sink_window(case, sink, alone=taken is None))
+        source.follow(sink.counter, per_packet=case.fan_out, keep=sink, window_pkts=_window(case, sink))
     return source
 
 
-def _sink_window(case: Case, sink: Sink, *, alone: bool) -> int:
-    """Packets sent that may be on their way until the sinks have them; ``alone``: nothing else bounds them."""
+def _window(case: Case, sink: Sink) -> int:
+    """Packets sent that may be on their way until the sinks have them: no more than their sockets can hold."""
     room = sink.buffer_bytes * len(sink.addresses) // 2 // (case.payload_bytes + _PACKET_COST_BYTES)
-    window = max(2 * case.burst_pkts, min(_SINK_WINDOW_PKTS, room) // case.fan_out)
-    return min(window, case.window_pkts) if alone else window
+    return min(case.window_pkts, max(2 * case.burst_pkts, room // case.fan_out))
 
 
 def _drain(sink: Sink, target: Target) -> None:

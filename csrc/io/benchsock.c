@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -211,7 +212,6 @@ bool arc_benchsock_has_core(int32_t core)
             sched_getaffinity(0, sizeof(set), &set) == 0 &&
             CPU_ISSET((size_t)core, &set));
 }
-
 
 int64_t arc_benchsock_now_ns(void)
 {
