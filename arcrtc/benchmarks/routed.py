@@ -27,9 +27,10 @@ def _track(kind: MediaType, ssrc: int, payload_type: int) -> TrackConfig:
 
 
 class RouterTarget(Target):
-    """A packet router on an engine of one network thread, with trains no longer than the bursts that come.
+    """A packet router on an engine of one network thread.
 
-    Otherwise it would join what waits for a subscriber, and audio would not be one packet a send.
+    Where packets come one by one they also leave so: left to itself the router joins what waits for a
+    subscriber. Trains it may join, as it would.
     """
 
     name = "router"
@@ -41,9 +42,10 @@ class RouterTarget(Target):
         self._publishers = [self._router.add_leg(LegConfig(srtp=p.srtp), local=_LOCAL) for p in plan.publishers]
         tracks = [self._router.publish(leg, _track(MediaType.VIDEO, p.ssrc, 96))
                   for leg, p in zip(self._publishers, plan.publishers, strict=True)]
+        train_pkts = LegConfig().train_pkts if plan.case.burst_pkts > 1 else 1
         routes = self._router.subscribe_many([
-            (tracks[to.publisher], self._router.add_leg(LegConfig(srtp=to.srtp, train_pkts=plan.case.burst_pkts),
-                                                        local=_LOCAL, remote=to.address), None)
+            (tracks[to.publisher], self._router.add_leg(LegConfig(srtp=to.srtp, train_pkts=train_pkts), local=_LOCAL,
+                                                        remote=to.address), None)
             for to in plan.subscribers])
         self._ssrcs = [route.ssrc for route in routes]
 
@@ -131,10 +133,10 @@ class RouterForwarder(Forwarder):
     def accounts(self) -> Accounts:
         """Of the router. It does not count what it gave to routes: what left them stands for it."""
         stats: dict[str, Any] = self._router.stats()
+        out = int(stats["sent_pkts"])  # given to sockets
         return Accounts(received=stats["received_pkts"], dropped_in=stats["drops"],
                         other_in=stats["received_rtcp"] + stats["probes"], accepted=stats["received_rtp"],
-                        offered=stats["sent_pkts"] + sum(self._unsent.values()), sent=stats["sent_pkts"],
-                        unsent=dict(self._unsent))
+                        offered=out, sent=out - sum(self._unsent.values()), unsent=dict(self._unsent))
 
     def close(self) -> None:
         """End the engine."""
