@@ -11,8 +11,9 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+from arcrtc._native import lib
 from arcrtc.benchmarks.traffic import (
     BareLoop,
     Latency,
@@ -23,13 +24,19 @@ from arcrtc.benchmarks.traffic import (
     SourceConfig,
     Traffic,
 )
+from arcrtc.engine import Engine
 from arcrtc.errors import ArcError
+from arcrtc.routing import Leg, LegConfig, TrackConfig
 from arcrtc.srtp import SrtpConfig
+from arcrtc.streams import MediaType
 
 FIRST_SSRC: Final = 0x20000000
+_AUDIO_BYTES: Final = 400  # payloads up to this are sound
+_PAYLOAD_TYPE: Final = 96
 _WARM_UP_S: Final = 0.1
 _DRAIN_S: Final = 0.5
 _SINK_SOCKETS: Final = 4
+_SINK_WINDOW_PKTS: Final = 65536  # forwarded packets that may wait at the sinks, if their buffers can hold them
 _PACKET_COST_BYTES: Final = 1000  # what the kernel counts for a packet beyond its bytes, about
 
 
@@ -44,6 +51,7 @@ class Case:
     :ivar payload_bytes: of every packet, without RTP header and tag.
     :ivar fan_out: subscribers of each publisher.
     :ivar burst_pkts: packets that arrive as one train.
+    :ivar train_pkts: packets that may leave as one train; the bare loop sends on what arrived as one.
     :ivar gro: the sinks take trains.
     :ivar publishers: each with one stream.
     :ivar rate_pps: packets/s that are sent; 0: as many as come through.
@@ -54,6 +62,7 @@ class Case:
     payload_bytes: int
     fan_out: int
     burst_pkts: int
+    train_pkts: int = 48
     gro: bool = True
     publishers: int = 1
     rate_pps: int = 0
@@ -62,7 +71,7 @@ class Case:
 
     @property
     def window_pkts(self) -> int:
-        """Packets that may be on their way, at the forwarder or the sinks."""
+        """Packets that may wait at the forwarder."""
         return max(64, self.burst_pkts * 16)
 
 
@@ -131,6 +140,10 @@ class Target(ABC):
     def counters(self) -> Counters:
         """What it has done so far."""
 
+    def taken(self) -> Any:
+        """``const int64_t *``: packets received so far; None: it publishes none."""
+        return None
+
     @abstractmethod
     def close(self) -> None:
         """Stop, and give everything back."""
@@ -168,9 +181,58 @@ class BareLoopTarget(Target):
         stats = self._loop.stats()
         return Counters(stats.cpu_ns, stats.received_pkts, stats.forwarded_pkts)
 
+    def taken(self) -> Any:
+        """The loop's own counter."""
+        return self._loop.taken
+
     def close(self) -> None:
         """End the loop."""
         self._loop.close()
+
+
+class RouterTarget(Target):
+    """The engine's packet router, as it is used: histories, statistics, RTCP and all."""
+
+    name = "engine router"
+
+    def open(self, plan: Plan) -> None:
+        """Start an engine with a router, and a leg with a socket for everyone."""
+        case = plan.case
+        self._engine = Engine(threads=1, media_threads=1, cores=None if plan.core is None else [plan.core])
+        self._router = router = self._engine.router()
+        kind = MediaType.VIDEO if case.payload_bytes > _AUDIO_BYTES else MediaType.AUDIO
+        self._legs = [router.add_leg(LegConfig(srtp=to.srtp), local="127.0.0.1:0") for to in plan.publishers]
+        tracks = [router.publish(leg, TrackConfig(kind=kind, codec="other", ssrc=to.ssrc, payload_type=_PAYLOAD_TYPE,
+                                                  clock_rate=90_000))
+                  for leg, to in zip(self._legs, plan.publishers, strict=True)]
+        self._routes = router.subscribe_many(
+            [(tracks[to.publisher], self._subscriber(to, case.train_pkts), None) for to in plan.subscribers])
+
+    def _subscriber(self, to: Subscriber, train_pkts: int) -> Leg:
+        return self._router.add_leg(LegConfig(srtp=to.srtp, train_pkts=train_pkts), local="127.0.0.1:0",
+                                    remote=to.address)
+
+    def addresses(self) -> Sequence[str]:
+        """Each publisher has a socket."""
+        return [self._router.local_address(leg) for leg in self._legs]
+
+    def ssrcs(self) -> Sequence[int]:
+        """Random ones; no two alike but by an accident of 1 in 10^7."""
+        return [route.ssrc for route in self._routes]
+
+    def counters(self) -> Counters:
+        """Of the engine's one network thread."""
+        stats = self._router.stats()
+        return Counters(self._engine.stats()[0]["cpu_ns"], stats["received_pkts"],
+                        stats["sent_pkts"] - stats["sent_rtcp"])
+
+    def taken(self) -> Any:
+        """The router's own counter."""
+        return lib.arc_relay_taken(self._router._calls.handle)
+
+    def close(self) -> None:
+        """End the engine."""
+        self._engine.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,14 +289,18 @@ def _source(traffic: Traffic, plan: Plan, target: Target, sink: Sink) -> Source:
     for publisher, address in zip(plan.publishers, target.addresses(), strict=True):
         source.add_leg(address, publisher.ssrc, srtp=publisher.srtp)
     if case.rate_pps == 0:
-        source.follow(sink.counter, per_packet=case.fan_out, keep=sink, window_pkts=_window(case, sink))
+        if (taken := target.taken()) is not None:
+            source.follow(taken, window_pkts=case.window_pkts, keep=target)
+        source.follow(sink.counter, per_packet=case.fan_out, keep=sink,
+                      window_pkts=_sink_window(case, sink, alone=taken is None))
     return source
 
 
-def _window(case: Case, sink: Sink) -> int:
-    """Packets sent that may be on their way until the sinks have them: no more than their sockets can hold."""
+def _sink_window(case: Case, sink: Sink, *, alone: bool) -> int:
+    """Packets sent that may be on their way until the sinks have them; ``alone``: nothing else bounds them."""
     room = sink.buffer_bytes * len(sink.addresses) // 2 // (case.payload_bytes + _PACKET_COST_BYTES)
-    return min(case.window_pkts, max(2 * case.burst_pkts, room // case.fan_out))
+    window = max(2 * case.burst_pkts, min(_SINK_WINDOW_PKTS, room) // case.fan_out)
+    return min(window, case.window_pkts) if alone else window
 
 
 def _drain(sink: Sink, target: Target) -> None:
@@ -270,16 +336,18 @@ def run_round(case: Case, target: Target, seconds: float) -> Round:
 
 
 def _measured(source: Source, target: Target, sink: Sink, seconds: float) -> Round:
-    source.run()
-    time.sleep(_WARM_UP_S)
-    sink.take_latency()
-    begin, t0 = target.counters(), time.monotonic()
-    time.sleep(seconds)
-    end, t1 = target.counters(), time.monotonic()
-    latency = sink.take_latency()
-    source.run(False)
-    _drain(sink, target)
-    source.close()
+    try:
+        source.run()
+        time.sleep(_WARM_UP_S)
+        sink.take_latency()
+        begin, t0 = target.counters(), time.monotonic()
+        time.sleep(seconds)
+        end, t1 = target.counters(), time.monotonic()
+        latency = sink.take_latency()
+        source.run(False)
+        _drain(sink, target)
+    finally:
+        source.close()  # it looks at a counter of the target's, which is closed next
     out, cpu_s = end.forwarded_pkts - begin.forwarded_pkts, (end.cpu_ns - begin.cpu_ns) / 1e9
     stats = sink.stats()
     return Round(target.name, out / max(cpu_s, 1e-9), out / (t1 - t0), cpu_s / (t1 - t0),

@@ -1,11 +1,9 @@
-"""The engine's router as what is measured (:class:`RouterTarget`) and soaked (:class:`RouterForwarder`)."""
+"""The engine's router as what is soaked."""
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from arcrtc.benchmarks.forward import Counters, Plan, Target
 from arcrtc.benchmarks.soak import KEY_OVERLAP_S, Forwarder
 from arcrtc.benchmarks.soakchecks import Accounts
 from arcrtc.engine import Engine
@@ -24,48 +22,6 @@ _UNSENT: Final = ("would_block", "too_big", "no_route", "no_remote", "other_erro
 def _track(kind: MediaType, ssrc: int, payload_type: int) -> TrackConfig:
     return TrackConfig(kind=kind, codec=_CODECS[kind], ssrc=ssrc, payload_type=payload_type,
                        clock_rate=_CLOCK_RATES[kind])
-
-
-class RouterTarget(Target):
-    """A packet router on an engine of one network thread.
-
-    Where packets come one by one they also leave so: left to itself the router joins what waits for a
-    subscriber. Trains it may join, as it would.
-    """
-
-    name = "router"
-
-    def open(self, plan: Plan) -> None:
-        """Start an engine, make all legs, tracks and routes."""
-        self._engine = Engine(media_threads=1, cores=None if plan.core is None else [plan.core])
-        self._router = self._engine.router()
-        self._publishers = [self._router.add_leg(LegConfig(srtp=p.srtp), local=_LOCAL) for p in plan.publishers]
-        tracks = [self._router.publish(leg, _track(MediaType.VIDEO, p.ssrc, 96))
-                  for leg, p in zip(self._publishers, plan.publishers, strict=True)]
-        train_pkts = LegConfig().train_pkts if plan.case.burst_pkts > 1 else 1
-        routes = self._router.subscribe_many([
-            (tracks[to.publisher], self._router.add_leg(LegConfig(srtp=to.srtp, train_pkts=train_pkts), local=_LOCAL,
-                                                        remote=to.address), None)
-            for to in plan.subscribers])
-        self._ssrcs = [route.ssrc for route in routes]
-
-    def addresses(self) -> Sequence[str]:
-        """Each publisher has a socket of its own."""
-        return [self._router.local_address(leg) for leg in self._publishers]
-
-    def ssrcs(self) -> Sequence[int]:
-        """As the router drew them."""
-        return self._ssrcs
-
-    def counters(self) -> Counters:
-        """Of the router and its thread; reports do not count as forwarded."""
-        stats = self._router.stats()
-        return Counters(self._engine.stats()[0]["cpu_ns"], stats["received_pkts"],
-                        stats["sent_pkts"] - stats["sent_rtcp"])
-
-    def close(self) -> None:
-        """End the engine."""
-        self._engine.close()
 
 
 class RouterForwarder(Forwarder):

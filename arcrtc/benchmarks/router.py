@@ -9,24 +9,25 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from arcrtc.benchmarks.forward import BareLoopTarget, Case, ForwardingError, Round, Target, run_round
+from arcrtc.benchmarks.forward import BareLoopTarget, Case, ForwardingError, Round, RouterTarget, Target, run_round
 from arcrtc.benchmarks.registry import Meter, benchmark
-from arcrtc.benchmarks.routed import RouterTarget
 
 _MIN_DELIVERED: Final = 0.8  # below, the sinks were too slow for the figure to mean anything
 _HALF_LOAD_SAMPLES: Final = 61
 
-#: What is measured, and its peer.
-TARGETS: Final[tuple[Callable[[], Target], Callable[[], Target]]] = (RouterTarget, BareLoopTarget)
+#: What is measured; those behind the first are its peers.
+TARGETS: Final[tuple[Callable[[], Target], ...]] = (RouterTarget, BareLoopTarget)
 
 _VIDEO: Final = Case(payload_bytes=1200, fan_out=10, burst_pkts=12)
-_AUDIO: Final = Case(payload_bytes=172, fan_out=10, burst_pkts=1)
+_AUDIO: Final = Case(payload_bytes=172, fan_out=10, burst_pkts=1, train_pkts=1)
 
 FORWARD: Final = {
     "router.forward.gcm128.1200B.fanout10": _VIDEO,
+    "router.forward.gcm128.1200B.fanout10.train12": replace(_VIDEO, train_pkts=12),
     "router.forward.gcm128.1200B.fanout10.nogro": replace(_VIDEO, gro=False),
     "router.forward.gcm128.172B.fanout10": _AUDIO,
     "router.forward.gcm128.172B.fanout50": replace(_AUDIO, fan_out=50),
+    "router.forward.gcm128.172B.fanout10.trains": replace(_AUDIO, train_pkts=48),
 }
 LATENCY: Final = {
     "router.latency.gcm128.1200B.fanout10": _VIDEO,
@@ -61,8 +62,14 @@ class _Rounds:
 
 
 def _meter(sample: Callable[[_Rounds, float], float]) -> Meter:
-    ours, peer = (_Rounds(make) for make in TARGETS)
-    return Meter(lambda seconds: sample(ours, seconds), lambda: peer.name, lambda seconds: sample(peer, seconds))
+    sides = [_Rounds(make) for make in TARGETS]
+
+    def of(side: _Rounds) -> Callable[[float], float]:
+        return lambda seconds: sample(side, seconds)
+
+    if len(sides) == 1:
+        return Meter(of(sides[0]))
+    return Meter(of(sides[0]), lambda: sides[1].name, of(sides[1]))
 
 
 def _forward(case: Case) -> Meter:

@@ -77,7 +77,7 @@ static bool config_ok(const struct arc_bareloop_config *c)
            c->subscribers >= 1 &&
            c->subscribers <= ARC_BARELOOP_MAX_SUBSCRIBERS &&
            c->payload_bytes >= 1 && c->payload_bytes <= MAX_PAYLOAD &&
-           arc_benchsock_has_core(c->core);
+           arc_thread_has_core(c->core);
 }
 
 static bool open_socket(struct arc_bareloop *b)

@@ -335,7 +335,8 @@ enum arc_status arc_loop_new(const struct arc_loop_config *cfg,
     enum arc_status status;
     struct arc_loop *l;
 
-    if (!cfg || !cfg->hub || cfg->pool_pkts < 64 || !out)
+    if (!cfg || !cfg->hub || cfg->pool_pkts < 64 || !out ||
+        !arc_thread_has_core(cfg->core))
         return ARC_ERR_ARG;
     l = arc_mem_zalloc(1, sizeof(*l));
     if (!l)

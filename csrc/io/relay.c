@@ -1,6 +1,7 @@
 /**
  * @file io/relay.c  A router on a loop: datagrams in, trains out
  */
+#include "base/atomic.h"
 #include "base/handles.h"
 #include "base/units.h"
 #include "io/loopstate.h"
@@ -35,6 +36,7 @@ void arc_relay_read(struct arc_relay *relay, int32_t place, int64_t now_us)
                            (size_t)n, relay->loop->work, good, now_us);
         learn(relay, udp, datagrams, good, n);
         relay->received += n;
+        ARC_LOOP_PUBLISH(relay->taken, relay->taken + n);
         if (relay->received >= FLUSH_PKTS)
             arc_relay_flush(relay, now_us);
         if (!arc_udp_rx_more(rx))

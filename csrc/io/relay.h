@@ -70,6 +70,10 @@ enum arc_status arc_relay_read_stats(struct arc_relay *relay,
 enum arc_status arc_relay_read_leg(struct arc_relay *relay, int32_t leg,
                                    struct arc_relay_leg *out);
 
+/** Datagrams read so far: changes while it is looked at, by atomic stores; there as
+ *  long as the relay is. */
+const int64_t  *arc_relay_taken(const struct arc_relay *relay);
+
 /** @return how many rows there are, or a negative enum arc_status */
 int32_t         arc_relay_read_streams(struct arc_relay *relay,
                                        struct arc_stream_row *rows, int32_t cap);

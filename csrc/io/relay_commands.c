@@ -263,6 +263,11 @@ void arc_relay_free(struct arc_relay *relay)
     arc_mem_free(relay);
 }
 
+const int64_t *arc_relay_taken(const struct arc_relay *relay)
+{
+    return &relay->taken;
+}
+
 enum arc_status arc_relay_move(struct arc_relay *relay, struct arc_loop *to)
 {
     return relay->loop == to ? ARC_OK : arc_loop_move(relay->loop, to, relay->id);

@@ -19,6 +19,7 @@ struct arc_relay {
     int32_t           *leg_ids;  /* likewise                                 */
     int32_t            room;     /* places                                   */
     int32_t            received; /* packets since the last train left        */
+    int64_t            taken;    /* atomic: packets ever                     */
 };
 
 /** Send all trains that are due. */

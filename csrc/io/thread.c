@@ -64,17 +64,25 @@ bool arc_thread_start(pthread_t *thread, const char *name, void *(*run)(void *),
     return ok;
 }
 
-bool arc_thread_pin(int32_t core)
+bool arc_thread_has_core(int32_t core)
+{
+    cpu_set_t set;
+
+    return core == -1 ||
+           (core >= 0 && core < CPU_SETSIZE &&
+            sched_getaffinity(0, sizeof(set), &set) == 0 &&
+            CPU_ISSET((size_t)core, &set));
+}
+
+void arc_thread_pin(int32_t core)
 {
     cpu_set_t set;
 
     if (core < 0)
-        return true;
-    if (core >= CPU_SETSIZE)
-        return false;
+        return;
     CPU_ZERO(&set);
     CPU_SET((size_t)core, &set);
-    return pthread_setaffinity_np(pthread_self(), sizeof(set), &set) == 0;
+    pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
 }
 
 int64_t arc_thread_cpu_ns(pthread_t thread)

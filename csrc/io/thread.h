@@ -41,8 +41,11 @@ void arc_turn_leave(struct arc_turn *t);
 bool arc_thread_start(pthread_t *thread, const char *name, void *(*run)(void *),
                       void *arg);
 
-/** Bind the calling thread to a CPU; -1: leave it. false: there is no such. */
-bool arc_thread_pin(int32_t core);
+/** Whether a thread of this process may be bound to a CPU; -1 (any) may. */
+bool arc_thread_has_core(int32_t core);
+
+/** Bind the calling thread to a CPU that it may have; -1: leave it. */
+void arc_thread_pin(int32_t core);
 
 /** CPU time of a thread that has not been joined, nanoseconds. */
 int64_t arc_thread_cpu_ns(pthread_t thread);

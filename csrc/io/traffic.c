@@ -75,7 +75,7 @@ enum arc_status arc_traffic_new(const struct arc_traffic_config *cfg,
 {
     struct arc_traffic *t;
 
-    if (!cfg || !out || !arc_benchsock_has_core(cfg->core) || cfg->sleep_us < 0 ||
+    if (!cfg || !out || !arc_thread_has_core(cfg->core) || cfg->sleep_us < 0 ||
         cfg->sleep_us > MAX_SLEEP_US)
         return ARC_ERR_ARG;
     t = arc_mem_zalloc(1, sizeof(*t));

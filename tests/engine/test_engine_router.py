@@ -22,7 +22,7 @@ class Far:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.socket.settimeout(5)
-        self.address = "127.0.0.1:%d" % self.socket.getsockname()[1]
+        self.address = f"127.0.0.1:{self.socket.getsockname()[1]}"
         self.pipeline = SrtpPipeline(config)
 
     def __del__(self) -> None:
@@ -112,12 +112,15 @@ def test_a_leg_says_goodbye_and_gives_its_port_back(engine):
 
 def test_ports_come_out_of_a_range_and_run_out(engine):
     router = engine.router(SMALL)
-    legs, ports = [], set()
     config = UdpConfig(port_range=(41_000, 41_004))
-    with pytest.raises(TransportError, match="4100"):
+
+    def add_six() -> None:
         for _ in range(6):
-            legs.append(router.add_leg(local="127.0.0.1:0", socket=config))
-            ports.add(int(router.local_address(legs[-1]).rsplit(":", 1)[1]))
+            router.add_leg(local="127.0.0.1:0", socket=config)
+
+    with pytest.raises(TransportError, match="4100"):
+        add_six()
+    ports = {int(router.local_address(leg).rsplit(":", 1)[1]) for leg in router.legs}
     assert ports <= set(range(41_000, 41_005))
     assert len(router.legs) == len(ports)
 

@@ -6,9 +6,17 @@ from dataclasses import replace
 import pytest
 
 from arcrtc.benchmarks import router
-from arcrtc.benchmarks.forward import BareLoopTarget, Case, Counters, ForwardingError, Plan, Round, run_round
+from arcrtc.benchmarks.forward import (
+    BareLoopTarget,
+    Case,
+    Counters,
+    ForwardingError,
+    Plan,
+    Round,
+    RouterTarget,
+    run_round,
+)
 from arcrtc.benchmarks.registry import Meter
-from arcrtc.benchmarks.routed import RouterTarget
 from arcrtc.benchmarks.traffic import Latency, SinkStats
 from arcrtc.srtp import SrtpConfig
 
@@ -88,10 +96,10 @@ def test_router_benchmarks_have_the_second_target_as_peer(monkeypatch: pytest.Mo
     assert meter.peer().startswith("bare loop, ")
 
 
-@pytest.mark.parametrize("case", [CASE, replace(CASE, gro=False, burst_pkts=1, crypto="openssl")])
+@pytest.mark.parametrize("case", [CASE, replace(CASE, gro=False, burst_pkts=1, train_pkts=1, crypto="openssl")])
 def test_forward_round_of_the_engines_router(case: Case) -> None:
     result = run_round(case, RouterTarget(), SHORT_S)
-    assert (result.target, result.faults, result.delivered) == ("router", 0, 1)
+    assert (result.target, result.faults, result.delivered) == ("engine router", 0, 1)
     assert result.sink.missing_pkts == result.sink.misplaced_pkts == 0
     assert result.sink.samples > 0
     assert result.out_per_cpu_s > 0
