@@ -24,9 +24,9 @@ from arcrtc.routing.calls import DirectCalls
 from arcrtc.routing.config import RouteConfig, TrackConfig
 from arcrtc.routing.legs import LegConfig, RouterConfig
 from arcrtc.routing.native import fill_route, leg_config, track_config, wipe
-from arcrtc.routing.tables import read_rows
 from arcrtc.srtp import SrtpConfig
 from arcrtc.srtp.config import native_key
+from arcrtc.streamtables import read_rows
 
 _ROOM_BYTES: Final = 65_536
 

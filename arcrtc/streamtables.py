@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from arcrtc._native import ffi
+from arcrtc._native import check_count, ffi
 
 _TYPES: Final = {"int32_t": "i4", "uint32_t": "u4", "int64_t": "i8", "uint64_t": "u8", "double": "f8"}
 
@@ -41,13 +41,14 @@ def row_dtype(ctype: str) -> np.dtype[Any]:
 def read_rows(ctype: str, expected: int, read: Callable[[Any, int], int]) -> NDArray[Any]:
     """Have the core fill rows until all have found room.
 
-    :param read: is given memory for rows and how many it holds; returns how many there are.
+    :param read: is given memory for rows and how many it holds; returns how many there are, or a status.
     :returns: structured array, one element a row, columns by name.
+    :raises ArcError: as the status says.
     """
     room = max(expected, 1)
     while True:
-        rows = np.zeros(room, row_dtype(ctype))
-        n = read(ffi.from_buffer(f"{ctype}[]", rows), room)
+        rows = np.empty(room, row_dtype(ctype))
+        n = check_count(read(ffi.from_buffer(f"{ctype}[]", rows), room), ctype.removeprefix("struct "))
         if n <= room:
             return rows[:n]
         room = n + n // 8
