@@ -336,16 +336,18 @@ def run_round(case: Case, target: Target, seconds: float) -> Round:
 
 
 def _measured(source: Source, target: Target, sink: Sink, seconds: float) -> Round:
-    source.run()
-    time.sleep(_WARM_UP_S)
-    sink.take_latency()
-    begin, t0 = target.counters(), time.monotonic()
-    time.sleep(seconds)
-    end, t1 = target.counters(), time.monotonic()
-    latency = sink.take_latency()
-    source.run(False)
-    _drain(sink, target)
-    source.close()
+    try:
+        source.run()
+        time.sleep(_WARM_UP_S)
+        sink.take_latency()
+        begin, t0 = target.counters(), time.monotonic()
+        time.sleep(seconds)
+        end, t1 = target.counters(), time.monotonic()
+        latency = sink.take_latency()
+        source.run(False)
+        _drain(sink, target)
+    finally:
+        source.close()  # it looks at a counter of the target's, which is closed next
     out, cpu_s = end.forwarded_pkts - begin.forwarded_pkts, (end.cpu_ns - begin.cpu_ns) / 1e9
     stats = sink.stats()
     return Round(target.name, out / max(cpu_s, 1e-9), out / (t1 - t0), cpu_s / (t1 - t0),

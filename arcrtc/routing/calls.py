@@ -52,6 +52,14 @@ class DirectCalls:
         """Hold a route back, or let it go on."""
         return int(lib.arc_router_pause(self.handle, route, paused, self.now_us))
 
+    def set_layers(self, route: int, source: int, spatial: int, temporal: int) -> int:
+        """Choose what a route forwards."""
+        return int(lib.arc_router_set_layers(self.handle, route, source, spatial, temporal, self.now_us))
+
+    def set_group(self, group: int, heard: int) -> int:
+        """How many of a group are heard."""
+        return int(lib.arc_router_set_group(self.handle, group, heard))
+
     def set_pace(self, leg: int, pace_bps: int) -> int:
         """Change the pace of a leg."""
         return int(lib.arc_router_set_pace(self.handle, leg, pace_bps))
@@ -118,6 +126,14 @@ class RelayCalls:
     def pause(self, route: int, paused: bool) -> int:
         """Hold a route back, or let it go on."""
         return int(lib.arc_relay_pause(self.handle, route, paused))
+
+    def set_layers(self, route: int, source: int, spatial: int, temporal: int) -> int:
+        """Choose what a route forwards."""
+        return int(lib.arc_relay_set_layers(self.handle, route, source, spatial, temporal))
+
+    def set_group(self, group: int, heard: int) -> int:
+        """How many of a group are heard."""
+        return int(lib.arc_relay_set_group(self.handle, group, heard))
 
     def set_pace(self, leg: int, pace_bps: int) -> int:
         """Change the pace of a leg."""

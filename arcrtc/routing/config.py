@@ -101,7 +101,7 @@ class TrackConfig:
     :ivar extensions: {id: URI} of the header extensions as the publisher numbers them. Not to be changed.
     :ivar mid: identification of the media section (RFC 8843), 1..16 bytes; None: not used.
     :ivar selection_group: audio tracks with the same number compete for the places of the loudest
-        (RFC 6464), 0..4294967295; None: always forwarded.
+        (RFC 6464), 0..2147483647; None: always forwarded.
     :raises ConfigError: out of range, or fields that do not fit each other.
     """
 
@@ -133,7 +133,7 @@ class TrackConfig:
         object.__setattr__(self, "extensions", checked_extensions(self.extensions))
         _check_text("mid", self.mid, 16)
         if self.selection_group is not None:
-            check_int("selection_group", self.selection_group, 0, _SSRC_MAX)
+            check_int("selection_group", self.selection_group, 0, 2**31 - 1)
             if self.kind is not MediaType.AUDIO:
                 raise ConfigError("selection_group is for audio: the loudest are selected")
 

@@ -21,7 +21,7 @@ from arcrtc._ranges import check_int
 from arcrtc.errors import ArgumentError, ConfigError
 from arcrtc.events import to_dict
 from arcrtc.routing.calls import DirectCalls
-from arcrtc.routing.config import RouteConfig, TrackConfig
+from arcrtc.routing.config import MAX_LAYER_ID, RouteConfig, TrackConfig
 from arcrtc.routing.legs import LegConfig, RouterConfig
 from arcrtc.routing.native import fill_route, leg_config, track_config, wipe
 from arcrtc.srtp import SrtpConfig
@@ -41,6 +41,8 @@ class RouterEventType(Enum):
     KEY_NEAR_LIMIT = lib.ARC_ROUTER_KEY_NEAR_LIMIT  #: seven eighths of a key's packets are used; value: those left
     KEY_USED_UP = lib.ARC_ROUTER_KEY_USED_UP  #: nothing more passes with the key
     KEY_RETIRED = lib.ARC_ROUTER_KEY_RETIRED  #: a former key is not accepted any more
+    LAYER_CHANGED = lib.ARC_ROUTER_LAYER_CHANGED  #: a route forwards another source; value: its index
+    SPEAKER = lib.ARC_ROUTER_SPEAKER  #: a track speaks most of its selection group; value: the group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +161,25 @@ class Route:
     def resume(self) -> None:
         """Forward again; video with a key frame."""
         self.leg.router._pause(self, False)
+
+    def set_layers(self, *, source: int | None = None, spatial: int | None = None,
+                   temporal: int | None = None) -> None:
+        """Forward up to these layers, from the next key frame or picture on that allows it.
+
+        :param source: simulcast source, 0..7, lowest first; None: the highest.
+        :param spatial: highest spatial layer, 0..7; None: all.
+        :param temporal: highest temporal layer, 0..7; None: all.
+        :raises ConfigError: there is no such source.
+        :raises ArgumentError: the route is gone.
+        """
+        top = len(self.track.config.sources) - 1
+        wanted = top if source is None else source
+        check_int("source", wanted, 0, top)
+        for name, value in (("spatial", spatial), ("temporal", temporal)):
+            if value is not None:
+                check_int(name, value, 0, MAX_LAYER_ID)
+        self.leg.router._set_layers(self, wanted, -1 if spatial is None else spatial,
+                                    -1 if temporal is None else temporal)
 
     def __repr__(self) -> str:
         return f"Route({self.id}, ssrc {self.ssrc:#010x}, {self.track!r} to {self.leg!r})"
@@ -315,6 +336,25 @@ class PacketRouter:
         self._check("Route.pause", self._calls.pause(route.id, paused))
 
     @_one_at_a_time
+    def _set_layers(self, route: Route, source: int, spatial: int, temporal: int) -> None:
+        self._check("Route.set_layers", self._calls.set_layers(route.id, source, spatial, temporal))
+
+    @_one_at_a_time
+    def set_group(self, group: int, heard: int) -> None:
+        """Say how many of a selection group of audio tracks are heard; 3 unless it is said.
+
+        :param group: as in :class:`~arcrtc.routing.TrackConfig`, 0..2**31-1.
+        :param heard: 1..32.
+        :raises ArgumentError: the group has tracks already.
+        """
+        check_int("group", group, 0, 2**31 - 1)
+        check_int("heard", heard, 1, lib.ARC_LOUDEST_MAX_PLACES)
+        status = self._calls.set_group(group, heard)
+        if status == lib.ARC_ERR_ARG:
+            raise ArgumentError(f"set_group: group {group} has tracks already")
+        check(status, "PacketRouter.set_group")
+
+    @_one_at_a_time
     def _set_pace(self, leg: Leg, pace_bps: int) -> None:
         self._check("Leg.set_pace", self._calls.set_pace(leg.id, pace_bps))
 
@@ -430,9 +470,10 @@ def router_event(router: PacketRouter | None, number: int, ident: int, now_us: i
     kind = RouterEventType(number)
     table: dict[int, Any] = {}
     if router is not None:
-        table = router._tracks if kind in _OF_TRACKS else router._legs
+        table = router._tracks if kind in _OF_TRACKS else router._routes if kind in _OF_ROUTES else router._legs
     return RouterEvent(type=kind, subject=table.get(ident), now_us=now_us, value=value)
 
 
 _DEFAULT_ROUTE: Final = RouteConfig()
-_OF_TRACKS: Final = frozenset((RouterEventType.SOURCE_ADDED, RouterEventType.SOURCE_ENDED))
+_OF_TRACKS: Final = frozenset((RouterEventType.SOURCE_ADDED, RouterEventType.SOURCE_ENDED, RouterEventType.SPEAKER))
+_OF_ROUTES: Final = frozenset((RouterEventType.LAYER_CHANGED,))

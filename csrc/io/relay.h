@@ -59,6 +59,11 @@ enum arc_status arc_relay_remove_routes(struct arc_relay *relay,
                                         const int32_t *routes, int32_t n);
 enum arc_status arc_relay_pause(struct arc_relay *relay, int32_t route,
                                 bool paused);
+enum arc_status arc_relay_set_layers(struct arc_relay *relay, int32_t route,
+                                     int32_t source, int32_t spatial,
+                                     int32_t temporal);
+enum arc_status arc_relay_set_group(struct arc_relay *relay, int32_t group,
+                                    int32_t heard);
 enum arc_status arc_relay_set_pace(struct arc_relay *relay, int32_t leg,
                                    int64_t pace_bps);
 enum arc_status arc_relay_rekey(struct arc_relay *relay, int32_t leg,

@@ -178,6 +178,23 @@ static enum arc_status do_pause(void *owner, void *args, int64_t now_us)
     return arc_router_pause(a->relay->router, a->id, a->flag, now_us);
 }
 
+static enum arc_status do_set_layers(void *owner, void *args, int64_t now_us)
+{
+    const struct args *a = args;
+    const int32_t *wanted = a->in;
+
+    look(a->relay, now_us);
+    return arc_router_set_layers(a->relay->router, a->id, wanted[0], wanted[1],
+                                 wanted[2], now_us);
+}
+
+static enum arc_status do_set_group(void *owner, void *args, int64_t now_us)
+{
+    const struct args *a = args;
+
+    return arc_router_set_group(a->relay->router, a->id, a->n);
+}
+
 /* --- figures ------------------------------------------------------------------------- */
 
 static enum arc_status do_read_stats(void *owner, void *args, int64_t now_us)
@@ -328,6 +345,24 @@ enum arc_status arc_relay_pause(struct arc_relay *relay, int32_t route,
     struct args a = {.id = route, .flag = paused};
 
     return call(relay, do_pause, &a);
+}
+
+enum arc_status arc_relay_set_layers(struct arc_relay *relay, int32_t route,
+                                     int32_t source, int32_t spatial,
+                                     int32_t temporal)
+{
+    const int32_t wanted[] = {source, spatial, temporal};
+    struct args a = {.id = route, .in = wanted};
+
+    return call(relay, do_set_layers, &a);
+}
+
+enum arc_status arc_relay_set_group(struct arc_relay *relay, int32_t group,
+                                    int32_t heard)
+{
+    struct args a = {.id = group, .n = heard};
+
+    return call(relay, do_set_group, &a);
 }
 
 enum arc_status arc_relay_set_pace(struct arc_relay *relay, int32_t leg,

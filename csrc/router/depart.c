@@ -157,6 +157,25 @@ static void write_send_time(struct arc_writer *w, bool two_byte, uint8_t id,
     arc_rtpext_put(w, two_byte, id, value, sizeof(value));
 }
 
+/** An element of the publisher's; a dependency descriptor with another frame
+ *  number, where frames were left out (its bytes 1 and 2). */
+static void write_element(struct arc_writer *w, const struct arc_item *item,
+                          bool two_byte, const struct arc_rtpext_element *e)
+{
+    const struct arc_route *route = item->route;
+    const uint8_t id = route->cfg.ext_out[e->id];
+    uint8_t value[UINT8_MAX];
+
+    if (!item->edited || !item->edit.has_frame_number ||
+        e->id != route->track->cfg.depdesc_id || e->len < 3) {
+        arc_rtpext_put(w, two_byte, id, e->value, e->len);
+        return;
+    }
+    memcpy(value, e->value, e->len);
+    arc_put_u16(value + 1, item->edit.frame_number);
+    arc_rtpext_put(w, two_byte, id, value, e->len);
+}
+
 /** The publisher's elements that this subscriber gets, and those of its own. */
 static void write_elements(struct arc_writer *w, const struct arc_item *item,
                            bool two_byte, int64_t now_us)
@@ -174,8 +193,7 @@ static void write_elements(struct arc_writer *w, const struct arc_item *item,
     arc_rtpext_begin(&it, item->pkt->data, &h);
     while (arc_rtpext_step(&it, &e) == ARC_OK)
         if (e.id < ARC_ROUTER_EXT_IDS && route->cfg.ext_out[e.id])
-            arc_rtpext_put(w, two_byte, route->cfg.ext_out[e.id], e.value,
-                           e.len);
+            write_element(w, item, two_byte, &e);
     if (route->cfg.mid_id)
         arc_rtpext_put(w, two_byte, (uint8_t)route->cfg.mid_id,
                        (const uint8_t *)route->cfg.mid, strlen(route->cfg.mid));
@@ -258,7 +276,8 @@ static void write_packet(struct load *l, struct arc_item *item, int64_t now_us,
     const size_t in_head = head_bytes(item->pkt->data);
     const uint8_t *payload = item->pkt->data + in_head;
     const size_t payload_bytes = (size_t)item->pkt->len - in_head;
-    const bool copied = item->kind == ARC_ITEM_RESENT || !leg->srtp_out;
+    const bool copied = item->kind == ARC_ITEM_RESENT || item->edited ||
+                        !leg->srtp_out;
     struct arc_srtp_unit *unit = &l->units[l->n];
     size_t n = write_header(item, now_us, out);
 
@@ -266,6 +285,8 @@ static void write_packet(struct load *l, struct arc_item *item, int64_t now_us,
         n = make_resent(item, out, n);
     if (copied)
         memcpy(out + n, payload, payload_bytes);
+    if (item->edited)
+        arc_layeredit_apply(&item->edit, out + n, payload_bytes);
     unit->srtp    = leg->srtp_out;
     unit->data    = out;
     unit->payload = copied ? NULL : payload;

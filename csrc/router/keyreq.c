@@ -50,7 +50,7 @@ void arc_keyreq_on_key_frame(struct arc_keyreq *k, int64_t now_us)
 static int64_t wait_us(const struct arc_keyreq *k)
 {
     int64_t wait = arc_max_i64(2 * k->rtt_us, ARC_KEYREQ_MIN_REPEAT_US);
-    int doublings = k->n_unanswered - ARC_KEYREQ_QUICK_REPEATS - 1;
+    int doublings = k->n_unanswered - ARC_KEYREQ_QUICK_REPEATS;
 
     if (k->n_unanswered == 0)
         return k->interval_us;

@@ -9,11 +9,15 @@
 #ifndef ARC_ROUTER_PARTS_H
 #define ARC_ROUTER_PARTS_H
 
+#include "base/bytes.h"
 #include "base/handles.h"
 #include "base/keymap.h"
 #include "base/ring.h"
 #include "base/rng.h"
 #include "base/seq.h"
+#include "router/keyreq.h"
+#include "router/layers.h"
+#include "router/loudest.h"
 #include "router/rewrite.h"
 #include "router/router.h"
 #include "rx/nackgen.h"
@@ -28,6 +32,8 @@ enum {
     ARC_LEG_RTCP_BYTES     = 1200,
     ARC_LEG_CNAME_BYTES    = 24,  /* RFC 7022: 96 random bits in base 64      */
     ARC_ROUTE_RESENDS      = 64,  /* packets whose last resend is remembered  */
+    ARC_ROUTE_EDITS        = 512, /* packets whose edit is remembered         */
+    ARC_GROUP_PLACES       = 3,   /* heard, unless arc_router_set_group()     */
     ARC_ROUTER_EVENT_RING  = 1024,
 };
 
@@ -41,7 +47,10 @@ struct arc_item {
     uint32_t          ts_offset; /* to its time stamp at the subscriber       */
     uint16_t          seq16;   /* its number there                            */
     uint8_t           kind;    /* enum arc_item_kind                          */
-    bool              marker;  /* it begins a talk spurt here                 */
+    bool              marker;  /* to be set: it begins a talk spurt here, or
+                                  ends a picture                              */
+    bool              edited;  /* by `edit`                                   */
+    struct arc_layeredit edit;
 };
 
 struct arc_leg_counts {
@@ -120,9 +129,9 @@ struct arc_source {
     uint64_t           sr_ntp64;      /* of the last SR; 0: none              */
     uint32_t           sr_ts;
     int64_t            sr_us;
-    bool               key_wanted;
-    int64_t            key_us;        /* asked for last                       */
-    int64_t            keys_asked;
+    struct arc_keyreq  key;
+    struct arc_layersource layers;    /* of a layered track                   */
+    struct arc_depdesc_reader *reader; /* of dependency descriptors; NULL     */
 };
 
 struct arc_track {
@@ -130,6 +139,9 @@ struct arc_track {
     int32_t                 id;
     struct arc_track_config cfg;
     struct arc_source      *sources;  /* cfg.n_sources                        */
+    bool                    layered;  /* its packets are looked into          */
+    struct arc_group       *group;    /* NULL: heard always                   */
+    int32_t                 member;   /* of the group                         */
     struct arc_route      **routes;
     int32_t                 n_routes, room_routes;
 };
@@ -140,11 +152,27 @@ struct arc_resend {
     int64_t  at_us;
 };
 
+/** How a packet was edited, should it be asked for again. */
+struct arc_edited {
+    uint16_t seq16;
+    bool     used;
+    struct arc_layeredit edit;
+};
+
+/** Audio tracks of which the loudest are heard (RFC 6464). */
+struct arc_group {
+    int32_t             number;
+    int32_t             n_tracks;
+    struct arc_loudest *loudest;
+    struct arc_group   *next;    /* of all                                  */
+    int32_t             tracks[ARC_LOUDEST_MAX_MEMBERS]; /* ids, by member   */
+};
+
 struct arc_route_counts {
     int64_t pkts, bytes;              /* media; bytes: payload                */
     int64_t rtx_pkts, rtx_bytes;
     int64_t nacked_pkts, nack_misses, nack_too_soon;
-    int64_t paused, layer, unplaced;  /* left out, by reason                  */
+    int64_t paused, layer, unheard, unplaced; /* left out, by reason          */
     int64_t queue_full;
     int64_t key_requests;             /* PLI, FIR                             */
 };
@@ -157,6 +185,9 @@ struct arc_route {
     uint8_t            payload_type;
     bool               paused;
     bool               plain_ext;     /* no extension goes out                */
+    bool               unheard;       /* its last packet was left out: the next
+                                         one begins a talk spurt              */
+    struct arc_layerselect select;    /* of a layered track                   */
     struct arc_route_counts counts;
     struct arc_rewrite numbers;
 
@@ -167,7 +198,12 @@ struct arc_route {
     uint32_t           last_ts;       /* as sent                              */
     int64_t            last_us;
     bool               sent_any;
+    uint32_t           queued_ts;     /* of the last packet, as it will be sent */
+    int64_t            queued_us;
+    bool               queued_any;
     struct arc_resend  resends[ARC_ROUTE_RESENDS];
+    struct arc_edited *edits;         /* ARC_ROUTE_EDITS; NULL: nothing that is
+                                         edited can be resent                 */
     bool               fir_seen;
     uint8_t            last_fir;      /* RFC 5104 §4.3.1: command number      */
     double             remote_loss;   /* RRs: of the last interval, 0..1      */
@@ -185,6 +221,7 @@ struct arc_router {
     struct arc_keymap  *by_ssrc;      /* leg and SSRC: source                 */
     struct arc_keymap  *by_rtx;       /* leg and SSRC of resent: source       */
     struct arc_keymap  *by_out;       /* leg and SSRC sent: route             */
+    struct arc_group   *groups;
     struct arc_leg     *dirty, **dirty_end; /* legs with packets to leave     */
     struct arc_ring    *events;
     int64_t            *due;          /* by place: when a leg's timers are    */
@@ -201,6 +238,25 @@ static inline uint64_t arc_router_key(const struct arc_leg *leg, uint32_t ssrc)
 /* router.c */
 void arc_router_tell(struct arc_router *r, int32_t type, int32_t id,
                      int64_t value, int64_t now_us);
+
+/* choose.c */
+
+/** What a packet is, looked up once for all its routes. */
+struct arc_choice {
+    struct arc_layerinfo info;  /* of a layered track                         */
+    bool                 heard; /* of the loudest                             */
+    bool                 media; /* it has something to forward                */
+    int64_t              now_us;
+};
+
+bool arc_source_look(struct arc_source *source, struct arc_pkt *pkt,
+                     const struct arc_rtp *h, int64_t now_us,
+                     struct arc_choice *out);
+bool arc_route_choose(struct arc_route *route, const struct arc_source *source,
+                      const struct arc_choice *choice, int64_t seq,
+                      struct arc_item *item);
+void arc_route_ask(struct arc_route *route, int64_t now_us);
+void arc_source_gone(struct arc_source *source, int64_t now_us);
 
 /* depart.c */
 bool arc_leg_enqueue(struct arc_leg *leg, const struct arc_item *item);

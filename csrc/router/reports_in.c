@@ -113,6 +113,21 @@ static bool may_resend(struct arc_route *route, uint16_t seq16, int64_t now_us)
     return true;
 }
 
+/** As the packet was edited when it was first sent. */
+static void find_edit(const struct arc_route *route, uint16_t seq16,
+                      struct arc_item *item)
+{
+    const struct arc_edited *e = route->edits
+                                     ? &route->edits[seq16 % ARC_ROUTE_EDITS]
+                                     : NULL;
+
+    item->edited = e && e->used && e->seq16 == seq16;
+    if (!item->edited)
+        return;
+    item->edit   = e->edit;
+    item->marker = e->edit.set_marker;
+}
+
 static void resend(struct arc_route *route, uint16_t seq16, int64_t now_us)
 {
     struct arc_rewrite_place place;
@@ -142,6 +157,7 @@ static void resend(struct arc_route *route, uint16_t seq16, int64_t now_us)
     item.seq16     = seq16;
     item.kind      = ARC_ITEM_RESENT;
     item.marker    = false;
+    find_edit(route, seq16, &item);
     arc_leg_enqueue(route->leg, &item);
 }
 
@@ -268,6 +284,7 @@ static int32_t on_bye(struct arc_leg *leg, const struct arc_rtcp_packet *p,
         if (!source || source->ended)
             continue;
         source->ended = true;
+        arc_source_gone(source, now_us);
         arc_router_tell(leg->router, ARC_ROUTER_SOURCE_ENDED,
                         source->track->id, ssrcs[i], now_us);
     }

@@ -26,7 +26,6 @@ enum {
     XR_BYTES       = 8 + 12,  /* RRTR                                         */
     DLRR_BYTES     = 12,
     NACKS_AT_ONCE  = 128,
-    MIN_KEY_US     = 500000,
     HOLD_US        = 20000,   /* refused feedback is asked for again          */
     REPORT_US      = 1000000, /* least time between reports of a leg          */
     SILENT_US      = 5000000,
@@ -196,18 +195,21 @@ static void write_xr(struct arc_leg *leg, struct arc_writer *w, int64_t now_us)
 
 static int64_t key_due_us(const struct arc_source *source)
 {
-    if (!source->key_wanted || !source->ssrc)
-        return ARC_NEVER_US;
-    return source->key_us + MIN_KEY_US;
+    return source->ssrc ? arc_keyreq_next_us(&source->key) : ARC_NEVER_US;
 }
 
+/** A subscriber asks for a key frame: of what it gets, or waits for. */
 void arc_route_want_key(struct arc_route *route, int64_t now_us)
 {
-    struct arc_source *source = &route->track->sources[route->cfg.source];
+    const struct arc_track *track = route->track;
+    int32_t source = route->select.source;
 
-    source->key_wanted = true;
     route->counts.key_requests++;
-    arc_leg_soon(source->track->leg, now_us);
+    if (!track->layered || source >= track->cfg.n_sources)
+        source = track->layered ? route->select.want_source : 0;
+    arc_keyreq_on_request(&track->sources[source].key,
+                          arc_max_i64(route->leg->rtt.smoothed_us, 0), now_us);
+    arc_leg_soon(track->leg, now_us);
 }
 
 static int64_t wish_us(const struct arc_leg *leg)
@@ -260,9 +262,9 @@ static void write_pli(struct arc_source *source, struct arc_writer *w,
 {
     struct arc_leg *leg = source->track->leg;
 
-    source->key_wanted = false;
-    source->key_us     = now_us;
-    source->keys_asked++;
+    if (!arc_keyreq_poll(&source->key, arc_max_i64(leg->rtt.smoothed_us, 0),
+                         now_us))
+        return;
     arc_rtcp_write_pli(w, leg->ssrc, source->ssrc);
     leg->counts.pli_sent++;
     leg->router->stats.key_requests_sent++;

@@ -10,7 +10,6 @@
 enum {
     MIN_MTU_BYTES   = 300,
     MAX_MTU_BYTES   = 1500,
-    MAX_GROUPS      = 1 << 16,
     MAX_SPENT_SSRCS = 1 << 16, /* with one key of a leg */
 };
 
@@ -306,7 +305,7 @@ static bool track_config_ok(const struct arc_track_config *c)
         c->n_sources < 1 || c->n_sources > ARC_ROUTER_MAX_SOURCES ||
         !id_ok(c->rid_id) || !id_ok(c->repaired_rid_id) || !id_ok(c->level_id) ||
         !id_ok(c->depdesc_id) || !history_ok(c->history_pkts, c->history_us) ||
-        c->group < -1 || c->group >= MAX_GROUPS)
+        c->group < -1 || (c->group >= 0 && c->kind != ARC_TRACK_AUDIO))
         return false;
     for (int32_t i = 0; i < c->n_sources; i++) {
         if (c->ssrc[i] == 0 && c->n_sources > 1 &&
@@ -318,6 +317,19 @@ static bool track_config_ok(const struct arc_track_config *c)
     return true;
 }
 
+static int layer_codec(int32_t codec)
+{
+    static const int codecs[] = {
+        [ARC_TRACK_OTHER] = ARC_LAYERCODEC_OTHER,
+        [ARC_TRACK_H264]  = ARC_LAYERCODEC_H264,
+        [ARC_TRACK_VP8]   = ARC_LAYERCODEC_VP8,
+        [ARC_TRACK_VP9]   = ARC_LAYERCODEC_VP9,
+        [ARC_TRACK_AV1]   = ARC_LAYERCODEC_AV1,
+    };
+
+    return codecs[codec];
+}
+
 static enum arc_status open_source(struct arc_source *source)
 {
     const struct arc_track_config *c = &source->track->cfg;
@@ -327,6 +339,14 @@ static enum arc_status open_source(struct arc_source *source)
 
     arc_unwrap_init(&source->seq);
     arc_rxstats_init(&source->stats, c->clock_hz);
+    arc_keyreq_init(&source->key, ARC_KEYREQ_INTERVAL_US);
+    if (source->track->layered && c->depdesc_id > 0) {
+        source->reader = arc_mem_zalloc(1, sizeof(*source->reader));
+        if (!source->reader)
+            return ARC_ERR_NOMEM;
+    }
+    arc_layersource_init(&source->layers, layer_codec(c->codec),
+                         source->reader);
     if (c->history_pkts > 0)
         status = arc_history_new(c->history_pkts, c->history_us,
                                  &source->history);
@@ -345,6 +365,7 @@ static void free_track(struct arc_track *track)
     for (int32_t i = 0; track->sources && i < track->cfg.n_sources; i++) {
         arc_history_free(track->sources[i].history);
         arc_nackgen_free(track->sources[i].nack);
+        arc_mem_free(track->sources[i].reader);
     }
     arc_mem_free(track->sources);
     arc_mem_free(track->routes);
@@ -427,6 +448,91 @@ static void leave_sources(struct arc_track *track)
             release_source(&track->sources[i]);
 }
 
+/* --- groups ------------------------------------------------------------------------- */
+
+static struct arc_group *group_of(const struct arc_router *r, int32_t number)
+{
+    struct arc_group *group = r->groups;
+
+    while (group && group->number != number)
+        group = group->next;
+    return group;
+}
+
+static void free_group(struct arc_router *r, struct arc_group *group)
+{
+    struct arc_group **at = &r->groups;
+
+    while (*at != group)
+        at = &(*at)->next;
+    *at = group->next;
+    arc_loudest_free(group->loudest);
+    arc_mem_free(group);
+}
+
+static enum arc_status add_group(struct arc_router *r, int32_t number,
+                                 int32_t heard, struct arc_group **out)
+{
+    struct arc_group *group = arc_mem_zalloc(1, sizeof(*group));
+    enum arc_status status;
+
+    if (!group)
+        return ARC_ERR_NOMEM;
+    status = arc_loudest_new(ARC_LOUDEST_MAX_MEMBERS, heard, &group->loudest);
+    if (status) {
+        arc_mem_free(group);
+        return status;
+    }
+    group->number = number;
+    group->next   = r->groups;
+    r->groups     = group;
+    *out = group;
+    return ARC_OK;
+}
+
+enum arc_status arc_router_set_group(struct arc_router *r, int32_t number,
+                                     int32_t heard)
+{
+    struct arc_group *group = r && number >= 0 ? group_of(r, number) : NULL;
+
+    if (!r || number < 0 || heard < 1 || heard > ARC_LOUDEST_MAX_PLACES ||
+        (group && group->n_tracks > 0))
+        return ARC_ERR_ARG;
+    if (group)
+        free_group(r, group);
+    return add_group(r, number, heard, &group);
+}
+
+static enum arc_status join_group(struct arc_track *track)
+{
+    struct arc_router *r = track->leg->router;
+    struct arc_group *group = group_of(r, track->cfg.group);
+    enum arc_status status = ARC_OK;
+
+    if (!group)
+        status = add_group(r, track->cfg.group, ARC_GROUP_PLACES, &group);
+    if (status)
+        return status;
+    track->member = arc_loudest_add(group->loudest);
+    if (track->member < 0)
+        return ARC_ERR_LIMIT;
+    track->group = group;
+    group->tracks[track->member] = track->id;
+    group->n_tracks++;
+    return ARC_OK;
+}
+
+static void leave_group(struct arc_track *track)
+{
+    struct arc_group *group = track->group;
+
+    if (!group)
+        return;
+    arc_loudest_remove(group->loudest, track->member);
+    if (--group->n_tracks == 0)
+        free_group(track->leg->router, group);
+}
+
 enum arc_status arc_router_add_track(struct arc_router *r, int32_t leg_id,
                                      const struct arc_track_config *cfg,
                                      int64_t now_us, int32_t *id)
@@ -442,12 +548,19 @@ enum arc_status arc_router_add_track(struct arc_router *r, int32_t leg_id,
         return ARC_ERR_NOMEM;
     track->leg     = leg;
     track->cfg     = *cfg;
+    track->layered = cfg->kind == ARC_TRACK_VIDEO &&
+                     (cfg->codec != ARC_TRACK_OTHER || cfg->n_sources > 1);
     track->sources = arc_mem_zalloc((size_t)cfg->n_sources,
                                     sizeof(*track->sources));
     if (track->sources) {
         status = enter_sources(leg, track);
         if (!status)
             status = arc_handles_add(&r->tracks, track, &track->id);
+        if (!status && cfg->group >= 0) {
+            status = join_group(track);
+            if (status)
+                arc_handles_remove(&r->tracks, track->id);
+        }
         if (status)
             leave_sources(track);
     }
@@ -470,6 +583,7 @@ enum arc_status arc_router_remove_track(struct arc_router *r, int32_t id)
     while (track->n_routes > 0)
         arc_router_remove_route(r, track->routes[0]->id);
     leave_sources(track);
+    leave_group(track);
     free_track(track);
     r->stats.tracks--;
     return ARC_OK;
@@ -569,6 +683,15 @@ static enum arc_status enter_route(struct arc_route *route)
     return ARC_OK;
 }
 
+static void want_layers(struct arc_route *route)
+{
+    const struct arc_route_config *c = &route->cfg;
+
+    arc_layerselect_want(&route->select, c->source,
+                         c->spatial < 0 ? ARC_LAYERS_ALL : c->spatial,
+                         c->temporal < 0 ? ARC_LAYERS_ALL : c->temporal);
+}
+
 static void set_route(struct arc_route *route,
                       const struct arc_route_config *cfg)
 {
@@ -587,6 +710,24 @@ static void set_route(struct arc_route *route,
     arc_rewrite_init(&route->numbers, (uint16_t)arc_rng_below(&r->rng, 0x8000),
                      (uint32_t)arc_rng_u64(&r->rng));
     route->rtx_seq16 = (uint16_t)arc_rng_below(&r->rng, 0x8000);
+    arc_layerselect_init(&route->select);
+    want_layers(route);
+}
+
+/** What is edited must be edited the same way when it is resent. */
+static enum arc_status make_edits(struct arc_route *route)
+{
+    if (!route->track->layered || route->cfg.rtx_payload_type < 0 ||
+        route->track->cfg.codec <= ARC_TRACK_H264)
+        return ARC_OK;
+    route->edits = arc_mem_zalloc(ARC_ROUTE_EDITS, sizeof(*route->edits));
+    return route->edits ? ARC_OK : ARC_ERR_NOMEM;
+}
+
+static void free_route(struct arc_route *route)
+{
+    arc_mem_free(route->edits);
+    arc_mem_free(route);
 }
 
 enum arc_status arc_router_add_route(struct arc_router *r, int32_t track_id,
@@ -611,12 +752,15 @@ enum arc_status arc_router_add_route(struct arc_router *r, int32_t track_id,
     route->track = track;
     route->leg   = leg;
     set_route(route, cfg);
-    status = enter_route(route);
+    status = make_edits(route);
+    if (!status)
+        status = enter_route(route);
     if (status) {
-        arc_mem_free(route);
+        free_route(route);
         return status;
     }
     arc_leg_soon(leg, now_us);
+    arc_route_ask(route, now_us);
     r->stats.routes++;
     *id = route->id;
     return ARC_OK;
@@ -661,7 +805,7 @@ enum arc_status arc_router_remove_route(struct arc_router *r, int32_t id)
     spend(leg, route->ssrc);
     if (route->cfg.rtx_payload_type >= 0)
         spend(leg, route->cfg.rtx_ssrc);
-    arc_mem_free(route);
+    free_route(route);
     r->stats.routes--;
     return ARC_OK;
 }
@@ -683,7 +827,28 @@ enum arc_status arc_router_pause(struct arc_router *r, int32_t id, bool paused,
 
     if (!route)
         return ARC_ERR_ARG;
+    if (route->paused && !paused && route->track->layered)
+        arc_layerselect_gone(&route->select, route->select.source);
     route->paused = paused;
+    arc_route_ask(route, now_us);
+    return ARC_OK;
+}
+
+enum arc_status arc_router_set_layers(struct arc_router *r, int32_t id,
+                                      int32_t source, int32_t spatial,
+                                      int32_t temporal, int64_t now_us)
+{
+    struct arc_route *route = arc_handles_get(&r->routes, id);
+
+    if (!route || source < 0 || source >= route->track->cfg.n_sources ||
+        spatial < -1 || spatial > ARC_LAYERS_ALL || temporal < -1 ||
+        temporal > ARC_LAYERS_ALL)
+        return ARC_ERR_ARG;
+    route->cfg.source   = source;
+    route->cfg.spatial  = spatial;
+    route->cfg.temporal = temporal;
+    want_layers(route);
+    arc_route_ask(route, now_us);
     return ARC_OK;
 }
 
@@ -763,6 +928,8 @@ void arc_router_free(struct arc_router *r)
     arc_keymap_free(r->by_ssrc);
     arc_keymap_free(r->by_rtx);
     arc_keymap_free(r->by_out);
+    while (r->groups)
+        free_group(r, r->groups);
     arc_ring_free(r->events);
     arc_pkt_pool_unref(r->pool);
     arc_mem_free(r->due);

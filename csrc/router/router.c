@@ -221,39 +221,21 @@ static void keep(struct arc_source *source, struct arc_pkt *pkt, int64_t seq,
 
 /* --- routes ------------------------------------------------------------------------- */
 
-/** A packet of the source on its way to one subscriber. */
-static void forward(struct arc_route *route, struct arc_pkt *pkt, int64_t seq,
-                    int64_t now_us)
-{
-    struct arc_rewrite_place place;
-    struct arc_item item;
-
-    if (route->paused) {
-        route->counts.paused++;
-        arc_rewrite_drop(&route->numbers, seq);
-        return;
-    }
-    if (!arc_rewrite_forward(&route->numbers, seq, &place)) {
-        route->counts.unplaced++;
-        return;
-    }
-    item.pkt       = pkt;
-    item.route     = route;
-    item.queued_us = now_us;
-    item.ts_offset = place.ts_offset;
-    item.seq16     = place.seq16;
-    item.kind      = ARC_ITEM_MEDIA;
-    item.marker    = false;
-    arc_leg_enqueue(route->leg, &item);
-}
-
+/** A packet of the source on its way to each subscriber. */
 static void fan_out(struct arc_source *source, struct arc_pkt *pkt,
-                    int64_t seq, int64_t now_us)
+                    const struct arc_choice *choice, int64_t seq)
 {
     struct arc_track *track = source->track;
+    struct arc_item item;
 
-    for (int32_t i = 0; i < track->n_routes; i++)
-        forward(track->routes[i], pkt, seq, now_us);
+    item.pkt       = pkt;
+    item.queued_us = choice->now_us;
+    item.kind      = ARC_ITEM_MEDIA;
+    for (int32_t i = 0; i < track->n_routes; i++) {
+        item.route = track->routes[i];
+        if (arc_route_choose(item.route, source, choice, seq, &item))
+            arc_leg_enqueue(item.route->leg, &item);
+    }
 }
 
 /* --- the way in --------------------------------------------------------------------- */
@@ -263,6 +245,7 @@ static void on_rtp(struct arc_leg *leg, struct arc_pkt *pkt, int64_t now_us)
 {
     struct arc_router *r = leg->router;
     struct arc_source *source;
+    struct arc_choice choice;
     struct arc_rtp h;
     int64_t seq;
     bool resent;
@@ -285,8 +268,9 @@ static void on_rtp(struct arc_leg *leg, struct arc_pkt *pkt, int64_t now_us)
     seq = arc_unwrap_seq16(&source->seq, h.seq16);
     count_arrival(source, &h, seq, resent, now_us);
     r->stats.received_rtp++;
-    keep(source, pkt, seq, now_us);
-    fan_out(source, pkt, seq, now_us);
+    if (arc_source_look(source, pkt, &h, now_us, &choice))
+        keep(source, pkt, seq, now_us);
+    fan_out(source, pkt, &choice, seq);
 }
 
 static void heard(struct arc_leg *leg, int64_t now_us)

@@ -177,7 +177,8 @@ enum arc_router_event_type {
     ARC_ROUTER_KEY_USED_UP,
     ARC_ROUTER_KEY_RETIRED,
     ARC_ROUTER_LAYER_CHANGED,    /* id: route; value: source                    */
-    ARC_ROUTER_SPEAKER,          /* value: the track that is heard best now     */
+    ARC_ROUTER_SPEAKER,          /* id: the track that speaks most now; value: its
+                                    group                                       */
 };
 
 struct arc_router_event {
@@ -239,9 +240,19 @@ enum arc_status arc_router_remove_routes(struct arc_router *r,
 enum arc_status arc_router_pause(struct arc_router *r, int32_t route,
                                  bool paused, int64_t now_us);
 
+/** Which quality and layers shall be forwarded, as in arc_route_config. */
+enum arc_status arc_router_set_layers(struct arc_router *r, int32_t route,
+                                      int32_t source, int32_t spatial,
+                                      int32_t temporal, int64_t now_us);
+
 /** Change the pace of a leg; 0: not paced. */
 enum arc_status arc_router_set_pace(struct arc_router *r, int32_t leg,
                                     int64_t pace_bps);
+
+/** How many of a group of audio tracks are heard; 1..32. Only while none
+ *  of them is there; else it is ARC_ERR_ARG. */
+enum arc_status arc_router_set_group(struct arc_router *r, int32_t group,
+                                     int32_t heard);
 
 /** Change the keys of a leg; NULL leaves that way as it is. As
  *  arc_session_rekey(). */

@@ -35,7 +35,7 @@ static void read_source(const struct arc_source *source, int64_t now_us,
     row->retransmitted_packets = source->stats.recovered;
     row->packets_lost          = arc_rxstats_lost(&source->stats);
     row->nack_count            = nack.requested;
-    row->pli_count             = source->keys_asked;
+    row->pli_count             = (int64_t)source->key.n_sent;
     row->packets_duplicated    = source->stats.duplicates;
     row->packets_reordered     = source->stats.reordered;
     row->jitter_ms             = arc_rxstats_jitter_ms(&source->stats);
@@ -62,8 +62,8 @@ static void read_route(const struct arc_route *route, int64_t now_us,
     row->packets_lost          = route->remote_lost;
     row->nack_count            = c->nacked_pkts;
     row->pli_count             = c->key_requests;
-    row->packets_discarded     = c->paused + c->layer + c->unplaced +
-                                 c->queue_full;
+    row->packets_discarded     = c->paused + c->layer + c->unheard +
+                                 c->unplaced + c->queue_full;
     row->fraction_lost         = route->remote_loss;
     row->jitter_ms             = route->remote_jitter_ms;
     row->round_trip_ms         = rtt_ms(route->leg);

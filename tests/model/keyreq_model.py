@@ -37,7 +37,7 @@ class KeyRequests:
         if self.asked == 0:
             return self.sent[-1] + self.interval
         wait = max(2 * min(rtt, MAX_RTT), MIN_REPEAT)
-        slow = max(0, self.asked - QUICK - 1)
+        slow = max(0, self.asked - QUICK)
         if slow:
             wait = min(wait * 2 ** min(slow, 5), MAX_WAIT)
         return self.sent[-1] + max(wait, self.interval)

@@ -6,7 +6,16 @@ from dataclasses import replace
 import pytest
 
 from arcrtc.benchmarks import router
-from arcrtc.benchmarks.forward import BareLoopTarget, Case, Counters, ForwardingError, Plan, Round, run_round
+from arcrtc.benchmarks.forward import (
+    BareLoopTarget,
+    Case,
+    Counters,
+    ForwardingError,
+    Plan,
+    Round,
+    RouterTarget,
+    run_round,
+)
 from arcrtc.benchmarks.registry import Meter
 from arcrtc.benchmarks.traffic import Latency, SinkStats
 from arcrtc.srtp import SrtpConfig
@@ -27,7 +36,7 @@ def test_forward_round_delivers_what_was_sent(case: Case) -> None:
     assert result.out_pps > 0
     assert 0 < result.cpu_share < 2  # the clocks are not read at the same moment
     assert result.latency.n > 0
-    assert result.target == f"bare loop, {'openssl' if case.crypto == 'openssl' else result.target[11:]}"
+    assert result.target.startswith("bare loop, openssl" if case.crypto == "openssl" else "bare loop, ")
 
 
 class WrongKeys(BareLoopTarget):
@@ -45,18 +54,6 @@ class Mute(BareLoopTarget):
     def counters(self) -> Counters:
         true = super().counters()
         return replace(true, forwarded_pkts=2 * true.forwarded_pkts)
-
-
-class Unfollowed(BareLoopTarget):
-    """Publishes no counter: only the sinks tell what came through."""
-
-    def taken(self) -> None:
-        return None
-
-
-def test_forward_without_a_counter_of_the_target() -> None:
-    result = run_round(CASE, Unfollowed(), SHORT_S)
-    assert (result.faults, result.delivered) == (0, 1)
 
 
 def test_forward_wrong_packets_are_not_a_figure() -> None:
@@ -99,7 +96,15 @@ def test_router_benchmarks_have_the_second_target_as_peer(monkeypatch: pytest.Mo
     assert meter.peer().startswith("bare loop, ")
 
 
+@pytest.mark.parametrize("case", [CASE, replace(CASE, gro=False, burst_pkts=1, train_pkts=1, crypto="openssl")])
+def test_forward_round_of_the_engines_router(case: Case) -> None:
+    result = run_round(case, RouterTarget(), SHORT_S)
+    assert (result.target, result.faults, result.delivered) == ("engine router", 0, 1)
+    assert result.sink.missing_pkts == result.sink.misplaced_pkts == 0
+    assert result.sink.samples > 0
+    assert result.out_per_cpu_s > 0
+
+
 def test_router_latency_is_measured_at_half_load() -> None:
     meter = router._latency(CASE, "p50_us")
-    assert meter.peer is None
     assert 0 < meter.sample(SHORT_S) < 1e6

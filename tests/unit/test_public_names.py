@@ -17,7 +17,7 @@ def test_public_unknown_name_is_an_attribute_error() -> None:
 
 def test_public_every_error_is_an_arc_error_and_a_built_in() -> None:
     errors = [getattr(arcrtc, name) for name in arcrtc.__all__ if name.endswith("Error") and name != "ArcError"]
-    assert len(errors) == 25
+    assert len(errors) == 27
     for cls in errors:
         assert issubclass(cls, arcrtc.ArcError)
         assert issubclass(cls, (ValueError, KeyError, OSError, MemoryError, BufferError, RuntimeError))

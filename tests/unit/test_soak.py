@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from arcrtc.benchmarks.routed import RouterForwarder
 from arcrtc.benchmarks.soak import Soak, SoakConfig
 from arcrtc.benchmarks.soakchecks import Accounts, Holdings, growth_bytes, resident_bytes
 from arcrtc.errors import ArgumentError
@@ -40,6 +41,13 @@ def test_soak_of_the_routers_core_is_passed() -> None:
     assert report.received_pkts > 500
     assert report.accounts.dropped_in["auth"] > 0
     assert report.accounts.dropped_in["replay"] > 0
+
+
+def test_soak_of_the_engines_router_is_passed() -> None:
+    report = Soak(RouterForwarder, replace(SMALL, seconds=4.0, seed=3)).run()
+    assert report.faults == ()
+    assert report.received_pkts > 300
+    assert report.accounts.dropped_in["auth"] > 0
 
 
 class Forgetful(PlainForwarder):
