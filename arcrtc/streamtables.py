@@ -48,6 +48,7 @@ def read_rows(ctype: str, expected: int, read: Callable[[Any, int], int]) -> NDA
     room = max(expected, 1)
     while True:
         rows = np.empty(room, row_dtype(ctype))
+        rows.view(np.uint8).fill(0)  # the thread that fills it shall not wait for its pages
         n = check_count(read(ffi.from_buffer(f"{ctype}[]", rows), room), ctype.removeprefix("struct "))
         if n <= room:
             return rows[:n]
