@@ -23,7 +23,7 @@ from arcrtc.events import to_dict
 from arcrtc.routing.calls import DirectCalls
 from arcrtc.routing.config import MAX_LAYER_ID, RouteConfig, TrackConfig
 from arcrtc.routing.legs import LegConfig, RouterConfig
-from arcrtc.routing.native import fill_route, leg_config, track_config, wipe
+from arcrtc.routing.native import RouteConfigs, leg_config, track_config, wipe
 from arcrtc.srtp import SrtpConfig
 from arcrtc.srtp.config import native_key
 from arcrtc.streamtables import read_rows
@@ -301,11 +301,11 @@ class PacketRouter:
 
         :raises ConfigError: as subscribe().
         """
-        requests = ffi.new("struct arc_route_request[]", max(len(routes), 1))
+        requests, configs = ffi.new("struct arc_route_request[]", max(len(routes), 1)), RouteConfigs()
         for request, (track, leg, config) in zip(requests, routes, strict=False):
             self._check_here(leg, track)
             request.track, request.leg = track.id, leg.id
-            fill_route(request.config, config or _DEFAULT_ROUTE, track.config, leg.config)
+            request.config = configs.get(config or _DEFAULT_ROUTE, track.config, leg.config)
         status = self._calls.add_routes(requests, len(routes))
         if status == lib.ARC_ERR_ARG:
             raise ConfigError("subscribe: a track would go back to the leg that publishes it, or an SSRC is in use on "
