@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from arcrtc._memory import give_memory_back
 from arcrtc._native import check, error_for, ffi, lib
 from arcrtc.config import SessionConfig
 from arcrtc.errors import ArgumentError, ClosedError
@@ -271,6 +272,7 @@ class Peer(SessionCore):
                 time.sleep(0.001)
             ffi.release(self._udp)
         self._engine._forget(self)
+        give_memory_back()
 
     def _disown(self) -> None:
         """In a child of fork(): what the parent's threads work on is let go of, the socket is closed."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from arcrtc._memory import give_memory_back
 from arcrtc._native import check, ffi
 from arcrtc.errors import ArgumentError, ClosedError
 from arcrtc.events import to_dict
@@ -14,6 +15,7 @@ from arcrtc.udp import UdpConfig, address_of, open_udp, set_remote, udp_config
 if TYPE_CHECKING:
     from arcrtc.engine import Engine
 
+_ROUTER_BYTES: Final = 1 << 20
 _NO_IO: Final = "a router on an engine has sockets of its own: its engine drives it"
 
 
@@ -61,6 +63,7 @@ class EngineRouter(PacketRouter):
             super().remove_leg(leg)
             if here:
                 ffi.release(leg.socket)
+                give_memory_back()
 
     def local_address(self, leg: Leg) -> str:
         """Where the leg listens, "host:port".
@@ -102,6 +105,7 @@ class EngineRouter(PacketRouter):
             calls, self._calls = self._calls, NoCalls()
             ffi.release(calls.handle)
         self._engine._forget_router(self)
+        give_memory_back(at_least=_ROUTER_BYTES)
 
     def _disown(self) -> None:
         """In a child of fork(): nothing of it may be used or freed."""
