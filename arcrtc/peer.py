@@ -14,6 +14,7 @@ from arcrtc.events import Event, ReceivedFrame, SessionStats, received_frame, to
 from arcrtc.handles import AudioSender, Receiver, VideoSender
 from arcrtc.sessioncore import SessionCore
 from arcrtc.srtp import SrtpConfig
+from arcrtc.streamtables import StreamTables
 from arcrtc.udp import UdpConfig, address_of, explained, open_udp, set_remote, udp_config
 
 if TYPE_CHECKING:
@@ -282,6 +283,10 @@ class Peer(SessionCore):
         ffi.release(self._udp)
 
     # --- what the handles call ---
+
+    def _stream_owner(self) -> tuple[StreamTables, int]:
+        self._check_open()
+        return self._engine, self._id
 
     def _check_open(self) -> None:
         if self._closed:

@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,45 @@ W3C_NAMES: Final[dict[str, tuple[str | None, str | None]]] = {
     "fraction_lost": (None, "RTCRemoteInboundRtpStreamStats.fractionLost"),
     "round_trip_ms": (None, "RTCRemoteInboundRtpStreamStats.roundTripTime"),
 }
+
+
+class StreamTables(Protocol):
+    """What has a stream table: an engine, or a router that its caller drives."""
+
+    def stream_table(self) -> NDArray[Any]:
+        """All streams, a row each."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPlace:
+    """Which row of which stream table a handle stands for: columns ``owner``, ``direction``, ``stream``."""
+
+    tables: StreamTables
+    owner: int
+    direction: int
+    stream: int
+
+
+class StreamHandle(Protocol):
+    """A stream of an engine or of a router: a sender, a receiver, a track or a route."""
+
+    def _stream_place(self) -> StreamPlace:
+        """Where its figures are.
+
+        :raises ArgumentError: it is gone. :raises ClosedError: its peer or router is.
+        """
+
+    def _stream_kind(self) -> str:
+        """``"audio"`` or ``"video"``."""
+
+    def _stream_sources(self) -> int:
+        """Streams that it stands for: one, or the qualities of a track."""
+
+    def _hold_stream(self, held: bool) -> None:
+        """Send nothing for now, or go on; nothing happens with what is received."""
+
+    def _end_stream(self) -> None:
+        """End it, as far as it can be ended by itself."""
 
 
 def row_dtype(ctype: str) -> np.dtype[Any]:

@@ -10,6 +10,7 @@ from arcrtc.events import to_dict
 from arcrtc.routing.calls import NoCalls, RelayCalls
 from arcrtc.routing.legs import LegConfig, RouterConfig
 from arcrtc.routing.router import Leg, PacketRouter, RouterEvent
+from arcrtc.streamtables import StreamTables
 from arcrtc.udp import UdpConfig, address_of, open_udp, set_remote, udp_config
 
 if TYPE_CHECKING:
@@ -113,6 +114,10 @@ class EngineRouter(PacketRouter):
         calls, self._calls = self._calls, NoCalls()
         self._disowned = [ffi.gc(handle, None) for handle in
                           (calls.handle, *(leg.socket for leg in self._legs.values()))]
+
+    def _stream_owner(self) -> tuple[StreamTables, int]:
+        self._check_open()
+        return self._engine, self._id
 
     def _check_open(self) -> None:
         if self._closed:
