@@ -4,17 +4,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from arcrtc._memory import give_memory_back
 from arcrtc._native import check, ffi, lib
 from arcrtc.errors import ArgumentError, ClosedError
 from arcrtc.events import to_dict
 from arcrtc.routing.calls import NoCalls, RelayCalls
 from arcrtc.routing.legs import LegConfig, RouterConfig
 from arcrtc.routing.router import Leg, PacketRouter, RouterEvent
+from arcrtc.streamtables import StreamTables
 from arcrtc.udp import UdpConfig, address_of, open_udp, set_remote, udp_config
 
 if TYPE_CHECKING:
     from arcrtc.engine import Engine
 
+_ROUTER_BYTES: Final = 1 << 20
 _NO_IO: Final = "a router on an engine has sockets of its own: its engine drives it"
 
 
@@ -78,6 +81,7 @@ class EngineRouter(PacketRouter):
             super().remove_leg(leg)
             if here:
                 ffi.release(leg.socket)
+                give_memory_back()
 
     def local_address(self, leg: Leg) -> str:
         """Where the leg listens, "host:port".
@@ -98,7 +102,7 @@ class EngineRouter(PacketRouter):
             return address_of(leg.socket, remote=True) or None
 
     def delays(self) -> Delays:
-        """How long packets were in the engine since the last call: of one in seven trains, the one that waited longest."""
+        """How long packets were in the engine since the last call: in one of seven trains, the one that waited most."""
         with self._lock:
             self._check_open()
             out = ffi.new("struct arc_histogram *")
@@ -128,6 +132,7 @@ class EngineRouter(PacketRouter):
             calls, self._calls = self._calls, NoCalls()
             ffi.release(calls.handle)
         self._engine._forget_router(self)
+        give_memory_back(at_least=_ROUTER_BYTES)
 
     def _disown(self) -> None:
         """In a child of fork(): nothing of it may be used or freed."""
@@ -135,6 +140,10 @@ class EngineRouter(PacketRouter):
         calls, self._calls = self._calls, NoCalls()
         self._disowned = [ffi.gc(handle, None) for handle in
                           (calls.handle, *(leg.socket for leg in self._legs.values()))]
+
+    def _stream_owner(self) -> tuple[StreamTables, int]:
+        self._check_open()
+        return self._engine, self._id
 
     def _check_open(self) -> None:
         if self._closed:

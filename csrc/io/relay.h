@@ -53,9 +53,13 @@ enum arc_status arc_relay_add_track(struct arc_relay *relay, int32_t leg,
                                     const struct arc_track_config *cfg,
                                     int32_t *track);
 enum arc_status arc_relay_remove_track(struct arc_relay *relay, int32_t track);
+
+/** As arc_router_add_routes(), some of them in each turn: all or none. */
 enum arc_status arc_relay_add_routes(struct arc_relay *relay,
                                      struct arc_route_request *requests,
                                      int32_t n);
+
+/** Likewise. After ARC_ERR_BUSY some of them may have ended. */
 enum arc_status arc_relay_remove_routes(struct arc_relay *relay,
                                         const int32_t *routes, int32_t n);
 enum arc_status arc_relay_pause(struct arc_relay *relay, int32_t route,

@@ -300,6 +300,14 @@ int32_t arc_router_read_streams(const struct arc_router *r, int32_t owner,
                                 struct arc_stream_row *rows, int32_t cap,
                                 int64_t now_us);
 
+/** Places that legs ever had; each leg keeps its own for life. */
+int32_t arc_router_leg_places(const struct arc_router *r);
+
+/** arc_router_read_streams() of the leg at a place, 0..places-1, if one is there. */
+int32_t arc_router_read_leg_streams(const struct arc_router *r, int32_t place,
+                                    int32_t owner, struct arc_stream_row *rows,
+                                    int32_t cap, int64_t now_us);
+
 /** The same of all legs. */
 int32_t arc_router_read_legs(const struct arc_router *r,
                              struct arc_leg_row *rows, int32_t cap);
