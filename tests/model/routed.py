@@ -18,6 +18,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from arcrtc import AudioFrame, VideoFrame
 from arcrtc._native import ffi, lib
 from arcrtc.routing import TrackConfig
 from arcrtc.sdes import CryptoAttribute, CryptoKey
@@ -295,3 +298,39 @@ def running(words: list[str], log: Path) -> Iterator[subprocess.Popen[str]]:
 def complaints(log: Path) -> str:
     """What a program wrote to its standard error."""
     return log.with_suffix(".err").read_text()
+
+
+# --- what peers send, and tshark ---
+
+FIELDS = ("rtcp.pt", "rtcp.length_check", "rtcp.rtpfb.fmt", "rtcp.psfb.fmt")
+COMPLAINTS = ("_ws.malformed", "_ws.expert.message")
+
+
+def dissect(path: Path, ports: set[int]) -> list[dict[str, str]]:
+    """What tshark reads of each datagram, RTP and RTCP on these ports; several values of a field joined by commas."""
+    words = ["tshark", "-r", str(path), "-n", "-T", "fields", "-E", "separator=/t", "-E", "occurrence=a", "-E",
+             "aggregator=,"]
+    for port in sorted(ports):
+        words += ["-d", f"udp.port=={port},rtp"]
+    for name in (*FIELDS, *COMPLAINTS):
+        words += ["-e", name]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+    truth = {"True": "1", "False": "0"}  # so from tshark 4.2 on
+    rows = [[",".join(truth.get(value, value) for value in cell.split(",")) for cell in line.split("\t")]
+            for line in done.stdout.splitlines()]
+    return [dict(zip((*FIELDS, *COMPLAINTS), row, strict=True)) for row in rows]
+
+
+def sound_of(block: int, *, loud: bool = True) -> AudioFrame:
+    """20 ms of a tone, or of silence."""
+    tone = 12_000 * np.sin(np.arange(block * 960, (block + 1) * 960) * 0.13)
+    return AudioFrame(samples=(tone * loud).astype(np.int16), sample_rate=48_000)
+
+
+def picture_of(block: int, *, light: bool = True) -> VideoFrame:
+    """A picture of 320x180, light or dark above, with something that moves below."""
+    x, y = np.arange(320)[None, :] + 5 * block, np.arange(80)[:, None] + block
+    planes = np.full((270, 320), 128, np.uint8)
+    planes[:100] = 220 if light else 60
+    planes[100:180] = (128 + 60 * np.sin(x / 9.0) + 50 * np.cos((x + y) / 17.0)).astype(np.uint8)
+    return VideoFrame(planes, 320, 180, 0, "yuv420p")
