@@ -39,7 +39,7 @@ static void look_at_layers(struct arc_source *source, const struct arc_pkt *pkt,
                                   &out->info);
     out->media = status == ARC_OK;
     if (status != ARC_OK && status != ARC_AGAIN)
-        source->track->leg->router->stats.drops.malformed++;
+        source->track->leg->router->stats.unreadable++;
     if (out->media && out->info.is_key && out->info.starts_frame)
         arc_keyreq_on_key_frame(&source->key, out->now_us);
 }
