@@ -137,6 +137,13 @@ def new_handle(new: Any, free: Any, ctype: str, *args: Any, what: str, size: int
     return ffi.gc(out[0], free, size)
 
 
+def check_count(n: int, what: str) -> int:
+    """Return ``n``; below zero it is a status, and raised as an exception."""
+    if n < 0:
+        raise error_for(n, what)
+    return n
+
+
 def read_view(data: Any) -> Any:
     """Lend bytes-like ``data`` to C for one call: a ``const uint8_t[]``, no copy.
 

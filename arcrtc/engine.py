@@ -20,7 +20,9 @@ import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, Final
 
-from arcrtc._native import ffi, lib, new_handle
+from numpy.typing import NDArray
+
+from arcrtc._native import check_count, ffi, lib, new_handle
 from arcrtc._ranges import check_int
 from arcrtc.config import SessionConfig
 from arcrtc.errors import ArgumentError, ClosedError
@@ -30,6 +32,7 @@ from arcrtc.routing.enginerouter import EngineRouter
 from arcrtc.routing.legs import RouterConfig
 from arcrtc.routing.router import router_event
 from arcrtc.srtp import SrtpConfig
+from arcrtc.streamtables import read_rows
 from arcrtc.udp import UdpConfig, parse_address
 
 _EVENTS_AT_ONCE: Final = 256
@@ -96,6 +99,7 @@ class Engine:
         self._peers: dict[int, Peer] = {}
         self._routers: dict[int, EngineRouter] = {}
         self._last_id = 0
+        self._expected_rows = 64
         self._waiters: set[asyncio.Future[None]] = set()
         self._watching: asyncio.AbstractEventLoop | None = None
         self._loops: list[Any] = []
@@ -238,6 +242,39 @@ class Engine:
             lib.arc_loop_get_stats(handle, out)
             all_stats.append({**to_dict(out[0]), "events_lost": lib.arc_hub_lost(self._hub, i)})
         return all_stats
+
+    def stream_table(self) -> NDArray[Any]:
+        """All streams of all threads at once: sent and received ones of peers, sources and routes of routers.
+
+        A thread is asked for a thousand streams at a time, so that packets do not wait meanwhile. What comes,
+        goes or moves to another thread during the call may be missing.
+
+        :returns: structured array, a row a stream. Columns: ``owner`` (of a peer or router, see
+            :meth:`owner_of`), ``leg`` (-1: of a peer), ``stream`` (id of the track or route, index at a peer),
+            ``source`` (quality of a track, or that a route forwards), ``direction`` (0 inbound, 1 outbound),
+            ``kind`` (0 audio, 1 video), ``ssrc``, ``active`` (a packet passed in the last two seconds), ``packets``,
+            ``bytes`` ...; :data:`arcrtc.routing.W3C_NAMES` says which members of webrtc-stats they are.
+        :raises ClosedError: the engine is closed. :raises BackpressureError: too many callers at once.
+        """
+        self._check_open()
+        loops = list(self._loops)
+        row_bytes = ffi.sizeof("struct arc_stream_row")
+
+        def read(rows: Any, room: int) -> int:
+            n = 0
+            for loop in loops:
+                free = max(room - n, 0)
+                at = ffi.cast("struct arc_stream_row *", ffi.cast("char *", rows) + min(n, room) * row_bytes)
+                n += check_count(lib.arc_loop_read_streams(loop, at, free), "Engine.stream_table")
+            return n
+
+        table = read_rows("struct arc_stream_row", self._expected_rows, read)
+        self._expected_rows = len(table) + len(table) // 8
+        return table
+
+    def owner_of(self, owner: int) -> Peer | EngineRouter | None:
+        """Whose streams have this number in the column ``owner``; None: it is closed."""
+        return self._peers.get(owner) or self._routers.get(owner)
 
     def _forget(self, peer: Peer) -> None:
         with self._lock:

@@ -8,11 +8,42 @@ import numpy as np
 from arcrtc._native import ffi, lib
 from arcrtc.audio.frame import AudioFrame
 from arcrtc.errors import ArgumentError
+from arcrtc.streamtables import StreamPlace
 from arcrtc.video.frame import VideoFrame
 
 
-class _Sender:
+class _Stream:
+    """What a stream manager asks of senders and receivers."""
+
+    _owner: Any
+    _direction: int
+    kind: str
+    index: int
+
+    def _stream_place(self) -> StreamPlace:
+        if not hasattr(self._owner, "_stream_owner"):
+            raise ArgumentError(f"{self!r} belongs to a session without an engine: nobody but its caller reads it")
+        tables, owner = self._owner._stream_owner()
+        return StreamPlace(tables, owner, self._direction, self.index)
+
+    def _stream_kind(self) -> str:
+        return self.kind
+
+    def _stream_sources(self) -> int:
+        return 1
+
+    def _hold_stream(self, held: bool) -> None:
+        """What is received comes as it is sent."""
+
+    def _end_stream(self) -> None:
+        """It lives as long as its peer: at its end it is held."""
+        self._hold_stream(True)
+
+
+class _Sender(_Stream):
     """What audio and video senders share. Made by Session and Peer, not by callers."""
+
+    _direction = lib.ARC_STREAM_OUTBOUND
 
     def __init__(self, owner: Any, handle: Any, kind: str, ssrc: int, payload_type: int) -> None:
         self._owner = owner
@@ -40,6 +71,9 @@ class _Sender:
     def mute(self, muted: bool = True) -> None:
         """Send silence, or no pictures, until called with False."""
         lib.arc_send_set_muted(self._handle, muted)
+
+    def _hold_stream(self, held: bool) -> None:
+        self.mute(held)
 
     def flush(self) -> int:
         """Throw away what waits for the encoder; returns how many frames that were."""
@@ -122,7 +156,7 @@ class VideoSender(_Sender):
         lib.arc_send_request_key(self._handle)
 
 
-class Receiver:
+class Receiver(_Stream):
     """Handle of a received stream; made by receive_audio() and receive_video().
 
     :ivar kind: "audio" or "video".
@@ -130,6 +164,8 @@ class Receiver:
 
     Lives as long as its session. Threads: those of the session or peer that made it.
     """
+
+    _direction = lib.ARC_STREAM_INBOUND
 
     def __init__(self, owner: Any, handle: Any, kind: str, payload_type: int) -> None:
         self._owner = owner

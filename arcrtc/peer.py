@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from arcrtc._memory import give_memory_back
 from arcrtc._native import check, error_for, ffi, lib
 from arcrtc.config import SessionConfig
 from arcrtc.errors import ArgumentError, ClosedError
@@ -13,6 +14,7 @@ from arcrtc.events import Event, ReceivedFrame, SessionStats, received_frame, to
 from arcrtc.handles import AudioSender, Receiver, VideoSender
 from arcrtc.sessioncore import SessionCore
 from arcrtc.srtp import SrtpConfig
+from arcrtc.streamtables import StreamTables
 from arcrtc.udp import UdpConfig, address_of, explained, open_udp, set_remote, udp_config
 
 if TYPE_CHECKING:
@@ -271,6 +273,7 @@ class Peer(SessionCore):
                 time.sleep(0.001)
             ffi.release(self._udp)
         self._engine._forget(self)
+        give_memory_back()
 
     def _disown(self) -> None:
         """In a child of fork(): what the parent's threads work on is let go of, the socket is closed."""
@@ -280,6 +283,10 @@ class Peer(SessionCore):
         ffi.release(self._udp)
 
     # --- what the handles call ---
+
+    def _stream_owner(self) -> tuple[StreamTables, int]:
+        self._check_open()
+        return self._engine, self._id
 
     def _check_open(self) -> None:
         if self._closed:

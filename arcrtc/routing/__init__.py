@@ -36,8 +36,8 @@ from arcrtc.routing.relays import RelayNetwork, RelayTable
 from arcrtc.routing.room import Room, RoomStats
 from arcrtc.routing.router import Leg, PacketRouter, Route, RouterEvent, RouterEventType, Track
 from arcrtc.routing.rules import SubscriptionRule
-from arcrtc.routing.tables import W3C_NAMES
 from arcrtc.routing.topology import End, Flow, Topology, TopologyPlan, plan_topology
+from arcrtc.streamtables import W3C_NAMES
 
 __all__ = [
     "W3C_NAMES",

@@ -98,8 +98,25 @@ def track_config(config: TrackConfig, router: RouterConfig) -> Any:
     return cfg
 
 
-def fill_route(cfg: Any, config: RouteConfig, track: TrackConfig, leg: LegConfig) -> None:
-    """Fill a ``struct arc_route_config``."""
+class RouteConfigs:
+    """Makes a ``struct arc_route_config`` for each of many routes, most of which are alike."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[object, ...], Any] = {}
+
+    def get(self, config: RouteConfig, track: TrackConfig, leg: LegConfig) -> Any:
+        """One to copy from."""
+        # All that _fill_route() reads.
+        key = (config, len(track.layers), track.rtx_payload_type, tuple(track.extensions.items()),
+               None if leg.extensions is None else tuple(leg.extensions.items()))
+        cfg = self._made.get(key)
+        if cfg is None:
+            cfg = self._made[key] = ffi.new("struct arc_route_config *")
+            _fill_route(cfg, config, track, leg)
+        return cfg[0]
+
+
+def _fill_route(cfg: Any, config: RouteConfig, track: TrackConfig, leg: LegConfig) -> None:
     cfg.ssrc = config.ssrc or 0
     cfg.rtx_ssrc = config.rtx_ssrc or 0
     cfg.payload_type = -1 if config.payload_type is None else config.payload_type
@@ -115,7 +132,7 @@ def fill_route(cfg: Any, config: RouteConfig, track: TrackConfig, leg: LegConfig
         if not cfg.mid_id:
             raise ConfigError(f"mid={config.mid!r} needs an id for {Mid.URI} among the subscriber's extensions")
         cfg.mid = config.mid.encode()
-    top = len(track.sources) - 1
+    top = max(len(track.layers), 1) - 1
     cfg.source = top if config.max_source is None else min(config.max_source, top)
     cfg.spatial = -1 if config.max_spatial is None else config.max_spatial
     cfg.temporal = -1 if config.max_temporal is None else config.max_temporal

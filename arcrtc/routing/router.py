@@ -23,10 +23,10 @@ from arcrtc.events import to_dict
 from arcrtc.routing.calls import DirectCalls
 from arcrtc.routing.config import MAX_LAYER_ID, RouteConfig, TrackConfig
 from arcrtc.routing.legs import LegConfig, RouterConfig
-from arcrtc.routing.native import fill_route, leg_config, track_config, wipe
-from arcrtc.routing.tables import read_rows
+from arcrtc.routing.native import RouteConfigs, leg_config, track_config, wipe
 from arcrtc.srtp import SrtpConfig
 from arcrtc.srtp.config import native_key
+from arcrtc.streamtables import StreamPlace, StreamTables, read_rows
 
 _ROOM_BYTES: Final = 65_536
 
@@ -135,6 +135,23 @@ class Track:
         self.leg, self.id, self.config = leg, ident, config
         self._routes: dict[int, Route] = {}
 
+    def _stream_place(self) -> StreamPlace:
+        router = self.leg.router
+        router._check_here(self.leg, self)
+        return StreamPlace(*router._stream_owner(), lib.ARC_STREAM_INBOUND, self.id)
+
+    def _stream_kind(self) -> str:
+        return self.config.kind.value
+
+    def _stream_sources(self) -> int:
+        return max(len(self.config.layers), 1)
+
+    def _hold_stream(self, held: bool) -> None:
+        """A publisher cannot be held; each route can."""
+
+    def _end_stream(self) -> None:
+        self.leg.router.unpublish(self)
+
     def __repr__(self) -> str:
         return f"Track({self.id}, {self.config.kind.value}/{self.config.codec} of {self.leg!r})"
 
@@ -180,6 +197,24 @@ class Route:
                 check_int(name, value, 0, MAX_LAYER_ID)
         self.leg.router._set_layers(self, wanted, -1 if spatial is None else spatial,
                                     -1 if temporal is None else temporal)
+
+    def _stream_place(self) -> StreamPlace:
+        router = self.leg.router
+        if router._routes.get(self.id) is not self:
+            raise ArgumentError(f"{self!r} is not at this router, or not any more")
+        return StreamPlace(*router._stream_owner(), lib.ARC_STREAM_OUTBOUND, self.id)
+
+    def _stream_kind(self) -> str:
+        return self.track.config.kind.value
+
+    def _stream_sources(self) -> int:
+        return 1
+
+    def _hold_stream(self, held: bool) -> None:
+        self.leg.router._pause(self, held)
+
+    def _end_stream(self) -> None:
+        self.leg.router.unsubscribe(self)
 
     def __repr__(self) -> str:
         return f"Route({self.id}, ssrc {self.ssrc:#010x}, {self.track!r} to {self.leg!r})"
@@ -301,11 +336,11 @@ class PacketRouter:
 
         :raises ConfigError: as subscribe().
         """
-        requests = ffi.new("struct arc_route_request[]", max(len(routes), 1))
+        requests, configs = ffi.new("struct arc_route_request[]", max(len(routes), 1)), RouteConfigs()
         for request, (track, leg, config) in zip(requests, routes, strict=False):
             self._check_here(leg, track)
             request.track, request.leg = track.id, leg.id
-            fill_route(request.config, config or _DEFAULT_ROUTE, track.config, leg.config)
+            request.config = configs.get(config or _DEFAULT_ROUTE, track.config, leg.config)
         status = self._calls.add_routes(requests, len(routes))
         if status == lib.ARC_ERR_ARG:
             raise ConfigError("subscribe: a track would go back to the leg that publishes it, or an SSRC is in use on "
@@ -361,6 +396,10 @@ class PacketRouter:
     @_one_at_a_time
     def _rekey(self, leg: Leg, send: Any, receive: Any, overlap_us: int) -> int:
         return int(self._calls.rekey(leg.id, send, receive, overlap_us))
+
+    def _stream_owner(self) -> tuple[StreamTables, int]:
+        """Whose stream table its streams are in, and as whose."""
+        return self, 0
 
     def _check(self, what: str, status: int) -> None:
         if status == lib.ARC_ERR_ARG:

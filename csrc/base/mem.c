@@ -2,6 +2,9 @@
  * @file base/mem.c  The only allocator of the core
  */
 #include <stdlib.h>
+#ifdef __GLIBC__ /* <stdlib.h> tells */
+#include <malloc.h>
+#endif
 
 #include "base/atomic.h"
 #include "base/mem.h"
@@ -17,6 +20,7 @@ struct head {
 
 static int64_t live_blocks;
 static int64_t live_bytes;
+static int64_t freed_bytes;
 static int64_t allowed_left = -1;
 
 static int failure_is_due(void)
@@ -67,6 +71,7 @@ void arc_mem_free(void *p)
         return;
     arc_atomic_add_relaxed(&live_blocks, -1);
     arc_atomic_add_relaxed(&live_bytes, -(int64_t)head_of(p)->bytes);
+    arc_atomic_add_relaxed(&freed_bytes, (int64_t)head_of(p)->bytes);
     free(head_of(p)->base);
 }
 
@@ -94,6 +99,18 @@ int64_t arc_mem_live_blocks(void)
 int64_t arc_mem_live_bytes(void)
 {
     return arc_atomic_load_relaxed(&live_bytes);
+}
+
+int64_t arc_mem_freed_bytes(void)
+{
+    return arc_atomic_load_relaxed(&freed_bytes);
+}
+
+void arc_mem_trim(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 void arc_mem_fail_after(int64_t allowed)

@@ -39,6 +39,13 @@ int64_t arc_mem_live_blocks(void);
 /** Bytes in those blocks, without bookkeeping. */
 int64_t arc_mem_live_bytes(void);
 
+/** Bytes of all blocks that were ever freed. */
+int64_t arc_mem_freed_bytes(void);
+
+/** Give what was freed back to the system, where the C library keeps it. Takes
+ *  milliseconds, for which others who allocate wait. */
+void    arc_mem_trim(void);
+
 /**
  * Let the next `allowed` allocations pass and fail all later ones;
  * -1: never fail (the default). For tests; process-wide.

@@ -25,6 +25,7 @@ enum {
     SEND_A_TURN     = 256, /* datagrams of one session, likewise              */
     COMMANDS        = 1024,/* that may wait: one a caller                     */
     COMMANDS_A_TURN = 64,
+    ORDERS_US       = 500, /* of a turn: then sockets come first again          */
     KICKS           = 4096,
     ERRORS_US       = 1000000, /* between two reports of one socket's errors  */
     LOAD_US         = 1000000, /* over which the load is taken                */
@@ -187,14 +188,18 @@ static void take_kicks(struct arc_loop *l, int64_t now_us)
 
 static void take_orders(struct arc_loop *l, int64_t now_us)
 {
-    int32_t n;
+    int32_t n = 0, run = 1;
 
     arc_eventfd_clear(l->wake);
     arc_atomic_exchange(&l->kicked, 0); /* from now on a kick wakes again */
     take_kicks(l, now_us);
-    n = arc_mailbox_run(l->mail, l, COMMANDS_A_TURN, now_us);
+    while (run > 0 && n < COMMANDS_A_TURN &&
+           (n == 0 || arc_clock_us() - now_us < ORDERS_US)) {
+        run = arc_mailbox_run(l->mail, l, 1, now_us);
+        n += run;
+    }
     ARC_LOOP_PUBLISH(l->stats.commands, l->stats.commands + n);
-    if (n == COMMANDS_A_TURN)
+    if (run > 0)
         arc_eventfd_signal(l->wake);
 }
 

@@ -29,6 +29,7 @@
 
 /* ARC_CDEF_BEGIN */
 #define ARC_LOOP_MAX_SESSIONS 16384
+#define ARC_LOOP_ROWS_A_TURN  1024
 
 struct arc_loop;   /* opaque */
 struct arc_worker; /* io/worker.h */
@@ -111,6 +112,18 @@ arc_loop_rekey(struct arc_loop *l, int32_t id,
 
 enum arc_status arc_loop_snapshot(struct arc_loop *l, int32_t id,
                                   struct arc_loop_snapshot *out);
+
+/**
+ * Rows of the streams of all sessions and routers that the thread drives. It is
+ * asked for ARC_LOOP_ROWS_A_TURN of them at a time, so that packets do not wait
+ * for thousands: the rows of a session, or of a leg of a router, are of one
+ * moment. What is attached meanwhile may be missing.
+ *
+ * @return how many there are; the first `cap` of them are written. Or a negative
+ *         enum arc_status
+ */
+int32_t         arc_loop_read_streams(struct arc_loop *l,
+                                      struct arc_stream_row *rows, int32_t cap);
 
 /** Never waits for the thread: each number is a recent one, by itself. */
 void            arc_loop_get_stats(struct arc_loop *l,

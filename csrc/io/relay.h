@@ -15,6 +15,7 @@
 #ifndef ARC_IO_RELAY_H
 #define ARC_IO_RELAY_H
 
+#include "base/histogram.h"
 #include "io/loop.h"
 #include "router/router.h"
 
@@ -52,9 +53,13 @@ enum arc_status arc_relay_add_track(struct arc_relay *relay, int32_t leg,
                                     const struct arc_track_config *cfg,
                                     int32_t *track);
 enum arc_status arc_relay_remove_track(struct arc_relay *relay, int32_t track);
+
+/** As arc_router_add_routes(), some of them in each turn: all or none. */
 enum arc_status arc_relay_add_routes(struct arc_relay *relay,
                                      struct arc_route_request *requests,
                                      int32_t n);
+
+/** Likewise. After ARC_ERR_BUSY some of them may have ended. */
 enum arc_status arc_relay_remove_routes(struct arc_relay *relay,
                                         const int32_t *routes, int32_t n);
 enum arc_status arc_relay_pause(struct arc_relay *relay, int32_t route,
@@ -78,6 +83,14 @@ enum arc_status arc_relay_read_leg(struct arc_relay *relay, int32_t leg,
 /** Datagrams read so far: changes while it is looked at, by atomic stores; there as
  *  long as the relay is. */
 const int64_t  *arc_relay_taken(const struct arc_relay *relay);
+
+/**
+ * How long packets were here since the last call, microseconds: from when the
+ * kernel had one to when the system call that sent it was over. Of one in seven
+ * trains, the packet that waited longest.
+ */
+enum arc_status arc_relay_take_delays(struct arc_relay *relay,
+                                      struct arc_histogram *out);
 
 /** @return how many rows there are, or a negative enum arc_status */
 int32_t         arc_relay_read_streams(struct arc_relay *relay,

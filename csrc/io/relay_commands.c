@@ -1,6 +1,7 @@
 /**
  * @file io/relay_commands.c  What others ask of a relay: commands to its loop
  */
+#include <sched.h>
 #include <string.h>
 
 #include "base/handles.h"
@@ -155,6 +156,15 @@ static enum arc_status do_remove_track(void *owner, void *args, int64_t now_us)
     return arc_router_remove_track(a->relay->router, a->id);
 }
 
+/** Routes that are made or ended in one turn, so that packets do not wait for
+ *  thousands of them. */
+enum { ROUTES_A_TURN = 128 };
+
+static int32_t share_of(int32_t n)
+{
+    return n < ROUTES_A_TURN ? n : ROUTES_A_TURN;
+}
+
 static enum arc_status do_add_routes(void *owner, void *args, int64_t now_us)
 {
     const struct args *a = args;
@@ -168,6 +178,17 @@ static enum arc_status do_remove_routes(void *owner, void *args, int64_t now_us)
     const struct args *a = args;
 
     return arc_router_remove_routes(a->relay->router, a->in, a->n);
+}
+
+/** Routes that others of the same request could not follow. */
+static enum arc_status do_take_back(void *owner, void *args, int64_t now_us)
+{
+    const struct args *a = args;
+    const struct arc_route_request *requests = a->in;
+
+    for (int32_t i = 0; i < a->n; i++)
+        arc_router_remove_route(a->relay->router, requests[i].route);
+    return ARC_OK;
 }
 
 static enum arc_status do_pause(void *owner, void *args, int64_t now_us)
@@ -202,6 +223,15 @@ static enum arc_status do_read_stats(void *owner, void *args, int64_t now_us)
     const struct args *a = args;
 
     arc_router_get_stats(a->relay->router, a->out);
+    return ARC_OK;
+}
+
+static enum arc_status do_take_delays(void *owner, void *args, int64_t now_us)
+{
+    const struct args *a = args;
+
+    memcpy(a->out, &a->relay->delays, sizeof(a->relay->delays));
+    arc_histogram_init(&a->relay->delays);
     return ARC_OK;
 }
 
@@ -253,6 +283,7 @@ enum arc_status arc_relay_new(struct arc_loop *l, int32_t id,
                            : ARC_ERR_NOMEM;
     if (!status) {
         relay->loop = l;
+        arc_histogram_init(&relay->delays);
         relay->id   = id;
         slot->id    = id;
         slot->relay = relay;
@@ -322,21 +353,51 @@ enum arc_status arc_relay_remove_track(struct arc_relay *relay, int32_t track)
     return call(relay, do_remove_track, &a);
 }
 
+static void take_back(struct arc_relay *relay,
+                      const struct arc_route_request *requests, int32_t n)
+{
+    enum arc_status status;
+
+    for (int32_t done = 0; done < n; done += ROUTES_A_TURN) {
+        struct args a = {.in = requests + done, .n = share_of(n - done)};
+
+        do
+            status = call(relay, do_take_back, &a);
+        while (status == ARC_ERR_BUSY && sched_yield() == 0);
+    }
+}
+
 enum arc_status arc_relay_add_routes(struct arc_relay *relay,
                                      struct arc_route_request *requests,
                                      int32_t n)
 {
-    struct args a = {.out = requests, .n = n};
+    enum arc_status status;
+    int32_t made = 0;
 
-    return call(relay, do_add_routes, &a);
+    do {
+        struct args a = {.out = requests + made, .n = share_of(n - made)};
+
+        status = call(relay, do_add_routes, &a);
+        made += status ? 0 : a.n;
+    } while (!status && made < n);
+    if (status)
+        take_back(relay, requests, made);
+    return status;
 }
 
 enum arc_status arc_relay_remove_routes(struct arc_relay *relay,
                                         const int32_t *routes, int32_t n)
 {
-    struct args a = {.in = routes, .n = n};
+    enum arc_status status;
+    int32_t done = 0;
 
-    return call(relay, do_remove_routes, &a);
+    do {
+        struct args a = {.in = routes + done, .n = share_of(n - done)};
+
+        status = call(relay, do_remove_routes, &a);
+        done += a.n;
+    } while (!status && done < n);
+    return status;
 }
 
 enum arc_status arc_relay_pause(struct arc_relay *relay, int32_t route,
@@ -390,6 +451,14 @@ enum arc_status arc_relay_read_stats(struct arc_relay *relay,
     struct args a = {.out = out};
 
     return call(relay, do_read_stats, &a);
+}
+
+enum arc_status arc_relay_take_delays(struct arc_relay *relay,
+                                      struct arc_histogram *out)
+{
+    struct args a = {.out = out};
+
+    return out ? call(relay, do_take_delays, &a) : ARC_ERR_ARG;
 }
 
 enum arc_status arc_relay_read_leg(struct arc_relay *relay, int32_t leg,

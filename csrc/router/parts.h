@@ -181,34 +181,34 @@ struct arc_route {
     /* hot */
     struct arc_track  *track;
     struct arc_leg    *leg;
+    int32_t            id;
     uint32_t           ssrc;
     uint8_t            payload_type;
     bool               paused;
     bool               plain_ext;     /* no extension goes out                */
     bool               unheard;       /* its last packet was left out: the next
                                          one begins a talk spurt              */
-    struct arc_layerselect select;    /* of a layered track                   */
+    bool               sent_any;
+    uint32_t           last_ts;       /* as sent                              */
+    int64_t            last_us;
+    double             remote_loss;   /* RRs: of the last interval, 0..1      */
+    int64_t            remote_lost;
+    double             remote_jitter_ms;
     struct arc_route_counts counts;
-    struct arc_rewrite numbers;
+    struct arc_rewrite numbers;       /* up to here: what tables.c reads      */
+    struct arc_layerselect select;    /* of a layered track                   */
 
-    int32_t            id;
     int32_t            at_track, at_leg; /* places in their lists             */
     struct arc_route_config cfg;
     uint16_t           rtx_seq16;
-    uint32_t           last_ts;       /* as sent                              */
-    int64_t            last_us;
-    bool               sent_any;
     uint32_t           queued_ts;     /* of the last packet, as it will be sent */
     int64_t            queued_us;
     bool               queued_any;
-    struct arc_resend  resends[ARC_ROUTE_RESENDS];
+    struct arc_resend *resends;       /* ARC_ROUTE_RESENDS; NULL: none are sent */
     struct arc_edited *edits;         /* ARC_ROUTE_EDITS; NULL: nothing that is
                                          edited can be resent                 */
     bool               fir_seen;
     uint8_t            last_fir;      /* RFC 5104 §4.3.1: command number      */
-    double             remote_loss;   /* RRs: of the last interval, 0..1      */
-    int64_t            remote_lost;
-    double             remote_jitter_ms;
 };
 
 struct arc_router {

@@ -62,13 +62,20 @@ static void free_leg(struct arc_leg *leg)
 static enum arc_status open_keys(struct arc_leg *leg,
                                  const struct arc_leg_config *c)
 {
+    struct arc_srtp_config send, receive;
     enum arc_status status;
 
     if (!c->srtp)
         return ARC_OK;
-    status = arc_srtp_new(&c->srtp_receive, &leg->srtp_in);
+    send        = c->srtp_send;
+    receive     = c->srtp_receive;
+    send.way    = ARC_SRTP_SENDS; /* each has tables for its own way only */
+    receive.way = ARC_SRTP_RECEIVES;
+    status = arc_srtp_new(&receive, &leg->srtp_in);
     if (!status)
-        status = arc_srtp_new(&c->srtp_send, &leg->srtp_out);
+        status = arc_srtp_new(&send, &leg->srtp_out);
+    arc_mem_wipe(&send, sizeof(send));
+    arc_mem_wipe(&receive, sizeof(receive));
     if (!status)
         leg->overhead_bytes = arc_srtp_overhead_bytes(leg->srtp_out);
     return status;
@@ -714,11 +721,15 @@ static void set_route(struct arc_route *route,
     want_layers(route);
 }
 
-/** What is edited must be edited the same way when it is resent. */
-static enum arc_status make_edits(struct arc_route *route)
+/** What was resent last, and how what is resent was edited. */
+static enum arc_status prepare_resending(struct arc_route *route)
 {
-    if (!route->track->layered || route->cfg.rtx_payload_type < 0 ||
-        route->track->cfg.codec <= ARC_TRACK_H264)
+    if (route->cfg.rtx_payload_type < 0)
+        return ARC_OK;
+    route->resends = arc_mem_zalloc(ARC_ROUTE_RESENDS, sizeof(*route->resends));
+    if (!route->resends)
+        return ARC_ERR_NOMEM;
+    if (!route->track->layered || route->track->cfg.codec <= ARC_TRACK_H264)
         return ARC_OK;
     route->edits = arc_mem_zalloc(ARC_ROUTE_EDITS, sizeof(*route->edits));
     return route->edits ? ARC_OK : ARC_ERR_NOMEM;
@@ -726,6 +737,7 @@ static enum arc_status make_edits(struct arc_route *route)
 
 static void free_route(struct arc_route *route)
 {
+    arc_mem_free(route->resends);
     arc_mem_free(route->edits);
     arc_mem_free(route);
 }
@@ -752,7 +764,7 @@ enum arc_status arc_router_add_route(struct arc_router *r, int32_t track_id,
     route->track = track;
     route->leg   = leg;
     set_route(route, cfg);
-    status = make_edits(route);
+    status = prepare_resending(route);
     if (!status)
         status = enter_route(route);
     if (status) {

@@ -146,7 +146,8 @@ struct arc_router_drops {
     int64_t srtp_other;      /* key limit, stream table full                    */
     int64_t unknown_source;  /* no track has the SSRC                           */
     int64_t payload_type;    /* not one of the track's                          */
-    int64_t repair;          /* a resent packet that came twice or too late     */
+    int64_t repair;          /* came twice, by itself or resent; or resent too
+                                late to know                                    */
     int64_t no_packet;       /* the packet pool was empty                       */
     int64_t no_leg;          /* for a leg that is gone                          */
 };
@@ -299,6 +300,14 @@ void            arc_router_get_stats(const struct arc_router *r,
 int32_t arc_router_read_streams(const struct arc_router *r, int32_t owner,
                                 struct arc_stream_row *rows, int32_t cap,
                                 int64_t now_us);
+
+/** Places that legs ever had; each leg keeps its own for life. */
+int32_t arc_router_leg_places(const struct arc_router *r);
+
+/** arc_router_read_streams() of the leg at a place, 0..places-1, if one is there. */
+int32_t arc_router_read_leg_streams(const struct arc_router *r, int32_t place,
+                                    int32_t owner, struct arc_stream_row *rows,
+                                    int32_t cap, int64_t now_us);
 
 /** The same of all legs. */
 int32_t arc_router_read_legs(const struct arc_router *r,

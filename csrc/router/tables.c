@@ -80,28 +80,42 @@ static struct arc_stream_row *row_at(struct arc_stream_row *rows, int32_t cap,
     return &rows[i];
 }
 
+int32_t arc_router_leg_places(const struct arc_router *r)
+{
+    return r->legs.used;
+}
+
+int32_t arc_router_read_leg_streams(const struct arc_router *r, int32_t place,
+                                    int32_t owner, struct arc_stream_row *rows,
+                                    int32_t cap, int64_t now_us)
+{
+    const struct arc_leg *leg = arc_handles_at(&r->legs, place);
+    int32_t n = 0;
+
+    for (int32_t k = 0; leg && k < leg->n_sources; k++) {
+        struct arc_stream_row *row = row_at(rows, cap, n++, owner);
+
+        if (row)
+            read_source(leg->sources[k], now_us, row);
+    }
+    for (int32_t k = 0; leg && k < leg->n_routes; k++) {
+        struct arc_stream_row *row = row_at(rows, cap, n++, owner);
+
+        if (row)
+            read_route(leg->routes[k], now_us, row);
+    }
+    return n;
+}
+
 int32_t arc_router_read_streams(const struct arc_router *r, int32_t owner,
                                 struct arc_stream_row *rows, int32_t cap,
                                 int64_t now_us)
 {
     int32_t n = 0;
 
-    for (int32_t i = 0; i < r->legs.used; i++) {
-        const struct arc_leg *leg = arc_handles_at(&r->legs, i);
-
-        for (int32_t k = 0; leg && k < leg->n_sources; k++) {
-            struct arc_stream_row *row = row_at(rows, cap, n++, owner);
-
-            if (row)
-                read_source(leg->sources[k], now_us, row);
-        }
-        for (int32_t k = 0; leg && k < leg->n_routes; k++) {
-            struct arc_stream_row *row = row_at(rows, cap, n++, owner);
-
-            if (row)
-                read_route(leg->routes[k], now_us, row);
-        }
-    }
+    for (int32_t i = 0; i < r->legs.used; i++)
+        n += arc_router_read_leg_streams(r, i, owner, n < cap ? rows + n : NULL,
+                                         n < cap ? cap - n : 0, now_us);
     return n;
 }
 

@@ -79,6 +79,7 @@ static void on_report(struct arc_session *s,
         /* In-band FEC should not come and go with every report. */
         st->remote_loss += ((loss > st->remote_loss ? 0.5 : 0.1) *
                             (loss - st->remote_loss));
+        st->remote_last_loss    = loss;
         st->remote_lost         = blocks[i].cumulative_lost;
         st->remote_jitter_ticks = blocks[i].jitter_ticks;
         arc_atomic_store_relaxed(&st->loss_pct,
@@ -161,6 +162,7 @@ static void on_fir(struct arc_session *s, const struct arc_rtcp_packet *p,
             continue; /* too soon: its repetition is honoured */
         st->fir_seen = true;
         st->last_fir = seq_nrs[i];
+        st->key_requests++;
         s->stats.pli_received++;
     }
 }
@@ -181,13 +183,17 @@ static void on_others_pli(struct arc_session *s, struct arc_recvstream *st,
 static void on_payload_feedback(struct arc_session *s,
                                 const struct arc_rtcp_packet *p, int64_t now_us)
 {
+    struct arc_sendstream *st;
     uint32_t sender, media;
 
     if (p->count == ARC_PSFB_PLI &&
         arc_rtcp_parse_pli(p, &sender, &media) == ARC_OK) {
         on_others_pli(s, received_as(s, media), now_us);
         s->stats.pli_received++;
-        give_key(s, sent_by(s, media), now_us);
+        st = sent_by(s, media);
+        if (st)
+            st->key_requests++;
+        give_key(s, st, now_us);
     } else if (p->count == ARC_PSFB_FIR) {
         on_fir(s, p, now_us);
     }

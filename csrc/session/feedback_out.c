@@ -282,6 +282,7 @@ static void write_plis(struct arc_session *s, struct arc_writer *w,
         st->last_pli_us = now_us;
         begin_feedback(s, w, begun);
         arc_rtcp_write_pli(w, own_ssrc(s), st->ssrc);
+        st->keys_asked++;
         s->stats.pli_sent++;
     }
 }

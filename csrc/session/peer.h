@@ -114,7 +114,9 @@ struct arc_sendstream {
     struct arc_txstats_sr  sr_zero;      /* counters when that was          */
     int64_t                last_key_us;  /* a key frame was asked for       */
     int64_t                nacked, nack_misses;
-    double                 remote_loss;
+    int64_t                key_requests; /* PLI, FIR                        */
+    double                 remote_loss;  /* smoothed                        */
+    double                 remote_last_loss; /* of the last interval        */
     int64_t                remote_lost;
     uint32_t               remote_jitter_ticks;
     uint8_t                last_fir;     /* RFC 5104 §4.3.1: command number */
@@ -145,6 +147,7 @@ struct arc_recvstream {
     int64_t                sr_ntp64;     /* of the last SR                  */
     int64_t                sr_arrival_us;/* 0: none                         */
     int64_t                last_pli_us;
+    int64_t                keys_asked;   /* PLIs                            */
     int64_t                asked_up_to;  /* highest number ever asked for   */
     int64_t                probe_seq;    /* asked for once, at probe_us     */
     int64_t                probe_us;

@@ -32,6 +32,7 @@
 #include "base/log.h"
 #include "base/pkt.h"
 #include "base/status.h"
+#include "base/streamrow.h"
 #include "srtp/batch.h"
 #include "srtp/keys.h"
 #include "srtp/srtp.h"
@@ -303,6 +304,12 @@ void arc_session_get_send_stats(struct arc_session *s, int32_t stream,
                                 struct arc_send_net_stats *out);
 void arc_session_get_recv_stats(struct arc_session *s, int32_t stream,
                                 struct arc_recv_net_stats *out);
+
+/** Rows of all streams, those that are sent first. @return how many there are;
+ *  the first `cap` of them are written */
+int32_t arc_session_read_streams(const struct arc_session *s, int32_t owner,
+                                 struct arc_stream_row *rows, int32_t cap,
+                                 int64_t now_us);
 
 /**
  * Change the keys while packets are on their way. What leaves is under the new
