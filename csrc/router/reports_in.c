@@ -5,6 +5,7 @@
  * PLI, FIR > key frame asked of the publisher | BYE
  */
 #include "base/bytes.h"
+#include "base/ntp.h"
 #include "base/units.h"
 #include "router/parts.h"
 #include "wire/rtcp.h"
@@ -34,19 +35,13 @@ static struct arc_route *route_of(const struct arc_leg *leg, uint32_t ssrc)
     return route && route->leg == leg ? route : NULL;
 }
 
-static int64_t ntp_to_us(uint64_t ntp64)
-{
-    return (int64_t)((ntp64 >> 32) * (uint64_t)ARC_US_PER_S +
-                     (((ntp64 & 0xffffffffu) * (uint64_t)ARC_US_PER_S) >> 32));
-}
-
 /* One number for all tracks of a publisher, so that subscribers can play them
  * in step. The report that was shortest on its way tells best; the clocks may
  * drift, so the number is let go slowly. */
 static void note_clock(struct arc_leg *leg, uint64_t ntp64, int64_t now_us)
 {
-    int64_t shift = ntp_to_us(arc_router_ntp(leg->router, now_us)) -
-                    ntp_to_us(ntp64);
+    int64_t shift = arc_ntp_to_us(arc_router_ntp(leg->router, now_us)) -
+                    arc_ntp_to_us(ntp64);
 
     if (!leg->clock_known || shift < leg->clock_shift ||
         shift > leg->clock_shift + ARC_US_PER_S)
