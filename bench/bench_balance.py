@@ -249,13 +249,13 @@ def plot(results: dict[str, dict[str, FleetResult]], path: Path) -> None:
         axes[0].bar(xs, [results[n][placer].p99_to_mean for n in names], 0.8 / len(placers), label=placer)
     axes[0].set_xticks(range(len(names)), [n.replace(", ", ",\n") for n in names])
     axes[0].set_ylim(1, None)
-    axes[0].set_ylabel("load of the node at 99 % to mean")
+    axes[0].set_ylabel("load that 1 % exceed, to mean")
     axes[0].legend(fontsize=8)
     if "flapping" in results:
         axes[1].bar(placers, [results["flapping"][p].cut_off / 1000 for p in placers],
                     color=[f"C{i}" for i in range(len(placers))])
         axes[1].tick_params(axis="x", rotation=60)
-        axes[1].set_ylabel("sessions cut off by flapping, thousands")
+        axes[1].set_ylabel("cut off by flapping, thousands")
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(axis="y", alpha=0.3)

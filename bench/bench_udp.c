@@ -234,7 +234,7 @@ static int64_t send_our_mmsg(struct run *r, int64_t end_us)
 
 static int64_t send_our_gso(struct run *r, int64_t end_us)
 {
-    const struct arc_train train = {payload, BYTES * r->form->segments, BYTES, 0};
+    const struct arc_train train = {payload, BYTES * r->form->segments, BYTES, 0, 0};
     struct arc_udp_stats stats;
 
     while (arc_clock_us() < end_us)

@@ -27,6 +27,7 @@ from arcrtc.benchmarks.traffic import (
 from arcrtc.engine import Engine
 from arcrtc.errors import ArcError
 from arcrtc.routing import Leg, LegConfig, TrackConfig
+from arcrtc.routing.enginerouter import Delays
 from arcrtc.srtp import SrtpConfig
 from arcrtc.streams import MediaType
 
@@ -140,6 +141,10 @@ class Target(ABC):
     def counters(self) -> Counters:
         """What it has done so far."""
 
+    def delays(self) -> Delays | None:
+        """How long packets were inside since the last call; None: it does not know."""
+        return None
+
     def taken(self) -> Any:
         """``const int64_t *``: packets received so far; None: it publishes none."""
         return None
@@ -226,6 +231,10 @@ class RouterTarget(Target):
         return Counters(self._engine.stats()[0]["cpu_ns"], stats["received_pkts"],
                         stats["sent_pkts"] - stats["sent_rtcp"])
 
+    def delays(self) -> Delays | None:
+        """The router's own clock."""
+        return self._router.delays()
+
     def taken(self) -> Any:
         """The router's own counter."""
         return lib.arc_relay_taken(self._router._calls.handle)
@@ -246,6 +255,7 @@ class Round:
     :ivar delivered: packets that arrived by packets sent, over the whole round.
     :ivar latency: from the source to the sink, of the samples.
     :ivar sink: all counts of the sink.
+    :ivar inside: time inside the target; None: it does not know.
     """
 
     target: str
@@ -255,6 +265,7 @@ class Round:
     delivered: float
     latency: Latency
     sink: SinkStats
+    inside: Delays | None
 
     @property
     def faults(self) -> int:
@@ -343,7 +354,7 @@ def _measured(source: Source, target: Target, sink: Sink, seconds: float) -> Rou
         begin, t0 = target.counters(), time.monotonic()
         time.sleep(seconds)
         end, t1 = target.counters(), time.monotonic()
-        latency = sink.take_latency()
+        latency, inside = sink.take_latency(), target.delays()
         source.run(False)
         _drain(sink, target)
     finally:
@@ -351,4 +362,4 @@ def _measured(source: Source, target: Target, sink: Sink, seconds: float) -> Rou
     out, cpu_s = end.forwarded_pkts - begin.forwarded_pkts, (end.cpu_ns - begin.cpu_ns) / 1e9
     stats = sink.stats()
     return Round(target.name, out / max(cpu_s, 1e-9), out / (t1 - t0), cpu_s / (t1 - t0),
-                 stats.received_pkts / max(target.counters().forwarded_pkts, 1), latency, stats)
+                 stats.received_pkts / max(target.counters().forwarded_pkts, 1), latency, stats, inside)

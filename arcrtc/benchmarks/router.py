@@ -76,12 +76,23 @@ def _forward(case: Case) -> Meter:
     return _meter(lambda side, seconds: side.run(case, seconds).out_per_cpu_s)
 
 
-def _latency(case: Case, quantile: str) -> Meter:
-    """At half of what the first target forwards of this case when it is never waited for."""
+def _half_load(case: Case) -> Case:
+    """Half of what the first target forwards of this case when it is never waited for."""
     full = checked(run_round(case, TARGETS[0](), 0.2))
-    half = replace(case, rate_pps=max(case.burst_pkts, int(full.out_pps / case.fan_out / 2)),
+    return replace(case, rate_pps=max(case.burst_pkts, int(full.out_pps / case.fan_out / 2)),
                    sample_every=_HALF_LOAD_SAMPLES)
+
+
+def _latency(case: Case, quantile: str) -> Meter:
+    """From source to sink."""
+    half = _half_load(case)
     return _meter(lambda side, seconds: float(getattr(side.run(half, seconds).latency, quantile)))
+
+
+def _inside(case: Case, quantile: str) -> Meter:
+    """In the engine: from when the kernel has the packet to when the last system call that forwards it is over."""
+    half, side = _half_load(case), _Rounds(TARGETS[0])
+    return Meter(lambda seconds: float(getattr(side.run(half, seconds).inside, quantile)))
 
 
 def _register() -> None:
@@ -91,6 +102,8 @@ def _register() -> None:
         for quantile in ("p50", "p99"):
             benchmark(f"{name}.{quantile}", "us/packet")(
                 lambda case=case, quantile=quantile: _latency(case, f"{quantile}_us"))
+            benchmark(f"{name.replace('latency', 'latency.inside')}.{quantile}", "us/packet")(
+                lambda case=case, quantile=quantile: _inside(case, f"{quantile}_us"))
 
 
 _register()

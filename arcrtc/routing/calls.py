@@ -155,6 +155,10 @@ class RelayCalls:
         """Rows of all legs."""
         return int(lib.arc_relay_read_legs(self.handle, rows, cap))
 
+    def take_delays(self, out: Any) -> int:
+        """How long packets were here since the last call."""
+        return int(lib.arc_relay_take_delays(self.handle, out))
+
     def move(self, loop: Any) -> int:
         """Go to another thread."""
         return int(lib.arc_relay_move(self.handle, loop))

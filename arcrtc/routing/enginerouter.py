@@ -1,10 +1,11 @@
 """A packet router on a native thread of an engine: its legs have sockets."""
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from arcrtc._memory import give_memory_back
-from arcrtc._native import check, ffi
+from arcrtc._native import check, ffi, lib
 from arcrtc.errors import ArgumentError, ClosedError
 from arcrtc.events import to_dict
 from arcrtc.routing.calls import NoCalls, RelayCalls
@@ -18,6 +19,22 @@ if TYPE_CHECKING:
 
 _ROUTER_BYTES: Final = 1 << 20
 _NO_IO: Final = "a router on an engine has sockets of its own: its engine drives it"
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """From when the kernel had a packet to when the system call that forwarded it was over, microseconds, 3 % exact.
+
+    :ivar n: trains that were looked at.
+    :ivar p50_us: median.
+    :ivar p99_us: 99 of 100 were shorter.
+    :ivar max_us: the longest.
+    """
+
+    n: int
+    p50_us: float
+    p99_us: float
+    max_us: float
 
 
 class EngineRouter(PacketRouter):
@@ -83,6 +100,15 @@ class EngineRouter(PacketRouter):
         with self._lock:
             self._check_here(leg)
             return address_of(leg.socket, remote=True) or None
+
+    def delays(self) -> Delays:
+        """How long packets were in the engine since the last call: in one of seven trains, the one that waited most."""
+        with self._lock:
+            self._check_open()
+            out = ffi.new("struct arc_histogram *")
+            check(self._calls.take_delays(out), "EngineRouter.delays")
+            p50, p99 = (float(lib.arc_histogram_quantile(out, q)) for q in (0.5, 0.99))
+            return Delays(n=out.n, p50_us=p50, p99_us=p99, max_us=float(out.max))
 
     def move(self, thread: int) -> None:
         """Let another network thread drive it. Datagrams wait in their sockets meanwhile: none is lost.

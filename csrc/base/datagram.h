@@ -38,6 +38,7 @@ struct arc_train {
     int32_t  len;
     int32_t  segment_bytes;
     int32_t  ecn;     /* enum arc_ecn                                            */
+    int64_t  oldest_us; /* when the packet came that waited longest; 0: made here */
 };
 /* ARC_CDEF_END */
 

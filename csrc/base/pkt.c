@@ -11,7 +11,10 @@ enum {
 };
 
 struct arc_pkt_pool {
-    struct arc_pkt *free_list; /* the owner's; refilled from `returned`        */
+    struct arc_pkt *again;     /* used before; the owner's, refilled from
+                                  `returned`. What is warm is used first       */
+    int32_t         n_fresh;   /* of pkts, from the start on, used ever        */
+    int32_t         n_pkts;
     struct arc_pkt *returned;  /* atomic stack: any thread pushes, owner takes */
     int32_t         used;      /* atomic: packets out                          */
     int32_t         refs;      /* atomic: the owner + each packet that is out  */
@@ -76,15 +79,7 @@ enum arc_status arc_pkt_pool_new(int32_t n_pkts, struct arc_pkt_pool **out)
         return ARC_ERR_NOMEM;
     }
 
-    for (int32_t i = n_pkts - 1; i >= 0; i--) {
-        struct arc_pkt *pkt = &pool->pkts[i];
-
-        pkt->pool = pool;
-        pkt->buf  = pool->slots + (size_t)i * SLOT_BYTES;
-        pkt->next = pool->free_list;
-        pool->free_list = pkt;
-    }
-
+    pool->n_pkts = n_pkts;
     *out = pool;
     return ARC_OK;
 }
@@ -100,20 +95,32 @@ int32_t arc_pkt_pool_used(const struct arc_pkt_pool *pool)
     return arc_atomic_load_relaxed(&pool->used);
 }
 
+/** A packet that was never used: memory that nobody has touched yet. */
+static struct arc_pkt *fresh(struct arc_pkt_pool *pool)
+{
+    struct arc_pkt *pkt;
+
+    if (pool->n_fresh == pool->n_pkts)
+        return NULL;
+    pkt       = &pool->pkts[pool->n_fresh];
+    pkt->pool = pool;
+    pkt->buf  = pool->slots + (size_t)pool->n_fresh++ * SLOT_BYTES;
+    return pkt;
+}
+
 static struct arc_pkt *get_own(struct arc_pkt_pool *pool)
 {
     struct arc_pkt *pkt;
 
     /* Only the owner empties the stack of returned packets, and empties it
      * whole, so the ABA problem of lock-free stacks cannot arise. */
-    if (!pool->free_list)
-        pool->free_list = arc_atomic_exchange(&pool->returned, NULL);
-
-    pkt = pool->free_list;
+    if (!pool->again)
+        pool->again = arc_atomic_exchange(&pool->returned, NULL);
+    pkt = pool->again ? pool->again : fresh(pool);
     if (!pkt)
         return NULL;
 
-    pool->free_list = pkt->next;
+    pool->again = pkt->next;
     pkt->next = NULL;
     pkt->data = pkt->buf + ARC_PKT_HEADROOM_BYTES;
     pkt->len  = 0;

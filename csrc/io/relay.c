@@ -3,13 +3,16 @@
  */
 #include "base/atomic.h"
 #include "base/handles.h"
+#include "base/histogram.h"
 #include "base/units.h"
+#include "io/clock.h"
 #include "io/loopstate.h"
 #include "io/relaystate.h"
 
 enum {
+    SAMPLE_TRAINS = 7,  /* of so many one's delay is taken                     */
     READ_BATCHES = 4,   /* of one socket before the others have their turn     */
-    FLUSH_PKTS   = 64,  /* received before what they became must leave         */
+    FLUSH_PKTS   = 128, /* received before what they became must leave         */
 };
 
 static void learn(struct arc_relay *relay, struct arc_udp *udp,
@@ -51,8 +54,11 @@ void arc_relay_flush(struct arc_relay *relay, int64_t now_us)
     int32_t leg;
 
     while (arc_router_transmit(relay->router, now_us, l->work, l->room,
-                               ARC_LOOP_ROOM_BYTES, &leg, &train) == ARC_OK)
+                               ARC_LOOP_ROOM_BYTES, &leg, &train) == ARC_OK) {
         arc_udp_send_trains(relay->sockets[arc_handles_place(leg)], &train, 1);
+        if (train.oldest_us > 0 && ++relay->trains % SAMPLE_TRAINS == 0)
+            arc_histogram_add(&relay->delays, arc_clock_us() - train.oldest_us);
+    }
     relay->received = 0;
 }
 

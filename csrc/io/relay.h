@@ -15,6 +15,7 @@
 #ifndef ARC_IO_RELAY_H
 #define ARC_IO_RELAY_H
 
+#include "base/histogram.h"
 #include "io/loop.h"
 #include "router/router.h"
 
@@ -82,6 +83,14 @@ enum arc_status arc_relay_read_leg(struct arc_relay *relay, int32_t leg,
 /** Datagrams read so far: changes while it is looked at, by atomic stores; there as
  *  long as the relay is. */
 const int64_t  *arc_relay_taken(const struct arc_relay *relay);
+
+/**
+ * How long packets were here since the last call, microseconds: from when the
+ * kernel had one to when the system call that sent it was over. Of one in seven
+ * trains, the packet that waited longest.
+ */
+enum arc_status arc_relay_take_delays(struct arc_relay *relay,
+                                      struct arc_histogram *out);
 
 /** @return how many rows there are, or a negative enum arc_status */
 int32_t         arc_relay_read_streams(struct arc_relay *relay,

@@ -226,6 +226,15 @@ static enum arc_status do_read_stats(void *owner, void *args, int64_t now_us)
     return ARC_OK;
 }
 
+static enum arc_status do_take_delays(void *owner, void *args, int64_t now_us)
+{
+    const struct args *a = args;
+
+    memcpy(a->out, &a->relay->delays, sizeof(a->relay->delays));
+    arc_histogram_init(&a->relay->delays);
+    return ARC_OK;
+}
+
 static enum arc_status do_read_leg(void *owner, void *args, int64_t now_us)
 {
     const struct args *a = args;
@@ -274,6 +283,7 @@ enum arc_status arc_relay_new(struct arc_loop *l, int32_t id,
                            : ARC_ERR_NOMEM;
     if (!status) {
         relay->loop = l;
+        arc_histogram_init(&relay->delays);
         relay->id   = id;
         slot->id    = id;
         slot->relay = relay;
@@ -441,6 +451,14 @@ enum arc_status arc_relay_read_stats(struct arc_relay *relay,
     struct args a = {.out = out};
 
     return call(relay, do_read_stats, &a);
+}
+
+enum arc_status arc_relay_take_delays(struct arc_relay *relay,
+                                      struct arc_histogram *out)
+{
+    struct args a = {.out = out};
+
+    return out ? call(relay, do_take_delays, &a) : ARC_ERR_ARG;
 }
 
 enum arc_status arc_relay_read_leg(struct arc_relay *relay, int32_t leg,

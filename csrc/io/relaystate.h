@@ -9,6 +9,7 @@
 #ifndef ARC_IO_RELAYSTATE_H
 #define ARC_IO_RELAYSTATE_H
 
+#include "base/histogram.h"
 #include "io/relay.h"
 
 struct arc_relay {
@@ -20,6 +21,8 @@ struct arc_relay {
     int32_t            room;     /* places                                   */
     int32_t            received; /* packets since the last train left        */
     int64_t            taken;    /* atomic: packets ever                     */
+    struct arc_histogram delays; /* from arrival to leaving, us              */
+    uint32_t           trains;   /* that left                                */
 };
 
 /** Send all trains that are due. */

@@ -288,7 +288,7 @@ static void send_all(struct arc_udp *u, struct arc_udpsocket *s,
         u->stats.no_remote += n;
     } else if (n == 1 && pkts[0]->len > 0) {
         struct arc_train t = {pkts[0]->data, pkts[0]->len, pkts[0]->len,
-                              u->cfg.ecn};
+                              u->cfg.ecn, 0};
 
         send_train(u, s, &t); /* one send() is cheaper than one sendmmsg() */
     } else {

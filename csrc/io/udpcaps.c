@@ -63,7 +63,7 @@ static bool begin(struct trial *t, const char *host, char *reason)
 static bool exchange(struct trial *t)
 {
     uint8_t bytes[TRAIN_BYTES] = {0};
-    struct arc_train train = {bytes, TRAIN_BYTES, SEGMENT, ARC_ECN_ECT_1};
+    struct arc_train train = {bytes, TRAIN_BYTES, SEGMENT, ARC_ECN_ECT_1, 0};
     struct pollfd ready = {arc_udp_fd(t->to), POLLIN, 0};
 
     arc_udp_send_trains(t->from, &train, 1);

@@ -385,6 +385,15 @@ static void count_left(const struct load *l, int32_t i)
     route->sent_any = true;
 }
 
+static void note_age(struct arc_train *train, const struct arc_item *item)
+{
+    const int64_t came_us = item->pkt->time_us;
+
+    if (item->kind == ARC_ITEM_MEDIA &&
+        (train->oldest_us == 0 || came_us < train->oldest_us))
+        train->oldest_us = came_us;
+}
+
 /** Encrypt all. What the cipher refuses (a key that is used up) is left out. */
 static void seal(struct arc_leg *leg, struct arc_srtp_batch *work,
                  struct load *l, struct arc_train *train)
@@ -404,6 +413,7 @@ static void seal(struct arc_leg *leg, struct arc_srtp_batch *work,
         if (to != unit->data)
             memmove(to, unit->data, unit->len);
         to += unit->len;
+        note_age(train, l->items[i]);
         leg->counts.sent_pkts++;
         count_left(l, i);
     }

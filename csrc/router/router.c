@@ -177,16 +177,22 @@ static bool unwrap_resent(struct arc_source *source, struct arc_pkt *pkt,
     return true;
 }
 
-static void count_arrival(struct arc_source *source, const struct arc_rtp *h,
+/** @return false: it was there before. It must not go out again: under another
+ *  header extension it would be another packet of the same SRTP index (RFC 3711
+ *  §9.1); counted */
+static bool count_arrival(struct arc_source *source, const struct arc_rtp *h,
                           int64_t seq, bool resent, int64_t now_us)
 {
     struct arc_leg *leg = source->track->leg;
+    bool is_new = resent
+        ? arc_rxstats_on_repaired(&source->stats, seq)
+        : arc_rxstats_on_packet(&source->stats, seq, h->rtp_ts, h->payload_len,
+                                now_us);
 
-    if (resent)
-        arc_rxstats_on_repaired(&source->stats, seq);
-    else
-        arc_rxstats_on_packet(&source->stats, seq, h->rtp_ts, h->payload_len,
-                              now_us);
+    if (!is_new) {
+        leg->router->stats.drops.repair++;
+        return false;
+    }
     if (source->nack) {
         arc_nackgen_on_packet(source->nack, (uint64_t)seq, now_us);
         arc_leg_soon(leg, arc_nackgen_next_us(source->nack));
@@ -202,6 +208,7 @@ static void count_arrival(struct arc_source *source, const struct arc_rtp *h,
         arc_router_tell(leg->router, ARC_ROUTER_SOURCE_ADDED,
                         source->track->id, source->ssrc, now_us);
     }
+    return true;
 }
 
 /** Keep it for those who will ask for it. The pool's last eighth is for what
@@ -266,7 +273,8 @@ static void on_rtp(struct arc_leg *leg, struct arc_pkt *pkt, int64_t now_us)
         return;
     }
     seq = arc_unwrap_seq16(&source->seq, h.seq16);
-    count_arrival(source, &h, seq, resent, now_us);
+    if (!count_arrival(source, &h, seq, resent, now_us))
+        return;
     r->stats.received_rtp++;
     if (arc_source_look(source, pkt, &h, now_us, &choice))
         keep(source, pkt, seq, now_us);

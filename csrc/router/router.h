@@ -146,7 +146,8 @@ struct arc_router_drops {
     int64_t srtp_other;      /* key limit, stream table full                    */
     int64_t unknown_source;  /* no track has the SSRC                           */
     int64_t payload_type;    /* not one of the track's                          */
-    int64_t repair;          /* a resent packet that came twice or too late     */
+    int64_t repair;          /* came twice, by itself or resent; or resent too
+                                late to know                                    */
     int64_t no_packet;       /* the packet pool was empty                       */
     int64_t no_leg;          /* for a leg that is gone                          */
 };

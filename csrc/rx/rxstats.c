@@ -112,20 +112,21 @@ static void update_jitter(struct arc_rxstats *s, uint32_t rtp_ts, int64_t now_us
     s->jitter_q4 += (uint32_t)d - ((s->jitter_q4 + 8) >> 4);
 }
 
-void arc_rxstats_on_packet(struct arc_rxstats *s, int64_t seq, uint32_t rtp_ts,
+bool arc_rxstats_on_packet(struct arc_rxstats *s, int64_t seq, uint32_t rtp_ts,
                            int32_t bytes, int64_t now_us)
 {
     int64_t epoch = s->restarts;
-    bool first = !s->started;
+    bool first = !s->started, is_new;
 
     if (first)
         start_epoch(s, seq);
     else if (!is_plausible(s, seq))
-        return;
+        return true;
 
     if (seq > s->max_seq)
         advance(s, seq);
-    if (!note_first(s, seq))
+    is_new = note_first(s, seq);
+    if (!is_new)
         s->duplicates++;
     else if (seq < s->max_seq)
         s->reordered++;
@@ -134,14 +135,18 @@ void arc_rxstats_on_packet(struct arc_rxstats *s, int64_t seq, uint32_t rtp_ts,
     s->received_in_epoch++;
     s->bytes += bytes;
     update_jitter(s, rtp_ts, now_us, first || s->restarts != epoch);
+    return is_new;
 }
 
-void arc_rxstats_on_repaired(struct arc_rxstats *s, int64_t seq)
+bool arc_rxstats_on_repaired(struct arc_rxstats *s, int64_t seq)
 {
-    if (s->started && seq <= s->max_seq && note_first(s, seq))
+    bool missing = s->started && seq <= s->max_seq && note_first(s, seq);
+
+    if (missing)
         s->recovered++;
     else
         s->unneeded++;
+    return missing && seq > s->max_seq - WINDOW;
 }
 
 static int64_t expected(const struct arc_rxstats *s)

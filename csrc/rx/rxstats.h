@@ -65,15 +65,19 @@ void arc_rxstats_init(struct arc_rxstats *s, int32_t clock_hz);
  * @param seq    Unwrapped sequence number
  * @param rtp_ts Its timestamp as on the wire
  * @param bytes  What the caller counts, e.g. header and payload
+ *
+ * @return false: it was there before, by itself or by a repair
  */
-void arc_rxstats_on_packet(struct arc_rxstats *s, int64_t seq, uint32_t rtp_ts,
+bool arc_rxstats_on_packet(struct arc_rxstats *s, int64_t seq, uint32_t rtp_ts,
                            int32_t bytes, int64_t now_us);
 
 /**
  * Note a packet that RTX or FEC brought. It does not lower the reported loss
  * (A.3 counts the stream's own packets), nor does it touch the jitter.
+ *
+ * @return false: it was not missing, or lies where that is not known
  */
-void arc_rxstats_on_repaired(struct arc_rxstats *s, int64_t seq);
+bool arc_rxstats_on_repaired(struct arc_rxstats *s, int64_t seq);
 
 /** Fill a report block; the next interval starts. Zeros before any packet. */
 void arc_rxstats_report(struct arc_rxstats *s, struct arc_rxstats_report *out);

@@ -125,7 +125,7 @@ static inline int32_t read_some(struct arc_udp *u, int32_t n, int32_t cap)
 
 static inline void send_one(struct arc_udp *u, int32_t len, uint32_t number, int32_t ecn)
 {
-    struct arc_train t = {sent_bytes, len, len, ecn};
+    struct arc_train t = {sent_bytes, len, len, ecn, 0};
 
     fill(sent_bytes, len, number);
     arc_udp_send_trains(u, &t, 1);
@@ -135,7 +135,7 @@ static inline void send_one(struct arc_udp *u, int32_t len, uint32_t number, int
 static inline struct arc_train make_train(uint8_t *at, int32_t n, int32_t size,
                                    int32_t last, uint32_t first)
 {
-    struct arc_train t = {at, n * size + last, size, 0};
+    struct arc_train t = {at, n * size + last, size, 0, 0};
 
     for (int32_t i = 0; i < n; i++)
         fill(at + i * size, size, first + (uint32_t)i);

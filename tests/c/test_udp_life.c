@@ -134,7 +134,7 @@ static void test_rtcp_has_its_way(void)
     CHECK(arc_udp_split_rtcp(a, 0, arc_udp_port(rtcp), NULL, 0) == ARC_OK);
     trains[0] = make_train(sent_bytes, 1, 60, 0, 128); /* version 2 */
     memcpy(sent_bytes + 100, report, sizeof(report));
-    trains[1] = (struct arc_train){sent_bytes + 100, 8, 8, 0};
+    trains[1] = (struct arc_train){sent_bytes + 100, 8, 8, 0, 0};
     arc_udp_send_trains(a, trains, 2);
     expect_number(b, 128);
     CHECK(read_some(rtcp, 1, 1) == 1);

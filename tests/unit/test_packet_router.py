@@ -209,3 +209,21 @@ def test_a_full_queue_loses_and_counts(router):
     assert len(_media(_drain(router, 1_000_000)[viewer.id])) == 16
     assert viewer.stats()["queue_full"] == 4
     assert router.stream_table()["packets_discarded"].sum() == 4
+
+
+def test_a_packet_that_comes_twice_is_forwarded_once(router):
+    """Whether it is resent twice, or comes by itself after its repair: at a subscriber it would be the same number."""
+    publisher, viewer = router.add_leg(), router.add_leg()
+    track = router.publish(publisher, TrackConfig(kind="video", codec="other", ssrc=2, rtx_ssrc=3, payload_type=96,
+                                                  rtx_payload_type=97, clock_rate=90_000))
+    router.subscribe(track, viewer)
+    resent = [_packet(seq, 3, (11).to_bytes(2, "big") + b"eleven", 97) for seq in (500, 501)]
+    for data in (_packet(10, 2, b"ten", 96), _packet(12, 2, b"twelve", 96), *resent, _packet(11, 2, b"eleven", 96),
+                 _packet(12, 2, b"twelve", 96)):
+        assert router.receive(publisher, data, 1_000_000)
+    packets = _media(_drain(router, 1_000_000)[viewer.id])
+    assert [bytes(p.payload) for p in packets] == [b"ten", b"twelve", b"eleven"]
+    first = packets[0].header.sequence_number
+    assert [(p.header.sequence_number - first) % 65536 for p in packets] == [0, 2, 1]
+    stats = router.stats()
+    assert (stats["drops"]["repair"], stats["received_rtp"], stats["received_pkts"]) == (3, 3, 6)

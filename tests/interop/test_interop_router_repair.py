@@ -1,0 +1,143 @@
+"""Losses on both sides of a router between peers, on the wire in plain RTP: what is repaired, and what tshark reads."""
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from arcrtc import Engine, SessionConfig
+from arcrtc.events import ReceivedFrame
+from arcrtc.routing import LegConfig, RouterConfig, TrackConfig
+from arcrtc.rtp import RtpPacket
+from arcrtc.sim import LinkConfig, NetworkPlan, read_capture
+from arcrtc.sim.capture import Address
+from arcrtc.sim.relay import Relay
+from tests.model import routed
+from tests.model.routed import picture_of, sound_of
+
+SECONDS = 6
+MEDIA, RESENT = 97, 98
+LOSSY = LinkConfig(loss_rate=0.05, delay_ms=10)
+CLEAN = LinkConfig(delay_ms=10)
+SR, RR, SDES, BYE, RTPFB, PSFB, XR = "200", "201", "202", "203", "205", "206", "207"
+
+
+def address_of(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    return host, int(port)
+
+
+def text_of(address: Address) -> str:
+    return "{}:{}".format(*address)
+
+
+@dataclass
+class Outcome:
+    """What was counted, received and captured. Captures: (datagrams from the router, what tshark reads of them)."""
+
+    sent_pictures: int
+    pictures: list[ReceivedFrame]
+    publisher_leg: dict[str, int]
+    subscriber_leg: dict[str, int]
+    drops: dict[str, int]
+    to_publisher: list[tuple[bytes, dict[str, str]]]
+    to_subscriber: list[tuple[bytes, dict[str, str]]]
+
+
+def from_router(path: Path, port: int) -> list[tuple[bytes, dict[str, str]]]:
+    """Datagrams that went to the port of a peer."""
+    records = list(read_capture(path))
+    rows = routed.dissect(path, {r.destination[1] for r in records})
+    return [(record.data, row) for record, row in zip(records, rows, strict=True) if record.destination[1] == port]
+
+
+def hold_call(folder: Path) -> Outcome:
+    """A peer, a router, another peer; 5 % of the media is lost on the way to the router, and on the way from it."""
+    config = SessionConfig(max_latency_ms=1000, initial_latency_ms=300, min_latency_ms=300)
+    with Engine(threads=2) as engine:
+        router = engine.router(RouterConfig(pool_pkts=4096))
+        a, b = (engine.open(local="127.0.0.1:0", config=config) for _ in range(2))
+        a_port, b_port = (address_of(p.local_address)[1] for p in (a, b))
+        first = router.add_leg(LegConfig(), local="127.0.0.1:0")
+        plans = NetworkPlan(LOSSY, CLEAN), NetworkPlan(CLEAN, LOSSY)
+        with (Relay(plans[0], seed=1, peers=(address_of(a.local_address), address_of(router.local_address(first))),
+                    capture=folder / "publisher.pcap") as before,
+              Relay(plans[1], seed=2, peers=(address_of(b.local_address), None),
+                    capture=folder / "subscriber.pcap") as behind):
+            second = router.add_leg(LegConfig(), local="127.0.0.1:0", remote=text_of(behind.address_b))
+            a.set_remote(text_of(before.address_a))
+            speech = a.send_audio()
+            camera = a.send_video(resolution=(320, 180), frame_rate=25, encoder="libx264", threads=1, bitrate=800_000)
+            b.receive_audio()
+            b.receive_video()
+            for track in (TrackConfig(kind="audio", codec="opus", ssrc=speech.ssrc, payload_type=111, clock_rate=48_000),
+                          TrackConfig(kind="video", codec="h264", ssrc=camera.ssrc, payload_type=MEDIA,
+                                      rtx_payload_type=RESENT, clock_rate=90_000)):
+                router.subscribe(router.publish(first, track), second)
+            pictures: list[ReceivedFrame] = []
+            start = time.monotonic()
+            for block in range(SECONDS * 50):
+                speech.send(sound_of(block))
+                if block % 2 == 0:
+                    camera.send(picture_of(block))
+                time.sleep(max(start + block / 50 - time.monotonic(), 0))
+                while (got := b.poll_frame("video")) is not None:
+                    pictures.append(got)
+            end = time.monotonic() + 2
+            while len(pictures) < SECONDS * 25 and time.monotonic() < end:
+                time.sleep(0.02)
+                while (got := b.poll_frame("video")) is not None:
+                    pictures.append(got)
+            stats, legs, sent = router.stats(), (first.stats(), second.stats()), camera.stats()["media"]
+            for leg in (first, second):
+                router.remove_leg(leg)
+            time.sleep(0.2)
+    return Outcome(sent["frames_encoded"], pictures, *legs, stats["drops"], from_router(folder / "publisher.pcap", a_port),
+                   from_router(folder / "subscriber.pcap", b_port))
+
+
+@pytest.fixture(scope="module")
+def call(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
+    yield hold_call(tmp_path_factory.mktemp("call"))
+
+
+def test_interop_router_repairs_both_sides_of_it(call: Outcome) -> None:
+    """Who publishes is asked for what is lost before the router, and the router's history gives what is lost behind."""
+    assert call.publisher_leg["nack_sent"] > 3
+    assert call.subscriber_leg["nack_received"] > 3
+    assert len(call.pictures) == call.sent_pictures
+    assert not any(p.damaged for p in call.pictures)
+    assert set(call.drops.values()) == {0}, call.drops
+
+
+def test_interop_router_forwards_late_packets_in_their_places(call: Outcome) -> None:
+    """Sorted by number the time stamps only grow, and some packets were late: those that the publisher resent."""
+    packets = [RtpPacket.parse(data) for data, row in call.to_subscriber if not row["rtcp.pt"]]
+    media = [p.header for p in packets if p.header.payload_type == MEDIA]
+    assert sum(p.header.payload_type == RESENT for p in packets) > 3
+    first = media[0].sequence_number
+    numbers = [(h.sequence_number - first + 1000) % 65536 for h in media]
+    assert len(set(numbers)) == len(numbers)
+    late = sum(n < max(numbers[:i], default=0) for i, n in enumerate(numbers))
+    assert late > 3
+    in_order = [h.timestamp for _, h in sorted(zip(numbers, media, strict=True), key=lambda pair: pair[0])]
+    assert all((b - a) % 2**32 < 90_000 for a, b in zip(in_order, in_order[1:], strict=False))
+
+
+def test_interop_router_rtcp_is_read_by_tshark(call: Outcome) -> None:
+    """No complaint about any packet of the router's, of which there is every kind."""
+    for datagrams in (call.to_publisher, call.to_subscriber):
+        assert [row for _, row in datagrams if any(row[name] for name in routed.COMPLAINTS)] == []
+        reports = [row for _, row in datagrams if row["rtcp.pt"]]
+        assert all(row["rtcp.length_check"] in ("1", "") for row in reports)
+        assert reports[-1]["rtcp.pt"].split(",")[-1] == BYE
+    kinds = [Counter(kind for _, row in datagrams for kind in row["rtcp.pt"].split(",") if kind)
+             for datagrams in (call.to_publisher, call.to_subscriber)]
+    assert set(kinds[0]) >= {RR, SDES, RTPFB, XR, BYE}
+    assert set(kinds[1]) >= {SR, RR, SDES, BYE}
+    nacks = sum("1" in row["rtcp.rtpfb.fmt"].split(",") for _, row in call.to_publisher)
+    assert 0 < nacks <= call.publisher_leg["nack_sent"]
