@@ -160,6 +160,7 @@ static bool choose_layers(struct arc_route *route,
 
     if (action == ARC_LAYER_DROP) {
         route->counts.layer++;
+        route->leg->router->stats.unsent.layer++;
         if (route->select.source == source->index)
             arc_rewrite_drop(&route->numbers, seq);
         return false;
@@ -174,9 +175,10 @@ static bool choose_layers(struct arc_route *route,
 }
 
 static void leave_out(struct arc_route *route, const struct arc_source *source,
-                      int64_t seq, int64_t *count)
+                      int64_t seq, int64_t *count, int64_t *total)
 {
     (*count)++;
+    (*total)++;
     route->unheard = true;
     if (route->numbers.source == source->index)
         arc_rewrite_drop(&route->numbers, seq);
@@ -196,17 +198,19 @@ bool arc_route_choose(struct arc_route *route, const struct arc_source *source,
                       const struct arc_choice *choice, int64_t seq,
                       struct arc_item *item)
 {
+    struct arc_router_unsent *unsent = &route->leg->router->stats.unsent;
     const uint32_t ts = arc_get_u32(item->pkt->data + 4);
     struct arc_rewrite_place place;
 
     item->marker = false;
     item->edited = false;
     if (route->paused) {
-        leave_out(route, source, seq, &route->counts.paused);
+        leave_out(route, source, seq, &route->counts.paused, &unsent->paused);
         return false;
     }
     if (!choice->heard || !choice->media) {
-        leave_out(route, source, seq, &route->counts.unheard);
+        leave_out(route, source, seq, &route->counts.unheard,
+                  &unsent->unheard);
         return false;
     }
     if (route->track->layered &&
@@ -214,6 +218,7 @@ bool arc_route_choose(struct arc_route *route, const struct arc_source *source,
         return false;
     if (!arc_rewrite_forward(&route->numbers, seq, &place)) {
         route->counts.unplaced++;
+        unsent->unplaced++;
         return false;
     }
     if (route->unheard && route->track->cfg.kind == ARC_TRACK_AUDIO)

@@ -75,6 +75,7 @@ bool arc_leg_enqueue(struct arc_leg *leg, const struct arc_item *item)
     if (leg->n_items == leg->queue_pkts) {
         leg->counts.queue_full++;
         item->route->counts.queue_full++;
+        leg->router->stats.unsent.queue_full++;
         return false;
     }
     arc_pkt_ref(item->pkt);
@@ -127,6 +128,7 @@ void arc_leg_forget_route(struct arc_leg *leg, const struct arc_route *route)
         else
             *item_at(leg, kept++) = *item;
     }
+    leg->router->stats.unsent.route_ended += leg->n_items - kept;
     leg->n_items = kept;
 }
 
@@ -334,6 +336,12 @@ static int64_t budget(struct arc_leg *leg, int64_t now_us)
     return leg->budget_bits;
 }
 
+static void count_too_long(struct arc_leg *leg)
+{
+    leg->counts.too_long++;
+    leg->router->stats.unsent.too_long++;
+}
+
 /** Fill a train: all equal, and the last may be shorter.
  *  @return packets of the queue that are done with when the train is */
 static int32_t fill(struct arc_leg *leg, int64_t now_us, uint8_t *room,
@@ -353,7 +361,7 @@ static int32_t fill(struct arc_leg *leg, int64_t now_us, uint8_t *room,
         write_packet(l, item, now_us, room + train->len, left);
         bytes = (int32_t)l->units[l->n].len + leg->overhead_bytes;
         if (bytes > leg->mtu_bytes) {
-            leg->counts.too_long++;
+            count_too_long(leg);
             bytes = train->segment_bytes;
         } else if (l->n > 0 && bytes > train->segment_bytes) {
             break;
@@ -408,6 +416,7 @@ static void seal(struct arc_leg *leg, struct arc_srtp_batch *work,
 
         if (unit->status) {
             leg->counts.seal_failed++;
+            leg->router->stats.unsent.seal_failed++;
             continue;
         }
         if (to != unit->data)
@@ -454,7 +463,7 @@ static bool next_train(struct arc_leg *leg, int64_t now_us,
     l.n   = 0;
     taken = fill(leg, now_us, train->data, cap, &l, train);
     if (taken == 0 && leg->n_items > 0 && leg->pace_bps == 0) {
-        leg->counts.too_long++; /* for any train */
+        count_too_long(leg); /* for any train */
         taken = 1;
     }
     if (l.n > 0)

@@ -152,6 +152,18 @@ struct arc_router_drops {
     int64_t no_leg;          /* for a leg that is gone                          */
 };
 
+/** Why a packet that was accepted did not leave for a subscriber. */
+struct arc_router_unsent {
+    int64_t paused;          /* the route is                                    */
+    int64_t unheard;         /* not among the loudest, or no media              */
+    int64_t layer;           /* of a layer that the subscriber does not get     */
+    int64_t unplaced;        /* too late: its numbers are given away            */
+    int64_t queue_full;
+    int64_t too_long;        /* longer than the leg's datagrams may be          */
+    int64_t seal_failed;     /* key used up, too many streams; RTCP too         */
+    int64_t route_ended;     /* it waited when its route ended                  */
+};
+
 struct arc_router_stats {
     int64_t received_pkts, received_bytes; /* datagrams, before any check       */
     int64_t received_rtp;    /* of these, packets of a track                    */
@@ -167,6 +179,7 @@ struct arc_router_stats {
     int32_t legs, tracks, routes;
     int32_t pool_used_pkts;
     struct arc_router_drops drops;
+    struct arc_router_unsent unsent;
 };
 
 enum arc_router_event_type {

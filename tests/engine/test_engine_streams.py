@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -192,3 +194,64 @@ def test_many_routes_are_made_all_or_none() -> None:
         router.unsubscribe_many(routes[:300])
         assert router.stats()["routes"] == 150
         assert router.subscribe_many([]) == []
+
+
+def test_drops_are_summed_over_peers_routers_and_sockets_and_stay() -> None:
+    with files(400), Engine(threads=2) as engine:
+        assert set(engine.drops().values()) == {0}
+        outside = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+        def send(data: bytes, address: str) -> None:
+            host, _, port = address.rpartition(":")
+            outside.sendto(data, (host, int(port)))
+
+        def wait_for(**wanted: int) -> None:
+            end = time.monotonic() + 5
+            while {reason: engine.drops()[reason] for reason in wanted} != wanted:
+                assert time.monotonic() < end, (wanted, engine.drops())
+                time.sleep(0.005)
+
+        peer = engine.open(local="127.0.0.1:0", srtp=KEY, thread=0)
+        router = engine.router(SMALL, thread=1)
+        publisher, viewer = (router.add_leg(local="127.0.0.1:0") for _ in range(2))
+        track = router.publish(publisher, VOICE)
+        route = router.subscribe(track, viewer)
+        rtp = struct.pack("!BBHII", 0x80, 111, 1, 960, 1) + bytes(20)
+        send(rtp, peer.local_address)
+        send(b"noise", peer.local_address)
+        send(b"noise", router.local_address(publisher))
+        wait_for(not_rtp=2, auth=1)
+        send(rtp, router.local_address(publisher))
+        wait_for(no_remote=1)
+        route.pause()
+        send(struct.pack("!BBHII", 0x80, 111, 2, 1920, 1) + bytes(20), router.local_address(publisher))
+        wait_for(paused=1, no_remote=1)
+        assert router.stats()["unsent"]["paused"] == 1
+        before = engine.drops()
+        router.remove_leg(viewer)
+        after = engine.drops()
+        assert {k: n for k, n in after.items() if n != before[k] and k != "no_remote"} == {}
+        assert after["no_remote"] >= 1, "its BYE has no address either"
+        peer.close()
+        router.close()
+        assert engine.drops() == after
+        outside.close()
+    assert engine.drops() == after
+
+
+def test_drops_of_more_sockets_than_a_turn_takes() -> None:
+    with files(800), Engine() as engine:
+        routers = [engine.router(SMALL) for _ in range(2)]
+        legs = [router.add_leg(local="127.0.0.1:0") for router in routers for _ in range(300)]
+        track = routers[0].publish(legs[0], VOICE)
+        routers[0].subscribe_many([(track, leg, None) for leg in legs[1:300]])
+        host, _, port = routers[0].local_address(legs[0]).rpartition(":")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outside:
+            outside.sendto(struct.pack("!BBHII", 0x80, 111, 1, 960, 1) + bytes(20), (host, int(port)))
+        end = time.monotonic() + 5
+        while (before := engine.drops()["no_remote"]) < 299:
+            assert time.monotonic() < end, engine.drops()
+            time.sleep(0.005)
+        each = [leg.stats()["udp"]["no_remote"] for leg in legs]  # reports have nowhere to go either
+        assert before <= sum(each) <= engine.drops()["no_remote"]
+        assert before < 299 + 600, "no socket is counted twice"
