@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
-from arcrtc._native import check_count, ffi, lib, new_handle
+from arcrtc._native import check, check_count, ffi, lib, new_handle
 from arcrtc._ranges import check_int
 from arcrtc.config import SessionConfig
 from arcrtc.errors import ArgumentError, ClosedError
@@ -100,6 +100,8 @@ class Engine:
         self._routers: dict[int, EngineRouter] = {}
         self._last_id = 0
         self._expected_rows = 64
+        self._counting = threading.Lock()  # of _gone, and of who leaves while drops are summed up
+        self._gone = ffi.new("struct arc_loop_drops *")  # drops of peers and routers that are closed
         self._waiters: set[asyncio.Future[None]] = set()
         self._watching: asyncio.AbstractEventLoop | None = None
         self._loops: list[Any] = []
@@ -272,6 +274,31 @@ class Engine:
         self._expected_rows = len(table) + len(table) // 8
         return table
 
+    def drops(self) -> dict[str, int]:
+        """Packets that were lost or left out since the engine began, by reason; closed peers and routers included.
+
+        Received: ``not_rtp``, ``malformed``, ``auth``, ``replay``, ``srtp_other``, ``own_ssrc``, ``other_way``,
+        ``unknown_stream`` (no receiver), ``unknown_source`` (no track), ``payload_type``, ``repair`` (twice),
+        ``no_packet`` (the pool was empty), ``no_leg``, ``media_full``, ``truncated``, ``overflowed`` (messages that the
+        socket had no room for). To be sent: ``paused``, ``unheard`` (not among the loudest), ``layer``, ``unplaced``
+        (too late), ``queue_full``, ``pacer_full``, ``bye_full``, ``too_long``, ``seal_failed``, ``route_ended``,
+        ``would_block``, ``too_big``, ``no_route``, ``no_remote``, ``other_errors`` (of sockets). Those that a session
+        and a router both have are added up. What moves to another thread during the call may be missing in it.
+
+        :raises BackpressureError: too many callers at once.
+        """
+        if self._forked:
+            self._check_open()
+        sums: dict[str, int] = {}
+        with self._counting:
+            out = ffi.new("struct arc_loop_drops *", self._gone[0])
+            for loop in self._loops:
+                check(lib.arc_loop_add_drops(loop, out), "Engine.drops")
+        for counters in to_dict(out[0]).values():
+            for reason, n in counters.items():
+                sums[reason] = sums.get(reason, 0) + n
+        return sums
+
     def owner_of(self, owner: int) -> Peer | EngineRouter | None:
         """Whose streams have this number in the column ``owner``; None: it is closed."""
         return self._peers.get(owner) or self._routers.get(owner)
@@ -435,7 +462,7 @@ class Engine:
 
     def _disown(self) -> None:
         """In a child of fork(): nothing here may be used, or freed, while it may be half changed."""
-        self._lock, self._fetching = threading.Lock(), threading.Lock()
+        self._lock, self._fetching, self._counting = threading.Lock(), threading.Lock(), threading.Lock()
         self._closed = self._forked = True
         self._waiters, self._watching = set(), None
         for peer in self._peers.values():

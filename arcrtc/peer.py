@@ -269,8 +269,10 @@ class Peer(SessionCore):
                 lib.arc_worker_remove_recv(self._worker(r.kind), r._handle)
             while lib.arc_loop_bye(self._loop, self._id) == lib.ARC_ERR_BUSY:
                 time.sleep(0.001)
-            while lib.arc_loop_detach(self._loop, self._id) == lib.ARC_ERR_BUSY:
-                time.sleep(0.001)
+            with self._engine._counting:
+                while lib.arc_loop_detach(self._loop, self._id) == lib.ARC_ERR_BUSY:
+                    time.sleep(0.001)
+                lib.arc_loop_add_session_drops(self._handle, self._udp, self._engine._gone)
             ffi.release(self._udp)
         self._engine._forget(self)
         give_memory_back()

@@ -159,6 +159,10 @@ class RelayCalls:
         """How long packets were here since the last call."""
         return int(lib.arc_relay_take_delays(self.handle, out))
 
+    def add_drops(self, total: Any) -> int:
+        """Why packets were lost or left out here."""
+        return int(lib.arc_relay_add_drops(self.handle, total))
+
     def move(self, loop: Any) -> int:
         """Go to another thread."""
         return int(lib.arc_relay_move(self.handle, loop))

@@ -1,6 +1,7 @@
 """A packet router on a native thread of an engine: its legs have sockets."""
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -130,7 +131,10 @@ class EngineRouter(PacketRouter):
                 self.remove_leg(leg)
             self._closed = True
             calls, self._calls = self._calls, NoCalls()
-            ffi.release(calls.handle)
+            with self._engine._counting:
+                while calls.add_drops(self._engine._gone) == lib.ARC_ERR_BUSY:
+                    time.sleep(0.001)
+                ffi.release(calls.handle)
         self._engine._forget_router(self)
         give_memory_back(at_least=_ROUTER_BYTES)
 

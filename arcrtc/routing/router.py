@@ -431,7 +431,11 @@ class PacketRouter:
 
     @_one_at_a_time
     def stats(self) -> dict[str, Any]:
-        """Counters of the router; ``drops`` has one for each reason."""
+        """Counters of the router.
+
+        ``drops`` has one for each reason why what came was not accepted, ``unsent`` one for each reason why what was
+        accepted did not leave for a subscriber; those of legs and routes that have gone are in it.
+        """
         out = ffi.new("struct arc_router_stats *")
         check(self._calls.read_stats(out), "PacketRouter.stats")
         return to_dict(out[0])

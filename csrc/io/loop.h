@@ -25,11 +25,13 @@
 #include "base/status.h"
 #include "io/hub.h"
 #include "io/udp.h"
+#include "router/router.h"
 #include "session/session.h"
 
 /* ARC_CDEF_BEGIN */
 #define ARC_LOOP_MAX_SESSIONS 16384
 #define ARC_LOOP_ROWS_A_TURN  1024
+#define ARC_LOOP_SOCKETS_A_TURN 256
 
 struct arc_loop;   /* opaque */
 struct arc_worker; /* io/worker.h */
@@ -64,6 +66,14 @@ struct arc_loop_snapshot {
     struct arc_send_net_stats  send[ARC_SESSION_MAX_STREAMS];
     struct arc_recv_net_stats  recv[ARC_SESSION_MAX_STREAMS];
     struct arc_udp_stats       udp;
+};
+
+/** Why packets were lost, or left out: sums over sessions, routers and sockets. */
+struct arc_loop_drops {
+    struct arc_session_drops session;
+    struct arc_router_drops  router;
+    struct arc_router_unsent unsent;
+    struct arc_udp_drops     socket;
 };
 
 /** @return ARC_OK, ARC_ERR_ARG, ARC_ERR_NOMEM or ARC_ERR_IO */
@@ -124,6 +134,16 @@ enum arc_status arc_loop_snapshot(struct arc_loop *l, int32_t id,
  */
 int32_t         arc_loop_read_streams(struct arc_loop *l,
                                       struct arc_stream_row *rows, int32_t cap);
+
+/** Add those of all that the thread drives to a sum; as arc_loop_read_streams(),
+ *  with ARC_LOOP_SOCKETS_A_TURN sockets at a time. */
+enum arc_status arc_loop_add_drops(struct arc_loop *l,
+                                   struct arc_loop_drops *sum);
+
+/** Add those of a session that no loop drives any more, and of its socket. */
+void            arc_loop_add_session_drops(struct arc_session *s,
+                                           const struct arc_udp *udp,
+                                           struct arc_loop_drops *sum);
 
 /** Never waits for the thread: each number is a recent one, by itself. */
 void            arc_loop_get_stats(struct arc_loop *l,

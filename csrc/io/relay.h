@@ -80,6 +80,11 @@ enum arc_status arc_relay_read_stats(struct arc_relay *relay,
 enum arc_status arc_relay_read_leg(struct arc_relay *relay, int32_t leg,
                                    struct arc_relay_leg *out);
 
+/** Add to a sum why packets were lost or left out here, legs that have gone
+ *  included. All legs in one turn: for a router that is about to end. */
+enum arc_status arc_relay_add_drops(struct arc_relay *relay,
+                                    struct arc_loop_drops *sum);
+
 /** Datagrams read so far: changes while it is looked at, by atomic stores; there as
  *  long as the relay is. */
 const int64_t  *arc_relay_taken(const struct arc_relay *relay);

@@ -117,6 +117,7 @@ static enum arc_status do_remove_leg(void *owner, void *args, int64_t now_us)
         return status;
     arc_relay_flush(relay, now_us);
     arc_loop_unwatch(relay->loop, arc_udp_fd(relay->sockets[place]));
+    arc_udp_add_drops(relay->sockets[place], &relay->gone);
     relay->sockets[place] = NULL;
     return arc_router_remove_leg(relay->router, a->id);
 }
@@ -232,6 +233,18 @@ static enum arc_status do_take_delays(void *owner, void *args, int64_t now_us)
 
     memcpy(a->out, &a->relay->delays, sizeof(a->relay->delays));
     arc_histogram_init(&a->relay->delays);
+    return ARC_OK;
+}
+
+static enum arc_status do_add_drops(void *owner, void *args, int64_t now_us)
+{
+    const struct args *a = args;
+    struct arc_loop_drops *sum = a->out;
+
+    arc_relay_add_own_drops(a->relay, sum);
+    for (int32_t i = 0; i < a->relay->room; i++)
+        if (a->relay->sockets[i])
+            arc_udp_add_drops(a->relay->sockets[i], &sum->socket);
     return ARC_OK;
 }
 
@@ -459,6 +472,14 @@ enum arc_status arc_relay_take_delays(struct arc_relay *relay,
     struct args a = {.out = out};
 
     return out ? call(relay, do_take_delays, &a) : ARC_ERR_ARG;
+}
+
+enum arc_status arc_relay_add_drops(struct arc_relay *relay,
+                                    struct arc_loop_drops *sum)
+{
+    struct args a = {.out = sum};
+
+    return sum ? call(relay, do_add_drops, &a) : ARC_ERR_ARG;
 }
 
 enum arc_status arc_relay_read_leg(struct arc_relay *relay, int32_t leg,

@@ -21,9 +21,14 @@ struct arc_relay {
     int32_t            room;     /* places                                   */
     int32_t            received; /* packets since the last train left        */
     int64_t            taken;    /* atomic: packets ever                     */
+    struct arc_udp_drops gone;   /* of sockets whose legs have gone          */
     struct arc_histogram delays; /* from arrival to leaving, us              */
     uint32_t           trains;   /* that left                                */
 };
+
+/** Router and sockets that have gone; those that are there are not in it. */
+void arc_relay_add_own_drops(const struct arc_relay *relay,
+                             struct arc_loop_drops *sum);
 
 /** Send all trains that are due. */
 void arc_relay_flush(struct arc_relay *relay, int64_t now_us);

@@ -212,12 +212,28 @@ static int32_t path_mtu(const struct arc_udpsocket *s)
     return bytes;
 }
 
+static int64_t overflowed(const struct arc_udp *u)
+{
+    return arc_udpsys_overflowed(u->rtp.fd) +
+           (u->rtcp.fd >= 0 ? arc_udpsys_overflowed(u->rtcp.fd) : 0);
+}
+
+void arc_udp_add_drops(const struct arc_udp *u, struct arc_udp_drops *sum)
+{
+    sum->would_block  += u->stats.would_block;
+    sum->too_big      += u->stats.too_big;
+    sum->no_route     += u->stats.no_route;
+    sum->no_remote    += u->stats.no_remote;
+    sum->other_errors += u->stats.other_errors;
+    sum->no_packet    += u->stats.no_packet;
+    sum->truncated    += u->stats.truncated;
+    sum->overflowed   += overflowed(u);
+}
+
 void arc_udp_get_stats(const struct arc_udp *u, struct arc_udp_stats *out)
 {
     *out = u->stats;
-    out->overflowed     = arc_udpsys_overflowed(u->rtp.fd);
-    if (u->rtcp.fd >= 0)
-        out->overflowed += arc_udpsys_overflowed(u->rtcp.fd);
+    out->overflowed     = overflowed(u);
     out->path_mtu_bytes = path_mtu(&u->rtp);
     out->rcvbuf_bytes   = arc_udpsys_buffer(u->rtp.fd, ARC_UDPSYS_RCVBUF);
     out->sndbuf_bytes   = arc_udpsys_buffer(u->rtp.fd, ARC_UDPSYS_SNDBUF);

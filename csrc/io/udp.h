@@ -84,6 +84,12 @@ struct arc_udp_stats {
     int32_t gro, gso, timestamps, read_ecn, dont_fragment; /* 1: in use       */
 };
 
+/** Why datagrams were lost between us and the system: a part of the above. */
+struct arc_udp_drops {
+    int64_t would_block, too_big, no_route, no_remote, other_errors;
+    int64_t no_packet, truncated, overflowed;
+};
+
 /** Defaults: any port of all IPv4 addresses, never connected, all else on. */
 void arc_udp_config_init(struct arc_udp_config *c);
 
@@ -144,6 +150,9 @@ enum arc_status arc_udp_address(const struct arc_udp *u, bool remote,
 
 /** Asks the system for some of it: not for each packet. */
 void arc_udp_get_stats(const struct arc_udp *u, struct arc_udp_stats *out);
+
+/** Add those of a socket to a sum. One system call. */
+void arc_udp_add_drops(const struct arc_udp *u, struct arc_udp_drops *sum);
 /* ARC_CDEF_END */
 
 #define ARC_UDP_BATCH 32 /* messages a system call, packets a call of ours */
