@@ -321,7 +321,6 @@ static void hand_out(struct arc_leg *leg, const uint8_t *data, size_t len,
         arc_srtp_protect_rtcp(leg->srtp_out, pkt->data, len, ARC_PKT_CAP_BYTES,
                               &len) != ARC_OK) {
         leg->counts.seal_failed++;
-        r->stats.unsent.seal_failed++;
         arc_pkt_unref(pkt);
         return;
     }

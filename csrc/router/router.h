@@ -152,16 +152,19 @@ struct arc_router_drops {
     int64_t no_leg;          /* for a leg that is gone                          */
 };
 
-/** Why a packet that was accepted did not leave for a subscriber. */
-struct arc_router_unsent {
-    int64_t paused;          /* the route is                                    */
-    int64_t unheard;         /* not among the loudest, or no media              */
-    int64_t layer;           /* of a layer that the subscriber does not get     */
-    int64_t unplaced;        /* too late: its numbers are given away            */
-    int64_t queue_full;
-    int64_t too_long;        /* longer than the leg's datagrams may be          */
-    int64_t seal_failed;     /* key used up, too many streams; RTCP too         */
-    int64_t route_ended;     /* it waited when its route ended                  */
+/** What became of media packets on their way to subscribers: each one in one of
+ *  these, or still waiting in the queue of a leg. */
+struct arc_router_out {
+    int64_t offered;         /* packets times routes                            */
+    int64_t forwarded;
+    int64_t paused, layer, unheard; /* left out: routes paused, of another layer,
+                                       not among the loudest or without media   */
+    int64_t unplaced;        /* too late to have a number                       */
+    int64_t queue_full;      /* the leg's queue had no room                     */
+    int64_t too_long;        /* longer than the leg's mtu_bytes                 */
+    int64_t seal_failed;     /* the leg's key is used up                        */
+    int64_t gone;            /* the route or its leg ended before it left       */
+    int64_t resent;          /* beside all this: answers to NACKs               */
 };
 
 struct arc_router_stats {
@@ -178,8 +181,9 @@ struct arc_router_stats {
     int64_t events_lost;
     int32_t legs, tracks, routes;
     int32_t pool_used_pkts;
+    int64_t queued_pkts;     /* media packets that wait in the legs' queues      */
+    struct arc_router_out out;
     struct arc_router_drops drops;
-    struct arc_router_unsent unsent;
 };
 
 enum arc_router_event_type {
