@@ -21,8 +21,10 @@ def bench(group: Group = "", quick: Quick = False, list_only: ListOnly = False, 
           verbose: Verbose = False) -> None:
     """Measure the core and the Python API on this machine, beside other implementations.
 
-    Times are CPU time of this process, and time on the clock where something waits: median of repeated
-    samples, and their interquartile range.
+    Times are CPU time, or time on the clock where something waits.
+
+    Given is the median of repeated samples; the spread is their interquartile range.
+
     The peer's samples are taken between ours, in the same run.
     """
     from arcrtc.benchmarks import Effort, select

@@ -4,7 +4,6 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -201,17 +200,7 @@ int32_t arc_benchsock_drain(int fd)
     return n;
 }
 
-/* --- the machine ---------------------------------------------------------------------- */
-
-bool arc_benchsock_has_core(int32_t core)
-{
-    cpu_set_t set;
-
-    return core == -1 ||
-           (core >= 0 && core < CPU_SETSIZE &&
-            sched_getaffinity(0, sizeof(set), &set) == 0 &&
-            CPU_ISSET((size_t)core, &set));
-}
+/* --- time ---------------------------------------------------------------------- */
 
 int64_t arc_benchsock_now_ns(void)
 {

@@ -64,9 +64,6 @@ int32_t arc_benchsock_receive(struct arc_benchsock_rx *rx, int fd, int flags,
 /** Throw away what lies in a socket. @return datagrams */
 int32_t arc_benchsock_drain(int fd);
 
-/** Whether a thread of this process may be bound to a CPU; -1 (any) may. */
-bool arc_benchsock_has_core(int32_t core);
-
 /** Monotonic clock, nanoseconds: latencies need more than arc_clock_us(). */
 int64_t arc_benchsock_now_ns(void);
 

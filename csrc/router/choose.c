@@ -7,8 +7,10 @@
  */
 #include <string.h>
 
+#include "base/ntp.h"
 #include "base/units.h"
 #include "router/parts.h"
+#include "rx/ticks.h"
 #include "wire/rtpext.h"
 
 enum {
@@ -39,7 +41,7 @@ static void look_at_layers(struct arc_source *source, const struct arc_pkt *pkt,
                                   &out->info);
     out->media = status == ARC_OK;
     if (status != ARC_OK && status != ARC_AGAIN)
-        source->track->leg->router->stats.drops.malformed++;
+        source->track->leg->router->stats.unreadable++;
     if (out->media && out->info.is_key && out->info.starts_frame)
         arc_keyreq_on_key_frame(&source->key, out->now_us);
 }
@@ -97,12 +99,6 @@ bool arc_source_look(struct arc_source *source, struct arc_pkt *pkt,
 
 /* --- a route --------------------------------------------------------------------------- */
 
-static int64_t ticks_of(int64_t us, int32_t clock_hz)
-{
-    return us / ARC_US_PER_S * clock_hz +
-           us % ARC_US_PER_S * clock_hz / ARC_US_PER_S;
-}
-
 /** Ticks from a time stamp of one source to one of another, by the publisher's
  *  clock. @return false: its reports do not tell */
 static bool ticks_between(const struct arc_source *from, uint32_t from_ts,
@@ -114,10 +110,10 @@ static bool ticks_between(const struct arc_source *from, uint32_t from_ts,
 
     if (!from->sr_us || !to->sr_us)
         return false;
-    us = ((int64_t)(to->sr_ntp64 - from->sr_ntp64) >> 16) * 15625 / 1024;
-    *ticks = ticks_of(us, hz) + arc_ts32_diff(to_ts, to->sr_ts) -
+    us     = arc_ntp_between_us(from->sr_ntp64, to->sr_ntp64);
+    *ticks = arc_ticks_from_us(us, hz) + arc_ts32_diff(to_ts, to->sr_ts) -
              arc_ts32_diff(from_ts, from->sr_ts);
-    return *ticks > 0 && *ticks < ticks_of(MAX_STEP_US, hz);
+    return *ticks > 0 && *ticks < arc_ticks_from_us(MAX_STEP_US, hz);
 }
 
 /** What is added to the time stamps of the source that is changed to. */
@@ -131,8 +127,9 @@ static uint32_t shift_of(const struct arc_route *route,
     int64_t ticks;
 
     if (!ticks_between(from, from_ts, to, to_ts, &ticks))
-        ticks = ticks_of(arc_clamp_i64(now_us - route->queued_us, 1000,
-                                       MAX_STEP_US), track->cfg.clock_hz);
+        ticks = arc_ticks_from_us(arc_clamp_i64(now_us - route->queued_us,
+                                                1000, MAX_STEP_US),
+                                  track->cfg.clock_hz);
     return route->queued_ts + (uint32_t)ticks - to_ts;
 }
 

@@ -5,6 +5,7 @@
  * PLI, FIR > key frame asked of the publisher | BYE
  */
 #include "base/bytes.h"
+#include "base/ntp.h"
 #include "base/units.h"
 #include "router/parts.h"
 #include "wire/rtcp.h"
@@ -34,19 +35,13 @@ static struct arc_route *route_of(const struct arc_leg *leg, uint32_t ssrc)
     return route && route->leg == leg ? route : NULL;
 }
 
-static int64_t ntp_to_us(uint64_t ntp64)
-{
-    return (int64_t)((ntp64 >> 32) * (uint64_t)ARC_US_PER_S +
-                     (((ntp64 & 0xffffffffu) * (uint64_t)ARC_US_PER_S) >> 32));
-}
-
 /* One number for all tracks of a publisher, so that subscribers can play them
  * in step. The report that was shortest on its way tells best; the clocks may
  * drift, so the number is let go slowly. */
 static void note_clock(struct arc_leg *leg, uint64_t ntp64, int64_t now_us)
 {
-    int64_t shift = ntp_to_us(arc_router_ntp(leg->router, now_us)) -
-                    ntp_to_us(ntp64);
+    int64_t shift = arc_ntp_to_us(arc_router_ntp(leg->router, now_us)) -
+                    arc_ntp_to_us(ntp64);
 
     if (!leg->clock_known || shift < leg->clock_shift ||
         shift > leg->clock_shift + ARC_US_PER_S)
@@ -171,7 +166,7 @@ static void on_nack(struct arc_leg *leg, const struct arc_rtcp_packet *p,
 
     if (arc_rtcp_parse_nack(p, &sender, &media, seqs, MAX_NACKS, &n) !=
         ARC_OK) {
-        leg->router->stats.drops.malformed++;
+        leg->router->stats.unreadable++;
         return;
     }
     leg->counts.nack_received++;
@@ -201,7 +196,7 @@ static void on_fir(struct arc_leg *leg, const struct arc_rtcp_packet *p,
 
     if (arc_rtcp_parse_fir(p, &sender, ssrcs, seq_nrs, MAX_FIRS, &n) !=
         ARC_OK) {
-        leg->router->stats.drops.malformed++;
+        leg->router->stats.unreadable++;
         return;
     }
     for (size_t i = 0; i < n; i++) {
@@ -238,7 +233,7 @@ static void on_delays(struct arc_leg *leg, const struct arc_xr_block *b,
     size_t n = 0;
 
     if (arc_xr_parse_dlrr(b, items, MAX_DLRR, &n) != ARC_OK) {
-        leg->router->stats.drops.malformed++;
+        leg->router->stats.unreadable++;
         return;
     }
     for (size_t i = 0; i < n; i++)
@@ -262,7 +257,7 @@ static void on_extended(struct arc_leg *leg, const struct arc_rtcp_packet *p,
             on_delays(leg, &b, now_us);
     }
     if (status != ARC_AGAIN)
-        leg->router->stats.drops.malformed++;
+        leg->router->stats.unreadable++;
 }
 
 static int32_t on_bye(struct arc_leg *leg, const struct arc_rtcp_packet *p,
@@ -274,7 +269,7 @@ static int32_t on_bye(struct arc_leg *leg, const struct arc_rtcp_packet *p,
 
     if (arc_rtcp_parse_bye(p, ssrcs, ARC_RTCP_MAX_COUNT, &n, &reason,
                            &reason_len) != ARC_OK) {
-        leg->router->stats.drops.malformed++;
+        leg->router->stats.unreadable++;
         return 0;
     }
     for (size_t i = 0; i < n; i++) {

@@ -9,8 +9,10 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/ntp.h"
 #include "base/units.h"
 #include "router/parts.h"
+#include "rx/ticks.h"
 #include "srtp/srtcp.h"
 #include "wire/rtcp.h"
 #include "wire/rtcpfb.h"
@@ -34,11 +36,7 @@ enum {
 
 uint64_t arc_router_ntp(const struct arc_router *r, int64_t now_us)
 {
-    uint64_t seconds  = (uint64_t)(now_us / ARC_US_PER_S);
-    uint64_t fraction = ((uint64_t)(now_us % ARC_US_PER_S) << 32) /
-                        (uint64_t)ARC_US_PER_S;
-
-    return r->cfg.ntp_at_zero + (seconds << 32) + fraction;
+    return r->cfg.ntp_at_zero + arc_ntp_from_us(now_us);
 }
 
 /* --- parts -------------------------------------------------------------------------- */
@@ -98,12 +96,6 @@ static size_t fill_blocks(struct arc_leg *leg, size_t most, int64_t now_us,
     return n;
 }
 
-static int64_t ticks_of(int64_t us, int32_t clock_hz)
-{
-    return us / ARC_US_PER_S * clock_hz +
-           us % ARC_US_PER_S * clock_hz / ARC_US_PER_S;
-}
-
 /** Time stamp of the source at this moment: by the publisher's reports, so that
  *  its streams stay in step; without them by its last packet. */
 static uint32_t ts_now(const struct arc_leg *publisher,
@@ -114,11 +106,11 @@ static uint32_t ts_now(const struct arc_leg *publisher,
     int64_t passed_us;
 
     if (!source->sr_us)
-        return source->last_ts + (uint32_t)ticks_of(now_us - source->last_us,
-                                                    hz);
-    ntp64     = arc_router_ntp(publisher->router, now_us - publisher->clock_shift);
-    passed_us = ((int64_t)(ntp64 - source->sr_ntp64) >> 16) * 15625 / 1024;
-    return source->sr_ts + (uint32_t)ticks_of(passed_us, hz);
+        return source->last_ts +
+               (uint32_t)arc_ticks_from_us(now_us - source->last_us, hz);
+    ntp64 = arc_router_ntp(publisher->router, now_us - publisher->clock_shift);
+    passed_us = arc_ntp_between_us(source->sr_ntp64, ntp64);
+    return source->sr_ts + (uint32_t)arc_ticks_from_us(passed_us, hz);
 }
 
 static void write_sr(const struct arc_route *route, struct arc_writer *w,

@@ -171,7 +171,9 @@ struct arc_router_stats {
     int64_t received_pkts, received_bytes; /* datagrams, before any check       */
     int64_t received_rtp;    /* of these, packets of a track                    */
     int64_t received_rtcp;
-    int64_t probes;          /* of these, padding that brings no media          */
+    int64_t probes;          /* padding that brings no media                    */
+    int64_t unreadable;      /* RTP without the descriptor that its codec has, and
+                                parts of RTCP; all of them counted above        */
     int64_t sent_pkts, sent_bytes;         /* datagrams                         */
     int64_t sent_rtcp;
     int64_t trains;

@@ -6,7 +6,7 @@
  */
 #include "base/atomic.h"
 #include "base/bytes.h"
-#include "base/units.h"
+#include "base/ntp.h"
 #include "rx/ticks.h"
 #include "session/peer.h"
 #include "wire/rtcp.h"
@@ -18,12 +18,6 @@ enum {
     MIN_KEY_US = 200000, /* key frames on request are this far apart           */
     MAX_DLRR   = 124,    /* receivers in one answer of the longest datagram    */
 };
-
-static int64_t ntp_to_us(uint64_t ntp64)
-{
-    return (int64_t)((ntp64 >> 32) * (uint64_t)ARC_US_PER_S +
-                     (((ntp64 & 0xffffffffu) * (uint64_t)ARC_US_PER_S) >> 32));
-}
 
 static struct arc_sendstream *sent_by(struct arc_session *s, uint32_t ssrc)
 {
@@ -106,7 +100,7 @@ static void on_sender_report(struct arc_session *s, uint32_t ssrc,
     st->sr_ntp64      = (int64_t)info->ntp64;
     st->sr_arrival_us = now_us;
     ts = st->ts; /* a copy: an SR must not move the packets' timeline */
-    ntp_us = ntp_to_us(info->ntp64) -
+    ntp_us = arc_ntp_to_us(info->ntp64) -
              arc_ticks_to_us(arc_unwrap_ts32(&ts, info->rtp_ts) +
                              arc_atomic_load_relaxed(&st->ts_shift),
                              st->clock_hz);

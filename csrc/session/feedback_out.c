@@ -8,6 +8,7 @@
 
 #include "base/atomic.h"
 #include "base/bytes.h"
+#include "base/ntp.h"
 #include "base/units.h"
 #include "rx/ticks.h"
 #include "session/peer.h"
@@ -38,11 +39,7 @@ enum {
 /** NTP time, 32.32, of the caller's clock. */
 uint64_t arc_peer_ntp(const struct arc_session *s, int64_t now_us)
 {
-    uint64_t seconds  = (uint64_t)(now_us / ARC_US_PER_S);
-    uint64_t fraction = ((uint64_t)(now_us % ARC_US_PER_S) << 32) /
-                        (uint64_t)ARC_US_PER_S;
-
-    return s->cfg.ntp_at_zero + (seconds << 32) + fraction;
+    return s->cfg.ntp_at_zero + arc_ntp_from_us(now_us);
 }
 
 /* --- parts ------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include "base/chain.h"
 #include "base/idmap.h"
 #include "base/mem.h"
+#include "base/ntp.h"
 #include "base/pkt.h"
 #include "base/ring.h"
 #include "base/rng.h"
@@ -300,6 +301,27 @@ static void test_idmap_new_survives_every_allocation_failure(void)
     CHECK(arc_idmap_new((1 << 24) + 1, 1, &m) == ARC_ERR_ARG);
 }
 
+static void test_ntp_goes_both_ways_and_across_the_wrap(void)
+{
+    const uint64_t start = UINT64_C(0xfffffffe) << 32; /* 2036, two seconds left */
+    const int64_t stretches[] = {0, 1, 999999, 1000000, 2500000, 4294967295000000};
+
+    for (size_t i = 0; i < sizeof(stretches) / sizeof(stretches[0]); i++) {
+        const int64_t us = stretches[i];
+        const uint64_t ntp = arc_ntp_from_us(us);
+        int64_t rest;
+
+        CHECK(us - arc_ntp_to_us(ntp) >= 0 && us - arc_ntp_to_us(ntp) <= 1);
+        CHECK(arc_ntp_from_us(-us) + ntp + 1 <= 1); /* each rounds down */
+        if (us > INT64_C(2000000000000000))
+            continue; /* differences reach 68 years */
+        rest = arc_ntp_between_us(start, start + ntp) - us;
+        CHECK(rest <= 0 && rest >= -17);
+        rest = arc_ntp_between_us(start + ntp, start) + us;
+        CHECK(rest <= 17 && rest >= -17);
+    }
+}
+
 int main(void)
 {
     test_mem_counts_aligns_and_refuses_overflow();
@@ -314,5 +336,6 @@ int main(void)
     test_log_drops_the_oldest_and_counts_it();
     test_idmap_agrees_with_an_array();
     test_idmap_new_survives_every_allocation_failure();
+    test_ntp_goes_both_ways_and_across_the_wrap();
     return check_done("test_base");
 }

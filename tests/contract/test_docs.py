@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 import typer
 
-from arcrtc.cli.app import build_app
+import arcrtc.errors
+from arcrtc.benchmarks import select
+from arcrtc.cli.app import COMMANDS, build_app
 from arcrtc.media import sample_path
+from arcrtc.routing import RouterEventType
 from arcrtc.sim import NetworkPlan
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -120,6 +123,41 @@ def test_docs_preset_table_has_every_preset() -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", page, re.M)) == set(PRESETS)
 
 
+def unnamed(page: str, names: set[str]) -> set[str]:
+    """Those of the names that a page does not have between back quotes."""
+    return names - set(re.findall(r"`(\w+)`", page))
+
+
+def test_docs_errors_page_has_every_error_and_status() -> None:
+    page = (ROOT / "docs/errors.md").read_text(encoding="utf-8")
+    classes = {name for name in dir(arcrtc.errors) if isinstance(getattr(arcrtc.errors, name), type)
+               and issubclass(getattr(arcrtc.errors, name), arcrtc.ArcError)}
+    header = (ROOT / "csrc/base/status.h").read_text(encoding="utf-8")
+    assert unnamed(page, classes) == set()
+    assert unnamed(page, set(re.findall(r"^\s+(ARC_ERR_\w+)", header, re.M))) == set()
+
+
+def test_docs_router_page_has_every_event() -> None:
+    page = (ROOT / "docs/router.md").read_text(encoding="utf-8")
+    assert unnamed(page, {kind.name for kind in RouterEventType}) == set()
+
+
+def test_docs_readme_names_every_command() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = "".join(re.findall(r"^\| `arcrtc .*$", readme, re.M))
+    assert set(re.findall(r"`arcrtc (\w+)`", rows)) == set(COMMANDS)
+
+
+def test_docs_name_benchmarks_that_exist() -> None:
+    listed, unavailable = select("")
+    names = {entry.name for entry in listed} | {entry.name for entry in unavailable}
+    kind = "|".join(sorted({name.partition(".")[0] for name in names}))
+    named = {name for page in PAGES for name in
+             re.findall(rf"`((?:{kind})\.\w+\.\w[\w.]*)`", page.read_text(encoding="utf-8"))}
+    assert "router.forward.gcm128.1200B.fanout10" in named
+    assert named - names == set()
+
+
 def test_docs_links_lead_somewhere() -> None:
     faults = []
     for page in PAGES:
@@ -143,6 +181,10 @@ def test_check_finds_wrong_commands() -> None:
             "`python bench/none.py`\n    arcrtc --version\n")
     assert [fault for words in commands(text) for fault in faults_of(words, known, {"test"})] == [
         "arcrtc call --outt=y", "arcrtc cal", "make tset", "python bench/none.py"]
+
+
+def test_check_finds_what_a_page_does_not_name() -> None:
+    assert unnamed("`A` and B, `C`", {"A", "B"}) == {"B"}
 
 
 def test_check_finds_blocks_and_links() -> None:

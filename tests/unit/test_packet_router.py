@@ -1,6 +1,8 @@
 """PacketRouter without an engine: datagrams in, datagrams out."""
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,7 @@ from arcrtc.routing import (
     SourceConfig,
     TrackConfig,
 )
+from arcrtc.rtcp import RtcpPacket, SenderReport
 from arcrtc.rtpext import AbsSendTime, AudioLevel, Mid, RtpStreamId, TransportSequenceNumber
 
 AUDIO = TrackConfig(kind="audio", codec="opus", ssrc=1, payload_type=111, clock_rate=48_000)
@@ -209,6 +212,28 @@ def test_a_full_queue_loses_and_counts(router):
     assert len(_media(_drain(router, 1_000_000)[viewer.id])) == 16
     assert viewer.stats()["queue_full"] == 4
     assert router.stream_table()["packets_discarded"].sum() == 4
+
+
+@pytest.mark.parametrize("ntp_s", [100, 3_900_000_000, 4_294_967_000])
+def test_a_report_to_subscribers_fits_the_media_whatever_the_publishers_clock_says(router, ntp_s):
+    publisher, viewer = router.add_leg(), router.add_leg()
+    router.subscribe(router.publish(publisher, AUDIO), viewer)
+    report = SenderReport(ssrc=1, ntp_time=ntp_s << 32, rtp_timestamp=960 * 5, packet_count=0, octet_count=0)
+    now_us, media, reports = 1_000_001, [], []
+    for seq in range(5, 200):
+        if seq % 50 == 5:
+            router.receive(publisher, RtcpPacket.serialize_compound(
+                [replace(report, ntp_time=(ntp_s << 32) + ((seq - 5 << 32) // 50), rtp_timestamp=960 * seq)]), now_us)
+        router.receive(publisher, _packet(seq), now_us)
+        out = _drain(router, now_us).get(viewer.id, [])
+        media += _media(out)
+        reports += [(now_us, media[-1].header.timestamp, p) for data in out if 192 <= data[1] <= 223
+                    for p in RtcpPacket.parse_compound(data) if isinstance(p, SenderReport)]
+        now_us += 20_000
+    assert len(reports) >= 2
+    for _, timestamp, told in reports:
+        apart = (told.rtp_timestamp - timestamp + 2**31) % 2**32 - 2**31
+        assert abs(apart) <= 2 * 960
 
 
 def test_a_packet_that_comes_twice_is_forwarded_once(router):
