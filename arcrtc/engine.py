@@ -36,7 +36,6 @@ from arcrtc.streamtables import read_rows
 from arcrtc.udp import UdpConfig, parse_address
 
 _EVENTS_AT_ONCE: Final = 256
-_NO_DROPS: Final = frozenset(("offered", "forwarded", "resent"))  # of what became of packets in a router
 _live: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 
@@ -282,10 +281,9 @@ class Engine:
         ``unknown_stream`` (no receiver), ``unknown_source`` (no track), ``payload_type``, ``repair`` (twice),
         ``no_packet`` (the pool was empty), ``no_leg``, ``media_full``, ``truncated``, ``overflowed`` (messages that the
         socket had no room for). To be sent: ``paused``, ``unheard`` (not among the loudest), ``layer``, ``unplaced``
-        (too late), ``queue_full``, ``pacer_full``, ``bye_full``, ``too_long``, ``seal_failed``, ``gone`` (route or
-        leg ended first), ``would_block``, ``too_big``, ``no_route``, ``no_remote``, ``other_errors`` (of sockets).
-        Those that a session and a router both have are added up. What moves to another thread during the call may be
-        missing in it.
+        (too late), ``queue_full``, ``pacer_full``, ``bye_full``, ``too_long``, ``seal_failed``, ``route_ended``,
+        ``would_block``, ``too_big``, ``no_route``, ``no_remote``, ``other_errors`` (of sockets). Those that a session
+        and a router both have are added up. What moves to another thread during the call may be missing in it.
 
         :raises BackpressureError: too many callers at once.
         """
@@ -298,8 +296,7 @@ class Engine:
                 check(lib.arc_loop_add_drops(loop, out), "Engine.drops")
         for counters in to_dict(out[0]).values():
             for reason, n in counters.items():
-                if reason not in _NO_DROPS:
-                    sums[reason] = sums.get(reason, 0) + n
+                sums[reason] = sums.get(reason, 0) + n
         return sums
 
     def owner_of(self, owner: int) -> Peer | EngineRouter | None:

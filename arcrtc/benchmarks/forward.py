@@ -57,6 +57,7 @@ class Case:
     :ivar publishers: each with one stream.
     :ivar rate_pps: packets/s that are sent; 0: as many as come through.
     :ivar sample_every: one of so many received packets is looked into.
+    :ivar forged_pps: packets/s that the publishers' addresses send besides, under a wrong key.
     :ivar crypto: cipher backend of all sides, or "auto" (:class:`~arcrtc.srtp.SrtpConfig`).
     """
 
@@ -68,6 +69,7 @@ class Case:
     publishers: int = 1
     rate_pps: int = 0
     sample_every: int = 733
+    forged_pps: int = 0
     crypto: str = "auto"
 
     @property
@@ -251,6 +253,7 @@ class Round:
     :ivar target: name of what was measured.
     :ivar out_per_cpu_s: packets out per second of CPU time of the forwarding thread.
     :ivar out_pps: packets out per second.
+    :ivar in_pps: packets in per second, refused ones too.
     :ivar cpu_share: of one core, 0..1.
     :ivar delivered: packets that arrived by packets sent, over the whole round.
     :ivar latency: from the source to the sink, of the samples.
@@ -261,6 +264,7 @@ class Round:
     target: str
     out_per_cpu_s: float
     out_pps: float
+    in_pps: float
     cpu_share: float
     delivered: float
     latency: Latency
@@ -296,6 +300,7 @@ def _source(traffic: Traffic, plan: Plan, target: Target, sink: Sink) -> Source:
     case = plan.case
     source = traffic.source(SourceConfig(
         payload_bytes=case.payload_bytes, burst_pkts=case.burst_pkts, rate_pps=case.rate_pps,
+        hostile=lib.ARC_TRAFFIC_FORGED if case.forged_pps else 0, hostile_pps=case.forged_pps,
         max_streams=case.publishers))
     for publisher, address in zip(plan.publishers, target.addresses(), strict=True):
         source.add_leg(address, publisher.ssrc, srtp=publisher.srtp)
@@ -361,5 +366,6 @@ def _measured(source: Source, target: Target, sink: Sink, seconds: float) -> Rou
         source.close()  # it looks at a counter of the target's, which is closed next
     out, cpu_s = end.forwarded_pkts - begin.forwarded_pkts, (end.cpu_ns - begin.cpu_ns) / 1e9
     stats = sink.stats()
-    return Round(target.name, out / max(cpu_s, 1e-9), out / (t1 - t0), cpu_s / (t1 - t0),
+    return Round(target.name, out / max(cpu_s, 1e-9), out / (t1 - t0),
+                 (end.received_pkts - begin.received_pkts) / (t1 - t0), cpu_s / (t1 - t0),
                  stats.received_pkts / max(target.counters().forwarded_pkts, 1), latency, stats, inside)

@@ -89,12 +89,10 @@ class RouterForwarder(Forwarder):
     def accounts(self) -> Accounts:
         """Of the router; RTCP and resent packets are given to legs as well."""
         stats: dict[str, Any] = self._router.stats()
-        out = dict(stats["out"])
-        offered = out.pop("offered") + out.pop("resent") + stats["sent_rtcp"]
-        del out["forwarded"]
+        offered = stats["offered_pkts"] + stats["resent_pkts"] + stats["sent_rtcp"]
         return Accounts(received=stats["received_pkts"], dropped_in=stats["drops"],
                         other_in=stats["received_rtcp"] + stats["probes"], accepted=stats["received_rtp"],
-                        offered=offered, dropped_out={**out, "queued": stats["queued_pkts"]},
+                        offered=offered, dropped_out={**stats["unsent"], "queued": stats["queued_pkts"]},
                         sent=stats["sent_pkts"] - sum(self._unsent.values()), unsent=dict(self._unsent))
 
     def close(self) -> None:

@@ -21,6 +21,8 @@ TARGETS: Final[tuple[Callable[[], Target], ...]] = (RouterTarget, BareLoopTarget
 _VIDEO: Final = Case(payload_bytes=1200, fan_out=10, burst_pkts=12)
 _AUDIO: Final = Case(payload_bytes=172, fan_out=10, burst_pkts=1, train_pkts=1)
 
+_FLOOD: Final = Case(payload_bytes=200, fan_out=1, burst_pkts=12, rate_pps=600, forged_pps=300_000)
+
 FORWARD: Final = {
     "router.forward.gcm128.1200B.fanout10": _VIDEO,
     "router.forward.gcm128.1200B.fanout10.train12": replace(_VIDEO, train_pkts=12),
@@ -95,6 +97,16 @@ def _inside(case: Case, quantile: str) -> Meter:
     return Meter(lambda seconds: float(getattr(side.run(half, seconds).inside, quantile)))
 
 
+def _refuse(case: Case) -> Meter:
+    """CPU time of the forwarding thread for each packet of a flood under a wrong key, beside a little media."""
+
+    def each(side: _Rounds, seconds: float) -> float:
+        result = side.run(case, seconds)
+        return 1e9 * result.cpu_share / max(result.in_pps, 1.0)
+
+    return _meter(each)
+
+
 def _register() -> None:
     for name, case in FORWARD.items():
         benchmark(name, "packets/s/core")(lambda case=case: _forward(case))
@@ -104,6 +116,7 @@ def _register() -> None:
                 lambda case=case, quantile=quantile: _latency(case, f"{quantile}_us"))
             benchmark(f"{name.replace('latency', 'latency.inside')}.{quantile}", "us/packet")(
                 lambda case=case, quantile=quantile: _inside(case, f"{quantile}_us"))
+    benchmark("router.refuse.gcm128.200B", "ns/packet")(lambda: _refuse(_FLOOD))
 
 
 _register()

@@ -433,8 +433,8 @@ class PacketRouter:
     def stats(self) -> dict[str, Any]:
         """Counters of the router.
 
-        ``drops`` has one for each reason why what came was not accepted, ``out`` one for each thing that became of
-        what was to go to subscribers; those of legs and routes that have gone are in it.
+        ``drops`` has one for each reason why what came was not accepted, ``unsent`` one for each reason why what was
+        accepted did not leave for a subscriber; those of legs and routes that have gone are in it.
         """
         out = ffi.new("struct arc_router_stats *")
         check(self._calls.read_stats(out), "PacketRouter.stats")

@@ -72,7 +72,7 @@ struct arc_loop_snapshot {
 struct arc_loop_drops {
     struct arc_session_drops session;
     struct arc_router_drops  router;
-    struct arc_router_out    out;
+    struct arc_router_unsent unsent;
     struct arc_udp_drops     socket;
 };
 

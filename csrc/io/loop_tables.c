@@ -104,7 +104,7 @@ void arc_relay_add_own_drops(const struct arc_relay *relay,
 
     arc_router_get_stats(relay->router, &stats);
     add(&sum->router, &stats.drops, sizeof(stats.drops));
-    add(&sum->out, &stats.out, sizeof(stats.out));
+    add(&sum->unsent, &stats.unsent, sizeof(stats.unsent));
     add(&sum->socket, &relay->gone, sizeof(relay->gone));
 }
 

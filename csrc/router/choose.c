@@ -157,7 +157,7 @@ static bool choose_layers(struct arc_route *route,
 
     if (action == ARC_LAYER_DROP) {
         route->counts.layer++;
-        route->leg->router->stats.out.layer++;
+        route->leg->router->stats.unsent.layer++;
         if (route->select.source == source->index)
             arc_rewrite_drop(&route->numbers, seq);
         return false;
@@ -200,13 +200,13 @@ bool arc_route_choose(struct arc_route *route, const struct arc_source *source,
     item->edited = false;
     if (route->paused) {
         route->counts.paused++;
-        route->leg->router->stats.out.paused++;
+        route->leg->router->stats.unsent.paused++;
         leave_out(route, source, seq);
         return false;
     }
     if (!choice->heard || !choice->media) {
         route->counts.unheard++;
-        route->leg->router->stats.out.unheard++;
+        route->leg->router->stats.unsent.unheard++;
         leave_out(route, source, seq);
         return false;
     }
@@ -215,7 +215,7 @@ bool arc_route_choose(struct arc_route *route, const struct arc_source *source,
         return false;
     if (!arc_rewrite_forward(&route->numbers, seq, &place)) {
         route->counts.unplaced++;
-        route->leg->router->stats.out.unplaced++;
+        route->leg->router->stats.unsent.unplaced++;
         return false;
     }
     if (route->unheard && route->track->cfg.kind == ARC_TRACK_AUDIO)

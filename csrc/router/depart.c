@@ -75,7 +75,7 @@ bool arc_leg_enqueue(struct arc_leg *leg, const struct arc_item *item)
     if (leg->n_items == leg->queue_pkts) {
         leg->counts.queue_full++;
         item->route->counts.queue_full++;
-        leg->router->stats.out.queue_full += item->kind == ARC_ITEM_MEDIA;
+        leg->router->stats.unsent.queue_full += item->kind == ARC_ITEM_MEDIA;
         return false;
     }
     arc_pkt_ref(item->pkt);
@@ -118,7 +118,7 @@ static void drop_first(struct arc_leg *leg, int32_t n)
 void arc_leg_empty(struct arc_leg *leg)
 {
     for (int32_t i = 0; i < leg->n_items; i++)
-        leg->router->stats.out.gone += item_at(leg, i)->kind == ARC_ITEM_MEDIA;
+        leg->router->stats.unsent.gone += item_at(leg, i)->kind == ARC_ITEM_MEDIA;
     drop_first(leg, leg->n_items);
 }
 
@@ -134,7 +134,7 @@ void arc_leg_forget_route(struct arc_leg *leg, const struct arc_route *route)
             *item_at(leg, kept++) = *item;
             continue;
         }
-        leg->router->stats.out.gone    += item->kind == ARC_ITEM_MEDIA;
+        leg->router->stats.unsent.gone    += item->kind == ARC_ITEM_MEDIA;
         leg->router->stats.queued_pkts -= item->kind == ARC_ITEM_MEDIA;
         arc_pkt_unref(item->pkt);
     }
@@ -353,7 +353,7 @@ static int32_t fill(struct arc_leg *leg, int64_t now_us, uint8_t *room,
     const int32_t most = leg->n_items < leg->train_pkts ? leg->n_items
                                                         : leg->train_pkts;
     int64_t bits = leg->pace_bps ? budget(leg, now_us) : INT64_MAX;
-    struct arc_router_out *out = &leg->router->stats.out;
+    struct arc_router_unsent *unsent = &leg->router->stats.unsent;
     int32_t taken = 0, bytes = 0;
 
     while (taken < most && bits > 0 && bytes == train->segment_bytes) {
@@ -366,7 +366,7 @@ static int32_t fill(struct arc_leg *leg, int64_t now_us, uint8_t *room,
         bytes = (int32_t)l->units[l->n].len + leg->overhead_bytes;
         if (bytes > leg->mtu_bytes) {
             leg->counts.too_long++;
-            out->too_long += item->kind == ARC_ITEM_MEDIA;
+            unsent->too_long += item->kind == ARC_ITEM_MEDIA;
             bytes = train->segment_bytes;
         } else if (l->n > 0 && bytes > train->segment_bytes) {
             break;
@@ -388,12 +388,12 @@ static void count_left(const struct load *l, int32_t i)
 
     if (item->kind == ARC_ITEM_RESENT) {
         route->counts.rtx_pkts++;
-        route->leg->router->stats.out.resent++;
+        route->leg->router->stats.resent_pkts++;
         route->counts.rtx_bytes += l->payload_bytes[i];
         return;
     }
     route->counts.pkts++;
-    route->leg->router->stats.out.forwarded++;
+    route->leg->router->stats.forwarded_pkts++;
     route->counts.bytes += l->payload_bytes[i];
     route->last_ts  = arc_get_u32(item->pkt->data + 4) + item->ts_offset;
     route->last_us  = item->pkt->time_us;
@@ -423,7 +423,7 @@ static void seal(struct arc_leg *leg, struct arc_srtp_batch *work,
 
         if (unit->status) {
             leg->counts.seal_failed++;
-            leg->router->stats.out.seal_failed +=
+            leg->router->stats.unsent.seal_failed +=
                 l->items[i]->kind == ARC_ITEM_MEDIA;
             continue;
         }
@@ -472,7 +472,7 @@ static bool next_train(struct arc_leg *leg, int64_t now_us,
     taken = fill(leg, now_us, train->data, cap, &l, train);
     if (taken == 0 && leg->n_items > 0 && leg->pace_bps == 0) {
         leg->counts.too_long++; /* for any train */
-        leg->router->stats.out.too_long +=
+        leg->router->stats.unsent.too_long +=
             item_at(leg, 0)->kind == ARC_ITEM_MEDIA;
         taken = 1;
     }

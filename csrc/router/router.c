@@ -241,7 +241,7 @@ static void fan_out(struct arc_source *source, struct arc_pkt *pkt,
     item.pkt       = pkt;
     item.queued_us = choice->now_us;
     item.kind      = ARC_ITEM_MEDIA;
-    track->leg->router->stats.out.offered += track->n_routes;
+    track->leg->router->stats.offered_pkts += track->n_routes;
     for (int32_t i = 0; i < track->n_routes; i++) {
         item.route = track->routes[i];
         if (arc_route_choose(item.route, source, choice, seq, &item))

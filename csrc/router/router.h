@@ -152,21 +152,20 @@ struct arc_router_drops {
     int64_t no_leg;          /* for a leg that is gone                          */
 };
 
-/** What became of media packets on their way to subscribers: each one in one of
- *  these, or still waiting in the queue of a leg. */
-struct arc_router_out {
-    int64_t offered;         /* packets times routes                            */
-    int64_t forwarded;
-    int64_t paused, layer, unheard; /* left out: routes paused, of another layer,
-                                       not among the loudest or without media   */
+/** Why a media packet that was accepted did not leave for a subscriber. */
+struct arc_router_unsent {
+    int64_t paused;          /* the route is                                    */
+    int64_t layer;           /* of a layer that the subscriber does not get     */
+    int64_t unheard;         /* not among the loudest, or without media         */
     int64_t unplaced;        /* too late to have a number                       */
     int64_t queue_full;      /* the leg's queue had no room                     */
     int64_t too_long;        /* longer than the leg's mtu_bytes                 */
     int64_t seal_failed;     /* the leg's key is used up                        */
     int64_t gone;            /* the route or its leg ended before it left       */
-    int64_t resent;          /* beside all this: answers to NACKs               */
 };
 
+/* Of media packets on their way to subscribers, offered_pkts is the sum of
+ * forwarded_pkts, queued_pkts and each member of `unsent`. */
 struct arc_router_stats {
     int64_t received_pkts, received_bytes; /* datagrams, before any check       */
     int64_t received_rtp;    /* of these, packets of a track                    */
@@ -183,8 +182,11 @@ struct arc_router_stats {
     int64_t events_lost;
     int32_t legs, tracks, routes;
     int32_t pool_used_pkts;
-    int64_t queued_pkts;     /* media packets that wait in the legs' queues      */
-    struct arc_router_out out;
+    int64_t offered_pkts;    /* media packets times routes                      */
+    int64_t forwarded_pkts;
+    int64_t queued_pkts;     /* wait in the legs' queues                        */
+    int64_t resent_pkts;     /* beside those: answers to NACKs                  */
+    struct arc_router_unsent unsent;
     struct arc_router_drops drops;
 };
 

@@ -143,12 +143,13 @@ static void open_scene(struct scene *s, int32_t profile)
 static void check_accounts(const struct scene *s)
 {
     struct arc_router_stats stats;
-    const struct arc_router_out *o = &stats.out;
+    const struct arc_router_unsent *u = &stats.unsent;
 
     arc_router_get_stats(s->router, &stats);
-    CHECK(o->offered == o->forwarded + o->paused + o->layer + o->unheard +
-                            o->unplaced + o->queue_full + o->too_long +
-                            o->seal_failed + o->gone + stats.queued_pkts);
+    CHECK(stats.offered_pkts == stats.forwarded_pkts + stats.queued_pkts +
+                                    u->paused + u->layer + u->unheard +
+                                    u->unplaced + u->queue_full + u->too_long +
+                                    u->seal_failed + u->gone);
 }
 
 static void close_scene(struct scene *s)

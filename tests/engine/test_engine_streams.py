@@ -228,7 +228,7 @@ def test_drops_are_summed_over_peers_routers_and_sockets_and_stay() -> None:
         route.pause()
         send(struct.pack("!BBHII", 0x80, 111, 2, 1920, 1) + bytes(20), router.local_address(publisher))
         wait_for(paused=1, no_remote=1)
-        assert router.stats()["out"]["paused"] == 1
+        assert router.stats()["unsent"]["paused"] == 1
         before = engine.drops()
         router.remove_leg(viewer)
         after = engine.drops()

@@ -74,7 +74,7 @@ SINK = SinkStats(*(0,) * 14)
 
 @pytest.mark.parametrize("fault", ["forged", "wrong", "number_shifts", "ts_shifts"])
 def test_forward_every_kind_of_fault_is_counted(fault: str) -> None:
-    good = Round("x", 1.0, 1.0, 1.0, 1.0, Latency(0, 0.0, 0.0, 0.0), SINK, None)
+    good = Round("x", 1.0, 1.0, 1.0, 1.0, 1.0, Latency(0, 0.0, 0.0, 0.0), SINK, None)
     assert router.checked(good) is good
     with pytest.raises(ForwardingError, match="1 of 0 samples"):
         router.checked(replace(good, sink=replace(SINK, **{fault: 1})))
