@@ -12,18 +12,22 @@ import struct
 import threading
 from collections.abc import Callable
 from typing import Any, Final
+from uuid import UUID
 
 from arcrtc._native import lib
 from arcrtc.benchmarks.registry import Peer, Work, benchmark
 from arcrtc.config import SessionConfig
 from arcrtc.engine import Engine
 from arcrtc.errors import TransportError
+from arcrtc.routing import Route, RouterConfig, Track, TrackConfig
 from arcrtc.srtp import SrtpConfig
+from arcrtc.streams import MediaType, StreamConfig, StreamManager
 
 _BURST: Final = 32
 _IDLE: Final = 1000
 _SSRC: Final = 0x1234
 _AUDIO_BYTES: Final = 172
+_VOICE: Final = TrackConfig(kind=MediaType.AUDIO, codec="opus", ssrc=1, payload_type=111, clock_rate=48_000)
 
 
 def _rtp(seq: int, size: int = _AUDIO_BYTES, ssrc: int = _SSRC) -> bytes:
@@ -164,6 +168,43 @@ def _event_latency() -> Work:
             await anext(events)
 
     return Work(lambda n: loop.run_until_complete(follow(n)), peer=_thread_to_asyncio(loop), wall=True)
+
+
+# --- figures of all streams ---
+
+def _ten_thousand(engine: Engine) -> list[Track | Route]:
+    """A hundred legs, each of which gets what all others publish."""
+    router = engine.router(RouterConfig(pool_pkts=1024))
+    legs = [router.add_leg(local="127.0.0.1:0") for _ in range(100)]
+    tracks = [router.publish(leg, _VOICE) for leg in legs]
+    routes = [(track, leg, None) for track in tracks for leg in legs if leg is not track.leg]
+    return [*tracks, *router.subscribe_many(routes)]
+
+
+@benchmark("engine.stream_table.10000", unit="ms/table")
+def _stream_table() -> Work:
+    engine = Engine()
+    _ten_thousand(engine)
+
+    def run(n: int) -> None:
+        for _ in range(n):
+            engine.stream_table()
+
+    return Work(run, wall=True)
+
+
+@benchmark("engine.stream_table.10000.managed", unit="ms/table")
+def _managed_table() -> Work:
+    """The same, joined with the streams of a manager that are bound to them."""
+    engine, manager = Engine(), StreamManager()
+    for handle in _ten_thousand(engine):
+        manager.bind(manager.create_stream(StreamConfig(user_id=UUID(int=1), media_type=_VOICE.kind)), handle)
+
+    def run(n: int) -> None:
+        for _ in range(n):
+            manager.table()
+
+    return Work(run, wall=True)
 
 
 # --- datagrams ---

@@ -5,13 +5,15 @@ import gc
 import os
 import resource
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from arcrtc import Engine, SessionConfig, SrtpConfig
+from arcrtc import Engine, SessionConfig, SrtpConfig, _memory
 from arcrtc._native import ffi, lib, new_handle
 from arcrtc.peer import Peer
+from arcrtc.routing import LegConfig, RouterConfig, TrackConfig
 
 KEY = SrtpConfig(master_key=bytes(range(16)), master_salt=bytes(range(14)))
 KIB = 1024
@@ -91,3 +93,62 @@ def test_engine_gives_all_back_that_thousands_of_peers_took() -> None:
                 assert len(os.listdir("/proc/self/fd")) == files
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_engine_idle_leg_allocates_less_than_40_kib() -> None:
+    with Engine() as engine:
+        router = engine.router(RouterConfig(pool_pkts=1024))
+        assert bytes_each(lambda _: router.add_leg(LegConfig(srtp=KEY), local="127.0.0.1:0")) < 40 * KIB
+
+
+def test_engine_route_allocates_by_need() -> None:
+    """Beside the queue of its leg; more where packets are resent, and more still where they are edited."""
+    voice = TrackConfig(kind="audio", codec="opus", ssrc=1, payload_type=111, clock_rate=48_000)  # type: ignore[arg-type]
+    resent = replace(voice, ssrc=2, rtx_ssrc=3, payload_type=112, rtx_payload_type=113)
+    with Engine() as engine:
+        router = engine.router(RouterConfig(pool_pkts=1024))
+        publisher, *legs = (router.add_leg(local="127.0.0.1:0") for _ in range(N + 1))
+        tracks = [router.publish(publisher, config) for config in (voice, resent)]
+        warm = [router.subscribe(tracks[0], leg) for leg in legs]  # makes the queues
+        router.unsubscribe_many(warm)
+        plain, with_resending = (bytes_each(lambda i, t=track: router.subscribe(t, legs[i])) for track in tracks)
+        assert plain < 2 * KIB
+        assert plain + 512 < with_resending < 4 * KIB
+
+
+def test_engine_router_gives_all_memory_back() -> None:
+    voice = TrackConfig(kind="audio", codec="opus", ssrc=1, payload_type=111, clock_rate=48_000)  # type: ignore[arg-type]
+    with Engine() as engine:
+        gc.collect()
+        before = lib.arc_mem_live_bytes(), lib.arc_mem_live_blocks()
+        router = engine.router(RouterConfig(pool_pkts=1024))
+        legs = [router.add_leg(LegConfig(srtp=KEY), local="127.0.0.1:0") for _ in range(N)]
+        tracks = [router.publish(leg, voice) for leg in legs]
+        router.subscribe_many([(track, leg, None) for track in tracks for leg in legs if leg is not track.leg])
+        for leg in legs[:5]:
+            router.remove_leg(leg)
+        router.close()
+        assert (lib.arc_mem_live_bytes(), lib.arc_mem_live_blocks()) == before
+
+
+def test_freed_memory_goes_back_to_the_system_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+
+    class Core:
+        freed = 100
+
+        def arc_mem_freed_bytes(self) -> int:
+            return self.freed
+
+        def arc_mem_trim(self) -> None:
+            calls.append(self.freed)
+
+    core = Core()
+    monkeypatch.setattr(_memory, "lib", core)
+    monkeypatch.setattr(_memory, "_given_back_at", 0)
+    for core.freed in (100, 32 << 20, 33 << 20, (64 << 20) - 1, 64 << 20):
+        _memory.give_memory_back()
+    assert calls == [32 << 20, 64 << 20]
+    core.freed += 10
+    _memory.give_memory_back(at_least=10)
+    assert calls[2:] == [core.freed]

@@ -189,8 +189,10 @@ def test_many_routes_are_made_all_or_none() -> None:
         with pytest.raises(Exception, match="go back to the leg"):
             router.subscribe_many([*wanted, (tracks[0], legs[0], None)])
         assert len(router.routes) == router.stats()["routes"] == 0
+        before = engine.stats()[0]["commands"]
         routes = router.subscribe_many(wanted)
         assert router.stats()["routes"] == 450
+        assert engine.stats()[0]["commands"] - before >= 4, "128 in a turn, so that packets need not wait"
         router.unsubscribe_many(routes[:300])
         assert router.stats()["routes"] == 150
         assert router.subscribe_many([]) == []

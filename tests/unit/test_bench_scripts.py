@@ -68,3 +68,29 @@ def test_bench_libsrtp_prints_what_the_driver_reads() -> None:
     assert len(names) == 2 * 2 * 2 * 2
     assert "libsrtp.wheel.protect.gcm128.1200B" in names
     assert all(r["value"] > 0 and r["unit"] == "ns/packet" for r in report["results"])
+
+
+def test_bench_scale_in_small_gives_its_figures_and_all_memory_back(capsys: pytest.CaptureFixture[str]) -> None:
+    scale = load("bench_scale")
+    scale.ACTIVE = 4
+    assert scale.main(["--publishers", "12", "--fan-out", "3", "--cycles", "2", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["faults"] == []
+    assert len(result["cycles"]) == 2
+    assert result["cycles"][0]["tables"]["streams"] == 12 + 36
+    assert result["active_stream"]["packets_received"] > 0
+    assert "| route |" in scale.report(result)
+
+
+def test_bench_scale_says_how_many_files_it_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert load("bench_scale").main(["--publishers", "100000000"]) == 1
+    assert "ulimit -Hn" in capsys.readouterr().err
+
+
+def test_bench_scale_finds_what_does_not_come_back() -> None:
+    scale = load("bench_scale")
+    mib = 1 << 20
+    flat = {"before": [5, 60 * mib], "after": [5, 70 * mib]}
+    assert scale.faults({"cycles": [flat, flat, flat]}) == []
+    assert "1 bytes stay" in scale.faults({"cycles": [flat, {**flat, "after": [6, 70 * mib]}]})[0]
+    assert "grew by 30 MiB" in scale.faults({"cycles": [flat, flat, {**flat, "after": [5, 100 * mib]}]})[0]
