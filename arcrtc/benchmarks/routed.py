@@ -87,12 +87,15 @@ class RouterForwarder(Forwarder):
         leg.rekey(srtp, overlap_ms=int(KEY_OVERLAP_S * 1000))
 
     def accounts(self) -> Accounts:
-        """Of the router. It does not count what it gave to routes: what left them stands for it."""
+        """Of the router; RTCP and resent packets are given to legs as well."""
         stats: dict[str, Any] = self._router.stats()
-        out = int(stats["sent_pkts"])  # given to sockets
+        out = dict(stats["out"])
+        offered = out.pop("offered") + out.pop("resent") + stats["sent_rtcp"]
+        del out["forwarded"]
         return Accounts(received=stats["received_pkts"], dropped_in=stats["drops"],
                         other_in=stats["received_rtcp"] + stats["probes"], accepted=stats["received_rtp"],
-                        offered=out, sent=out - sum(self._unsent.values()), unsent=dict(self._unsent))
+                        offered=offered, dropped_out={**out, "queued": stats["queued_pkts"]},
+                        sent=stats["sent_pkts"] - sum(self._unsent.values()), unsent=dict(self._unsent))
 
     def close(self) -> None:
         """End the engine."""

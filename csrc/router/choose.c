@@ -41,7 +41,7 @@ static void look_at_layers(struct arc_source *source, const struct arc_pkt *pkt,
                                   &out->info);
     out->media = status == ARC_OK;
     if (status != ARC_OK && status != ARC_AGAIN)
-        source->track->leg->router->stats.drops.malformed++;
+        source->track->leg->router->stats.unreadable++;
     if (out->media && out->info.is_key && out->info.starts_frame)
         arc_keyreq_on_key_frame(&source->key, out->now_us);
 }
@@ -157,6 +157,7 @@ static bool choose_layers(struct arc_route *route,
 
     if (action == ARC_LAYER_DROP) {
         route->counts.layer++;
+        route->leg->router->stats.out.layer++;
         if (route->select.source == source->index)
             arc_rewrite_drop(&route->numbers, seq);
         return false;
@@ -171,9 +172,8 @@ static bool choose_layers(struct arc_route *route,
 }
 
 static void leave_out(struct arc_route *route, const struct arc_source *source,
-                      int64_t seq, int64_t *count)
+                      int64_t seq)
 {
-    (*count)++;
     route->unheard = true;
     if (route->numbers.source == source->index)
         arc_rewrite_drop(&route->numbers, seq);
@@ -199,11 +199,15 @@ bool arc_route_choose(struct arc_route *route, const struct arc_source *source,
     item->marker = false;
     item->edited = false;
     if (route->paused) {
-        leave_out(route, source, seq, &route->counts.paused);
+        route->counts.paused++;
+        route->leg->router->stats.out.paused++;
+        leave_out(route, source, seq);
         return false;
     }
     if (!choice->heard || !choice->media) {
-        leave_out(route, source, seq, &route->counts.unheard);
+        route->counts.unheard++;
+        route->leg->router->stats.out.unheard++;
+        leave_out(route, source, seq);
         return false;
     }
     if (route->track->layered &&
@@ -211,6 +215,7 @@ bool arc_route_choose(struct arc_route *route, const struct arc_source *source,
         return false;
     if (!arc_rewrite_forward(&route->numbers, seq, &place)) {
         route->counts.unplaced++;
+        route->leg->router->stats.out.unplaced++;
         return false;
     }
     if (route->unheard && route->track->cfg.kind == ARC_TRACK_AUDIO)
@@ -237,6 +242,21 @@ void arc_route_ask(struct arc_route *route, int64_t now_us)
         return;
     arc_keyreq_on_request(&track->sources[source].key, 0, now_us);
     arc_leg_soon(track->leg, now_us);
+}
+
+/** A source was started again: its numbers may come once more, and must not go out
+ *  as they did (RFC 3711 §9.1). */
+void arc_source_restarted(struct arc_source *source, int64_t seq)
+{
+    struct arc_track *track = source->track;
+
+    for (int32_t i = 0; i < track->n_routes; i++) {
+        struct arc_rewrite *numbers = &track->routes[i]->numbers;
+
+        if (numbers->started && numbers->source == source->index)
+            arc_rewrite_splice(numbers, source->index, seq,
+                               numbers->ts_offset);
+    }
 }
 
 /** A source has ended: whoever gets it waits for another one. */

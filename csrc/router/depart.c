@@ -75,10 +75,12 @@ bool arc_leg_enqueue(struct arc_leg *leg, const struct arc_item *item)
     if (leg->n_items == leg->queue_pkts) {
         leg->counts.queue_full++;
         item->route->counts.queue_full++;
+        leg->router->stats.out.queue_full += item->kind == ARC_ITEM_MEDIA;
         return false;
     }
     arc_pkt_ref(item->pkt);
     *item_at(leg, leg->n_items++) = *item;
+    leg->router->stats.queued_pkts += item->kind == ARC_ITEM_MEDIA;
     if (leg->hold_us == 0 || leg->n_items >= leg->train_pkts)
         arc_leg_mark(leg);
     else if (leg->n_items == 1)
@@ -102,8 +104,12 @@ void arc_leg_release(struct arc_leg *leg, int64_t now_us)
 
 static void drop_first(struct arc_leg *leg, int32_t n)
 {
-    for (int32_t i = 0; i < n; i++)
-        arc_pkt_unref(item_at(leg, i)->pkt);
+    for (int32_t i = 0; i < n; i++) {
+        const struct arc_item *item = item_at(leg, i);
+
+        leg->router->stats.queued_pkts -= item->kind == ARC_ITEM_MEDIA;
+        arc_pkt_unref(item->pkt);
+    }
     leg->n_items -= n;
     leg->first_item = leg->n_items == 0 ? 0 : /* what is hot stays hot */
                           (leg->first_item + n) % leg->queue_pkts;
@@ -111,6 +117,8 @@ static void drop_first(struct arc_leg *leg, int32_t n)
 
 void arc_leg_empty(struct arc_leg *leg)
 {
+    for (int32_t i = 0; i < leg->n_items; i++)
+        leg->router->stats.out.gone += item_at(leg, i)->kind == ARC_ITEM_MEDIA;
     drop_first(leg, leg->n_items);
 }
 
@@ -122,10 +130,13 @@ void arc_leg_forget_route(struct arc_leg *leg, const struct arc_route *route)
     for (int32_t i = 0; i < leg->n_items; i++) {
         struct arc_item *item = item_at(leg, i);
 
-        if (item->route == route)
-            arc_pkt_unref(item->pkt);
-        else
+        if (item->route != route) {
             *item_at(leg, kept++) = *item;
+            continue;
+        }
+        leg->router->stats.out.gone    += item->kind == ARC_ITEM_MEDIA;
+        leg->router->stats.queued_pkts -= item->kind == ARC_ITEM_MEDIA;
+        arc_pkt_unref(item->pkt);
     }
     leg->n_items = kept;
 }
@@ -342,6 +353,7 @@ static int32_t fill(struct arc_leg *leg, int64_t now_us, uint8_t *room,
     const int32_t most = leg->n_items < leg->train_pkts ? leg->n_items
                                                         : leg->train_pkts;
     int64_t bits = leg->pace_bps ? budget(leg, now_us) : INT64_MAX;
+    struct arc_router_out *out = &leg->router->stats.out;
     int32_t taken = 0, bytes = 0;
 
     while (taken < most && bits > 0 && bytes == train->segment_bytes) {
@@ -354,6 +366,7 @@ static int32_t fill(struct arc_leg *leg, int64_t now_us, uint8_t *room,
         bytes = (int32_t)l->units[l->n].len + leg->overhead_bytes;
         if (bytes > leg->mtu_bytes) {
             leg->counts.too_long++;
+            out->too_long += item->kind == ARC_ITEM_MEDIA;
             bytes = train->segment_bytes;
         } else if (l->n > 0 && bytes > train->segment_bytes) {
             break;
@@ -375,10 +388,12 @@ static void count_left(const struct load *l, int32_t i)
 
     if (item->kind == ARC_ITEM_RESENT) {
         route->counts.rtx_pkts++;
+        route->leg->router->stats.out.resent++;
         route->counts.rtx_bytes += l->payload_bytes[i];
         return;
     }
     route->counts.pkts++;
+    route->leg->router->stats.out.forwarded++;
     route->counts.bytes += l->payload_bytes[i];
     route->last_ts  = arc_get_u32(item->pkt->data + 4) + item->ts_offset;
     route->last_us  = item->pkt->time_us;
@@ -408,6 +423,8 @@ static void seal(struct arc_leg *leg, struct arc_srtp_batch *work,
 
         if (unit->status) {
             leg->counts.seal_failed++;
+            leg->router->stats.out.seal_failed +=
+                l->items[i]->kind == ARC_ITEM_MEDIA;
             continue;
         }
         if (to != unit->data)
@@ -455,6 +472,8 @@ static bool next_train(struct arc_leg *leg, int64_t now_us,
     taken = fill(leg, now_us, train->data, cap, &l, train);
     if (taken == 0 && leg->n_items > 0 && leg->pace_bps == 0) {
         leg->counts.too_long++; /* for any train */
+        leg->router->stats.out.too_long +=
+            item_at(leg, 0)->kind == ARC_ITEM_MEDIA;
         taken = 1;
     }
     if (l.n > 0)

@@ -166,7 +166,7 @@ static void on_nack(struct arc_leg *leg, const struct arc_rtcp_packet *p,
 
     if (arc_rtcp_parse_nack(p, &sender, &media, seqs, MAX_NACKS, &n) !=
         ARC_OK) {
-        leg->router->stats.drops.malformed++;
+        leg->router->stats.unreadable++;
         return;
     }
     leg->counts.nack_received++;
@@ -196,7 +196,7 @@ static void on_fir(struct arc_leg *leg, const struct arc_rtcp_packet *p,
 
     if (arc_rtcp_parse_fir(p, &sender, ssrcs, seq_nrs, MAX_FIRS, &n) !=
         ARC_OK) {
-        leg->router->stats.drops.malformed++;
+        leg->router->stats.unreadable++;
         return;
     }
     for (size_t i = 0; i < n; i++) {
@@ -233,7 +233,7 @@ static void on_delays(struct arc_leg *leg, const struct arc_xr_block *b,
     size_t n = 0;
 
     if (arc_xr_parse_dlrr(b, items, MAX_DLRR, &n) != ARC_OK) {
-        leg->router->stats.drops.malformed++;
+        leg->router->stats.unreadable++;
         return;
     }
     for (size_t i = 0; i < n; i++)
@@ -257,7 +257,7 @@ static void on_extended(struct arc_leg *leg, const struct arc_rtcp_packet *p,
             on_delays(leg, &b, now_us);
     }
     if (status != ARC_AGAIN)
-        leg->router->stats.drops.malformed++;
+        leg->router->stats.unreadable++;
 }
 
 static int32_t on_bye(struct arc_leg *leg, const struct arc_rtcp_packet *p,
@@ -269,7 +269,7 @@ static int32_t on_bye(struct arc_leg *leg, const struct arc_rtcp_packet *p,
 
     if (arc_rtcp_parse_bye(p, ssrcs, ARC_RTCP_MAX_COUNT, &n, &reason,
                            &reason_len) != ARC_OK) {
-        leg->router->stats.drops.malformed++;
+        leg->router->stats.unreadable++;
         return 0;
     }
     for (size_t i = 0; i < n; i++) {

@@ -184,6 +184,7 @@ static bool count_arrival(struct arc_source *source, const struct arc_rtp *h,
                           int64_t seq, bool resent, int64_t now_us)
 {
     struct arc_leg *leg = source->track->leg;
+    const int64_t restarts = source->stats.restarts;
     bool is_new = resent
         ? arc_rxstats_on_repaired(&source->stats, seq)
         : arc_rxstats_on_packet(&source->stats, seq, h->rtp_ts, h->payload_len,
@@ -193,6 +194,8 @@ static bool count_arrival(struct arc_source *source, const struct arc_rtp *h,
         leg->router->stats.drops.repair++;
         return false;
     }
+    if (source->stats.restarts != restarts)
+        arc_source_restarted(source, seq);
     if (source->nack) {
         arc_nackgen_on_packet(source->nack, (uint64_t)seq, now_us);
         arc_leg_soon(leg, arc_nackgen_next_us(source->nack));
@@ -238,6 +241,7 @@ static void fan_out(struct arc_source *source, struct arc_pkt *pkt,
     item.pkt       = pkt;
     item.queued_us = choice->now_us;
     item.kind      = ARC_ITEM_MEDIA;
+    track->leg->router->stats.out.offered += track->n_routes;
     for (int32_t i = 0; i < track->n_routes; i++) {
         item.route = track->routes[i];
         if (arc_route_choose(item.route, source, choice, seq, &item))

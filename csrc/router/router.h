@@ -152,11 +152,28 @@ struct arc_router_drops {
     int64_t no_leg;          /* for a leg that is gone                          */
 };
 
+/** What became of media packets on their way to subscribers: each one in one of
+ *  these, or still waiting in the queue of a leg. */
+struct arc_router_out {
+    int64_t offered;         /* packets times routes                            */
+    int64_t forwarded;
+    int64_t paused, layer, unheard; /* left out: routes paused, of another layer,
+                                       not among the loudest or without media   */
+    int64_t unplaced;        /* too late to have a number                       */
+    int64_t queue_full;      /* the leg's queue had no room                     */
+    int64_t too_long;        /* longer than the leg's mtu_bytes                 */
+    int64_t seal_failed;     /* the leg's key is used up                        */
+    int64_t gone;            /* the route or its leg ended before it left       */
+    int64_t resent;          /* beside all this: answers to NACKs               */
+};
+
 struct arc_router_stats {
     int64_t received_pkts, received_bytes; /* datagrams, before any check       */
     int64_t received_rtp;    /* of these, packets of a track                    */
     int64_t received_rtcp;
-    int64_t probes;          /* of these, padding that brings no media          */
+    int64_t probes;          /* padding that brings no media                    */
+    int64_t unreadable;      /* RTP without the descriptor that its codec has, and
+                                parts of RTCP; all of them counted above        */
     int64_t sent_pkts, sent_bytes;         /* datagrams                         */
     int64_t sent_rtcp;
     int64_t trains;
@@ -166,6 +183,8 @@ struct arc_router_stats {
     int64_t events_lost;
     int32_t legs, tracks, routes;
     int32_t pool_used_pkts;
+    int64_t queued_pkts;     /* media packets that wait in the legs' queues      */
+    struct arc_router_out out;
     struct arc_router_drops drops;
 };
 

@@ -121,7 +121,7 @@ bool arc_rxstats_on_packet(struct arc_rxstats *s, int64_t seq, uint32_t rtp_ts,
     if (first)
         start_epoch(s, seq);
     else if (!is_plausible(s, seq))
-        return true;
+        return false;
 
     if (seq > s->max_seq)
         advance(s, seq);

@@ -66,7 +66,8 @@ void arc_rxstats_init(struct arc_rxstats *s, int32_t clock_hz);
  * @param rtp_ts Its timestamp as on the wire
  * @param bytes  What the caller counts, e.g. header and payload
  *
- * @return false: it was there before, by itself or by a repair
+ * @return false: it was there before, by itself or by a repair; or it is a stray
+ *         number, which may be from before the window
  */
 bool arc_rxstats_on_packet(struct arc_rxstats *s, int64_t seq, uint32_t rtp_ts,
                            int32_t bytes, int64_t now_us);
