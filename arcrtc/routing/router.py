@@ -451,8 +451,8 @@ class PacketRouter:
     def stats(self) -> dict[str, Any]:
         """Counters of the router since it was made; csrc/router/router.h has their names (``struct arc_router_stats``).
 
-        ``drops`` has one for each reason why something that arrived was thrown away. What single routes and legs
-        left out or lost is in :meth:`stream_table` (``packets_discarded``) and :meth:`leg_table`.
+        ``drops`` has one for each reason why something that arrived was thrown away, ``out`` what became of all that
+        was offered to routes. For single ones see :meth:`stream_table` (``packets_discarded``) and :meth:`leg_table`.
         """
         out = ffi.new("struct arc_router_stats *")
         check(self._calls.read_stats(out), "PacketRouter.stats")
