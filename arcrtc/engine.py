@@ -1,4 +1,4 @@
-"""Native threads that run sessions: nothing per packet happens in Python.
+"""Native threads that run sessions and routers: nothing per packet happens in Python.
 
 An engine has network threads (sockets, SRTP, RTCP, pacing) and media threads
 (encoders, decoders, play-out). Python posts frames and commands, and fetches
@@ -56,21 +56,21 @@ os.register_at_fork(after_in_child=_disown_all)
 
 
 class Engine:
-    """Native threads and the peers that run on them.
+    """Native threads, and the peers and routers that run on them.
 
     Use it as a context manager, with ``async with`` or ``with``. Peers, frames and
     events may be awaited from one event loop; programs without asyncio call
     ``peer.poll_frame()``, ``engine.poll()`` and ``engine.wait()``.
 
-    Threads: open(), stats(), poll() and close() may be called from any thread, with or
+    Threads: open(), router(), stats(), stream_table(), poll() and close() may be called from any thread, with or
     without an interpreter lock. In a child of ``os.fork()`` an engine is closed.
 
-    :param threads: network threads, 1..64. Each owns whole sessions.
+    :param threads: network threads, 1..64. Each owns whole sessions and routers.
     :param media_threads: encoder and decoder threads for video, 1..64; audio has
         threads of its own, so that sound never waits for a picture.
     :param stall_ms: a network thread that works longer than this without a pause is told of
         by an event, 1..3_600_000.
-    :param pool_pkts: packets that a network thread has for all its sessions, 2 kB each once they
+    :param pool_pkts: packets that a network thread has for all its sessions (a router has its own), 2 kB each once they
         are used, 64..1_048_576.
     :param event_depth: events of each network thread that may wait to be fetched; more are
         counted, and told of by EVENTS_LOST. 1..1_048_576.
@@ -203,7 +203,10 @@ class Engine:
 
         :param config: sizes; None: the defaults.
         :param thread: index of the network thread, 0..threads-1; None: each in turn.
+            :meth:`EngineRouter.move` changes it later.
         :raises NoMemoryError: there is no room for its packets.
+        :raises LimitError: the thread has as many sessions and routers as it can, 16384.
+        :raises ClosedError: the engine is closed.
         """
         with self._lock:
             self._check_open()

@@ -149,7 +149,9 @@ class EngineRouter(PacketRouter):
     def move(self, thread: int) -> None:
         """Let another network thread drive it. Datagrams wait in their sockets meanwhile: none is lost.
 
-        :param thread: 0..threads-1.
+        :param thread: index of a network thread of this engine, 0..threads-1.
+        :raises ArgumentError: there is no such thread. :raises ClosedError: the router is closed.
+        :raises LimitError: the thread has as many as it can; the router stays where it was.
         """
         with self._lock:
             self._check_open()

@@ -50,7 +50,7 @@ class RouterEvent:
     """Something that happened at a router.
 
     :ivar type: what.
-    :ivar subject: the leg, track or route that it is about; None: it is gone since.
+    :ivar subject: the leg, track or route that it is about; None: it has gone since.
     :ivar now_us: when, microseconds of the router's monotonic clock.
     :ivar value: see :class:`RouterEventType`.
     """
@@ -77,22 +77,32 @@ class Leg:
         self._routes: dict[int, Route] = {}
 
     def stats(self) -> dict[str, Any]:
-        """Counters of the leg; units in the names.
+        """Counters of the leg since it was added, by the names of ``struct arc_leg_row`` in csrc/router/router.h.
+
+        Units are in the names; ``round_trip_ms`` is -1 while it is not known.
 
         :raises ArgumentError: it was removed.
         """
         return self.router._leg_stats(self)
 
     def set_pace(self, pace_bps: int) -> None:
-        """Hold what leaves to a rate from now on, bit/s; 0: not paced."""
+        """Hold what leaves to a rate from now on.
+
+        :param pace_bps: averaged over 5 ms, 0..10**12 bit/s; 0: not paced.
+        :raises ConfigError: out of range. :raises ArgumentError: the leg was removed.
+        """
         check_int("pace_bps", pace_bps, 0, 10**12, "bit/s")
         self.router._set_pace(self, pace_bps)
 
     def rekey(self, srtp: SrtpConfig | None = None, *, srtp_receive: SrtpConfig | None = None,
               overlap_ms: int = 5000) -> None:
-        """Change the keys while packets are on their way; as :meth:`Peer.rekey`.
+        """Change the keys while packets are on their way; none is lost. As :meth:`Peer.rekey`.
 
-        :raises ConfigError: the leg has no SRTP, or a key does not fit it.
+        :param srtp: new key of what it is sent, and of what it sends unless ``srtp_receive`` is given; None: what
+            it is sent keeps its key. Profile and length of the MKI stay.
+        :param srtp_receive: new key of what it sends, if it is another one.
+        :param overlap_ms: what it sends may be under the old keys for so long, 0..86_400_000 ms.
+        :raises ConfigError: the leg has no SRTP or is gone, or a key does not fit it.
         :raises LimitError: four keys are accepted already.
         """
         if self.config.srtp is None or (srtp is None and srtp_receive is None):
@@ -172,11 +182,17 @@ class Route:
         self.track, self.leg, self.id, self.ssrc, self.rtx_ssrc = track, leg, ident, ssrc, rtx_ssrc
 
     def pause(self) -> None:
-        """Forward nothing for now. The subscriber sees no hole in the numbers."""
+        """Forward nothing for now. The subscriber sees no hole in the numbers.
+
+        :raises ArgumentError: the route is gone.
+        """
         self.leg.router._pause(self, True)
 
     def resume(self) -> None:
-        """Forward again; video with a key frame."""
+        """Forward again; video from the next key frame on, which the publisher is asked for.
+
+        :raises ArgumentError: the route is gone.
+        """
         self.leg.router._pause(self, False)
 
     def set_layers(self, *, source: int | None = None, spatial: int | None = None,
@@ -263,6 +279,8 @@ class PacketRouter:
     def add_leg(self, config: LegConfig | None = None) -> Leg:
         """Make a leg: a peer that publishes, subscribes or both.
 
+        :param config: None: plain RTP, and the defaults.
+        :raises ConfigError: an id of a header extension is above 14.
         :raises UnsupportedError: the cipher backend that its key asks for is not usable here.
         """
         return self._add_leg(config or LegConfig(), None)
@@ -431,10 +449,11 @@ class PacketRouter:
 
     @_one_at_a_time
     def stats(self) -> dict[str, Any]:
-        """Counters of the router.
+        """Counters of the router since it was made; csrc/router/router.h has their names (``struct arc_router_stats``).
 
-        ``drops`` has one for each reason why what came was not accepted, ``unsent`` one for each reason why what was
-        accepted did not leave for a subscriber; those of legs and routes that have gone are in it.
+        ``drops`` has one for each reason why something that arrived was thrown away, ``unsent`` one for each reason why
+        what was accepted did not leave for a subscriber. ``offered_pkts`` is the sum of those, of ``forwarded_pkts``
+        and of ``queued_pkts``. For single ones see :meth:`stream_table` (``packets_discarded``) and :meth:`leg_table`.
         """
         out = ffi.new("struct arc_router_stats *")
         check(self._calls.read_stats(out), "PacketRouter.stats")
@@ -471,6 +490,7 @@ class PacketRouter:
         """Take a datagram that came from the peer of a leg. Whatever is wrong with it is counted.
 
         :param data: bytes-like, 0..65535 bytes.
+        :param now_us: microseconds of the router's monotonic clock; None: it is read.
         :returns: whether it was authentic.
         """
         at_us = self._advance(now_us)
@@ -482,7 +502,12 @@ class PacketRouter:
         return bool(good[0])
 
     def poll_transmit(self, now_us: int | None = None) -> tuple[Leg, list[bytes]] | None:
-        """The next datagrams that are due, all for one leg; None: nothing before next_timeout_us()."""
+        """The next datagrams that are due, all for one leg; to be called until there are none.
+
+        :param now_us: as :meth:`receive`. Timers run in here as well.
+        :returns: the leg and 1..64 datagrams of one length (the last may be shorter); None: nothing before
+            :meth:`next_timeout_us`.
+        """
         at_us = self._advance(now_us)
         ident, train = ffi.new("int32_t *"), ffi.new("struct arc_train *")
         if lib.arc_router_transmit(self._calls.handle, at_us, ffi.NULL, self._room, _ROOM_BYTES, ident,

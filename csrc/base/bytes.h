@@ -150,6 +150,12 @@ static inline void arc_writer_init(struct arc_writer *w, uint8_t *data,
     w->fail = false;
 }
 
+/** Bytes that can still be written; 0 once it has failed. */
+static inline size_t arc_writer_left(const struct arc_writer *w)
+{
+    return w->fail ? 0 : w->cap - w->pos;
+}
+
 /** Room for `n` bytes that the caller fills, or NULL (the writer has failed). */
 static inline uint8_t *arc_writer_claim(struct arc_writer *w, size_t n)
 {

@@ -41,11 +41,6 @@ uint64_t arc_router_ntp(const struct arc_router *r, int64_t now_us)
 
 /* --- parts -------------------------------------------------------------------------- */
 
-static size_t left(const struct arc_writer *w)
-{
-    return w->fail ? 0 : w->cap - w->pos;
-}
-
 static size_t room_of(const struct arc_leg *leg)
 {
     size_t room = (size_t)leg->mtu_bytes;
@@ -53,11 +48,6 @@ static size_t room_of(const struct arc_leg *leg)
     if (leg->srtp_out)
         room -= (size_t)arc_srtp_rtcp_overhead_bytes(leg->srtp_out);
     return room < ARC_LEG_RTCP_BYTES ? room : ARC_LEG_RTCP_BYTES;
-}
-
-static size_t sdes_bytes(const char *cname)
-{
-    return HEAD_BYTES + ((2 + strlen(cname) + 1 + 3) & ~(size_t)3);
 }
 
 static void fill_block(struct arc_source *source, int64_t now_us,
@@ -132,10 +122,12 @@ static void write_sr(const struct arc_route *route, struct arc_writer *w,
 /** The leg's own report: on what it receives, and who asks for feedback. */
 static void write_rr(struct arc_leg *leg, struct arc_writer *w, int64_t now_us)
 {
-    const size_t rest = HEAD_BYTES + sdes_bytes(leg->router->cfg.cname) +
-                        XR_BYTES + SR_BYTES + sdes_bytes(leg->cname);
+    const size_t rest = HEAD_BYTES + XR_BYTES + SR_BYTES +
+                        arc_rtcp_cname_bytes(leg->router->cfg.cname) +
+                        arc_rtcp_cname_bytes(leg->cname);
     struct arc_rtcp_report_block blocks[ARC_RTCP_MAX_COUNT];
-    size_t most = left(w) > rest ? (left(w) - rest) / BLOCK_BYTES : 0;
+    const size_t left = arc_writer_left(w);
+    size_t most = left > rest ? (left - rest) / BLOCK_BYTES : 0;
 
     most = most < ARC_RTCP_MAX_COUNT ? most : ARC_RTCP_MAX_COUNT;
     arc_rtcp_write_rr(w, leg->ssrc, blocks,
@@ -154,7 +146,8 @@ static int32_t write_srs(struct arc_leg *leg, struct arc_writer *w,
         const struct arc_route *route =
             leg->routes[(first + i) % leg->n_routes];
 
-        if (left(w) < SR_BYTES + sdes_bytes(route->track->leg->cname))
+        if (arc_writer_left(w) <
+            SR_BYTES + arc_rtcp_cname_bytes(route->track->leg->cname))
             break;
         leg->next_report = (first + i + 1) % leg->n_routes;
         if (!route->sent_any)
@@ -171,10 +164,10 @@ static void write_xr(struct arc_leg *leg, struct arc_writer *w, int64_t now_us)
     struct arc_xr_dlrr items[ARC_RTT_REFERENCES];
     size_t n = 0;
 
-    if (left(w) >= XR_BYTES && leg->n_sources > 0)
+    if (arc_writer_left(w) >= XR_BYTES && leg->n_sources > 0)
         arc_rtcp_write_xr_rrtr(w, leg->ssrc, arc_router_ntp(leg->router,
                                                             now_us));
-    if (left(w) < HEAD_BYTES + 4 + DLRR_BYTES * ARC_RTT_REFERENCES)
+    if (arc_writer_left(w) < HEAD_BYTES + 4 + DLRR_BYTES * ARC_RTT_REFERENCES)
         return;
     for (int32_t i = 0; i < leg->references.n; i++)
         n += arc_rttref_answer(&leg->references, i, now_us, &items[n].ssrc,
@@ -236,7 +229,7 @@ static void write_nack(struct arc_source *source, struct arc_writer *w,
     struct arc_leg *leg = source->track->leg;
     uint64_t seqs[NACKS_AT_ONCE];
     uint16_t seqs16[NACKS_AT_ONCE];
-    size_t n = 0, most = (left(w) - FEEDBACK_BYTES) / NACK_BYTES;
+    size_t n = 0, most = (arc_writer_left(w) - FEEDBACK_BYTES) / NACK_BYTES;
 
     if (arc_nackgen_poll(source->nack, arc_max_i64(leg->rtt.smoothed_us, 0),
                          now_us, seqs,
@@ -268,11 +261,11 @@ static void write_feedback(struct arc_leg *leg, struct arc_writer *w,
     for (int32_t i = 0; i < leg->n_sources; i++) {
         struct arc_source *source = leg->sources[i];
 
-        if (left(w) < FEEDBACK_BYTES + NACK_BYTES)
+        if (arc_writer_left(w) < FEEDBACK_BYTES + NACK_BYTES)
             return; /* the rest goes with the next packet */
         if (key_due_us(source) <= now_us)
             write_pli(source, w, now_us);
-        if (left(w) < FEEDBACK_BYTES + NACK_BYTES)
+        if (arc_writer_left(w) < FEEDBACK_BYTES + NACK_BYTES)
             return;
         if (source->nack && source->ssrc &&
             arc_nackgen_next_us(source->nack) <= now_us)
@@ -288,7 +281,7 @@ static void write_bye(struct arc_leg *leg, struct arc_writer *w)
 
     ssrcs[n++] = leg->ssrc;
     for (int32_t i = 0; i < leg->n_routes && n < ARC_RTCP_MAX_COUNT &&
-                        left(w) > HEAD_BYTES + 4 * n; i++)
+                        arc_writer_left(w) > HEAD_BYTES + 4 * n; i++)
         ssrcs[n++] = leg->routes[i]->ssrc;
     arc_rtcp_write_bye(w, ssrcs, n, NULL);
 }

@@ -52,16 +52,6 @@ static uint32_t own_ssrc(const struct arc_session *s)
 /* A datagram must not be longer than mtu_bytes, RTCP included: what does not
  * fit comes first the next time. */
 
-static size_t left(const struct arc_writer *w)
-{
-    return w->fail ? 0 : w->cap - w->pos;
-}
-
-static size_t sdes_bytes(const struct arc_session *s)
-{
-    return 8 + ((2 + strlen(s->cfg.cname) + 1 + 3) & ~(size_t)3);
-}
-
 static size_t rtcp_room(const struct arc_session *s)
 {
     size_t room = (size_t)s->cfg.mtu_bytes;
@@ -161,7 +151,8 @@ static void write_xr(struct arc_session *s, struct arc_writer *w,
 
     if (!sends)
         arc_rtcp_write_xr_rrtr(w, own_ssrc(s), arc_peer_ntp(s, now_us));
-    most = (left(w) - bye_room(s) - XR_BYTES - DLRR_BYTES) / DLRR_ITEM_BYTES;
+    most = (arc_writer_left(w) - bye_room(s) - XR_BYTES - DLRR_BYTES) /
+           DLRR_ITEM_BYTES;
     for (int32_t i = 0; i < s->references.n && n < most; i++)
         n += arc_rttref_answer(&s->references, i, now_us, &items[n].ssrc,
                                &items[n].lrr, &items[n].dlrr);
@@ -179,16 +170,18 @@ static int32_t write_reports(struct arc_session *s, struct arc_writer *w,
                              int64_t now_us)
 {
     struct arc_rtcp_report_block blocks[ARC_SESSION_MAX_STREAMS];
-    const size_t name = sdes_bytes(s);
+    const size_t name = arc_rtcp_cname_bytes(s->cfg.cname);
     const size_t tail = XR_BYTES + RRTR_BYTES + XR_BYTES + DLRR_BYTES +
                         DLRR_ITEM_BYTES + bye_room(s);
-    const size_t most = (left(w) - SR_BYTES - name - tail) / BLOCK_BYTES;
+    const size_t most = (arc_writer_left(w) - SR_BYTES - name - tail) /
+                        BLOCK_BYTES;
     size_t n_blocks = report_blocks(s, blocks, most, now_us);
     int32_t n = 0;
     bool sends = false;
 
     for (; n < due->n; n++) {
-        if (n > 0 && left(w) < SR_BYTES + name * (size_t)(n + 1) + tail)
+        if (n > 0 &&
+            arc_writer_left(w) < SR_BYTES + name * (size_t)(n + 1) + tail)
             break;
         write_report(s, w, due->who[n], blocks, n == 0 ? n_blocks : 0, now_us);
         sends |= due->who[n] < s->n_send && s->send[due->who[n]]->sent_any;
@@ -219,10 +212,11 @@ static void begin_feedback(struct arc_session *s, struct arc_writer *w,
 static size_t feedback_room(const struct arc_session *s,
                             const struct arc_writer *w, bool begun)
 {
-    size_t used = begun || s->cfg.reduced_size ? 0 : RR_BYTES + sdes_bytes(s);
+    size_t used = begun || s->cfg.reduced_size
+                      ? 0 : RR_BYTES + arc_rtcp_cname_bytes(s->cfg.cname);
 
     used += bye_room(s);
-    return left(w) > used ? left(w) - used : 0;
+    return arc_writer_left(w) > used ? arc_writer_left(w) - used : 0;
 }
 
 static void write_nacks(struct arc_session *s, struct arc_writer *w,
@@ -347,8 +341,8 @@ static void plan_feedback(struct arc_session *s, int64_t now_us)
 /** Ask for a turn for the BYE; false: nothing was ever said, nor is now. */
 static bool may_leave(struct arc_session *s, int64_t now_us)
 {
-    int32_t bytes = (int32_t)(RR_BYTES + sdes_bytes(s) + BYE_BYTES +
-                              4 * ARC_SESSION_MAX_STREAMS);
+    int32_t bytes = (int32_t)(RR_BYTES + arc_rtcp_cname_bytes(s->cfg.cname) +
+                              BYE_BYTES + 4 * ARC_SESSION_MAX_STREAMS);
 
     if (!s->leaving)
         s->bye_sent = !arc_ssrcgroup_leave(&s->rtcp, bytes, now_us);

@@ -172,6 +172,9 @@ void arc_rtcp_write_rr(struct arc_writer *w, uint32_t ssrc,
 void arc_rtcp_write_sdes_cname(struct arc_writer *w, uint32_t ssrc,
                                const char *cname);
 
+/** Bytes that arc_rtcp_write_sdes_cname() takes. */
+size_t arc_rtcp_cname_bytes(const char *cname);
+
 /**
  * The items as arc_rtcp_sdes_next() hands them out: the ssrc counts in the
  * first item of a chunk, and the last item must be an END.

@@ -131,3 +131,9 @@ void arc_rtcp_write_sdes_cname(struct arc_writer *w, uint32_t ssrc,
     else
         arc_rtcp_write_sdes(w, items, 2);
 }
+
+size_t arc_rtcp_cname_bytes(const char *cname)
+{
+    /* header, SSRC, an item, and the zeros that end and fill the chunk up */
+    return 4 + 4 + ((2 + strlen(cname) + 1 + 3) & ~(size_t)3);
+}
