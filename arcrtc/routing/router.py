@@ -23,7 +23,7 @@ from arcrtc.events import to_dict
 from arcrtc.routing.calls import DirectCalls
 from arcrtc.routing.config import MAX_LAYER_ID, RouteConfig, TrackConfig
 from arcrtc.routing.legs import LegConfig, RouterConfig
-from arcrtc.routing.native import RouteConfigs, leg_config, track_config, wipe
+from arcrtc.routing.native import RouteConfigs, leg_configs, track_config, wipe
 from arcrtc.srtp import SrtpConfig
 from arcrtc.srtp.config import native_key
 from arcrtc.streamtables import StreamPlace, StreamTables, read_rows
@@ -287,7 +287,7 @@ class PacketRouter:
 
     @_one_at_a_time
     def _add_leg(self, config: LegConfig, socket: Any) -> Leg:
-        cfg, out = leg_config(config), ffi.new("int32_t *")
+        cfg, out = leg_configs([config]), ffi.new("int32_t *")
         try:
             check(self._calls.add_leg(cfg, socket, out), "PacketRouter.add_leg")
         finally:
