@@ -129,6 +129,7 @@ def parse_address(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
+@functools.lru_cache(maxsize=64)  # thousands of sockets are made alike
 def udp_config(local: str, socket: UdpConfig | None) -> UdpConfig:
     """``socket`` at a local address, "host:port"; port 0 leaves it the port or range that it names.
 

@@ -93,9 +93,9 @@ def life(engine: Engine, n: int, fan_out: int) -> dict[str, Any]:
     steps = Steps()
     start = time.perf_counter()
     router = engine.router()
-    legs = steps.run("idle leg", n, lambda: [
-        router.add_leg(LegConfig(srtp=SrtpConfig.generate()), local="127.0.0.1:0", remote="127.0.0.1:9")
-        for _ in range(n)])
+    legs = steps.run("idle leg", n, lambda: router.add_legs(
+        [LegConfig(srtp=SrtpConfig.generate()) for _ in range(n)], local="127.0.0.1:0",
+        remotes=["127.0.0.1:9"] * n))
     tracks = steps.run("track", n, lambda: [router.publish(leg, VOICE) for leg in legs])
     routes = steps.run("route", n * fan_out, lambda: router.subscribe_many(circle(tracks, fan_out)))
     up, peak = time.perf_counter() - start, memory()

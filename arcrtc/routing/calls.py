@@ -103,6 +103,10 @@ class RelayCalls:
         """A leg more, with its socket."""
         return int(lib.arc_relay_add_leg(self.handle, cfg, socket, out))
 
+    def add_legs(self, requests: Any, n: int) -> int:
+        """Legs more, with their sockets, all or none."""
+        return int(lib.arc_relay_add_legs(self.handle, requests, n))
+
     def remove_leg(self, leg: int) -> int:
         """A leg less; its peer gets a BYE."""
         return int(lib.arc_relay_remove_leg(self.handle, leg))

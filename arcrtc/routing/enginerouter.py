@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +12,7 @@ from arcrtc.errors import ArgumentError, ClosedError
 from arcrtc.events import to_dict
 from arcrtc.routing.calls import NoCalls, RelayCalls
 from arcrtc.routing.legs import LegConfig, RouterConfig
+from arcrtc.routing.native import leg_configs, wipe
 from arcrtc.routing.router import Leg, PacketRouter, RouterEvent
 from arcrtc.streamtables import StreamTables
 from arcrtc.udp import UdpConfig, address_of, open_udp, set_remote, udp_config
@@ -73,6 +75,39 @@ class EngineRouter(PacketRouter):
             if remote is not None:
                 set_remote(udp, remote)
             return self._add_leg(config or LegConfig(), udp)
+
+    def add_legs(self, configs: Sequence[LegConfig], *, local: str = "0.0.0.0:0",
+                 remotes: Sequence[str | None] | None = None, socket: UdpConfig | None = None) -> list[Leg]:
+        """Make all of these legs, or none; much quicker than one by one.
+
+        :param configs: one a leg.
+        :param local: as :meth:`add_leg`, for each of them.
+        :param remotes: where each sends to, as many as ``configs``; None: all learn it.
+        :raises ArgumentError: as many remotes are needed as legs.
+        :raises TransportError: as add_leg().
+        """
+        if remotes is not None and len(remotes) != len(configs):
+            raise ArgumentError(f"add_legs: {len(configs)} legs, and {len(remotes)} remotes")
+        with self._lock:
+            self._check_open()
+            at = udp_config(local, socket or _CONNECTED)
+            sockets = [open_udp(at) for _ in configs]
+            for udp, remote in zip(sockets, remotes or (), strict=False):
+                if remote is not None:
+                    set_remote(udp, remote)
+            return self._add_legs(configs, sockets)
+
+    def _add_legs(self, configs: Sequence[LegConfig], sockets: list[Any]) -> list[Leg]:
+        cfgs, requests = leg_configs(configs), ffi.new("struct arc_leg_request[]", max(len(configs), 1))
+        try:
+            for i, udp in enumerate(sockets):
+                requests[i].config, requests[i].udp = cfgs + i, udp
+            check(self._calls.add_legs(requests, len(configs)), "EngineRouter.add_legs")
+        finally:
+            wipe(cfgs)
+        legs = [Leg(self, requests[i].leg, config, sockets[i]) for i, config in enumerate(configs)]
+        self._legs.update((leg.id, leg) for leg in legs)
+        return legs
 
     def remove_leg(self, leg: Leg) -> None:
         """Say BYE to a leg's peer, and end it with its tracks and routes. A leg that is gone is no error."""

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from arcrtc._native import ffi, lib
@@ -49,24 +49,36 @@ def router_config(config: RouterConfig, now_us: int, ntp_now: int) -> Any:
     return cfg
 
 
-def leg_config(config: LegConfig) -> Any:
-    """A ``struct arc_leg_config``. It holds keys: the caller wipes it after use."""
-    cfg = ffi.new("struct arc_leg_config *")
+def leg_configs(configs: Sequence[LegConfig]) -> Any:
+    """An array of ``struct arc_leg_config``. It holds keys: the caller wipes it after use."""
+    array = ffi.new("struct arc_leg_config[]", max(len(configs), 1))
+    try:
+        for cfg, config in zip(array, configs, strict=False):
+            _fill_leg(cfg, config)
+    except BaseException:
+        wipe(array)
+        raise
+    return array
+
+
+def _fill_leg(cfg: Any, config: LegConfig) -> None:
     if config.srtp is not None:
         cfg.srtp = True
         native_config(config.srtp, ffi.addressof(cfg, "srtp_send"))
-        native_config(config.srtp_receive or config.srtp, ffi.addressof(cfg, "srtp_receive"))
+        if config.srtp_receive is None:
+            cfg.srtp_receive = cfg.srtp_send
+        else:
+            native_config(config.srtp_receive, ffi.addressof(cfg, "srtp_receive"))
     for name in ("mtu_bytes", "queue_pkts", "train_pkts", "hold_us", "pace_bps", "rtcp_bps"):
         setattr(cfg, name, getattr(config, name))
     ids = _ids(config.extensions)
     cfg.twcc_id = ids.get(TransportSequenceNumber.URI, 0)
     cfg.send_time_id = ids.get(AbsSendTime.URI, 0)
-    return cfg
 
 
 def wipe(struct: Any) -> None:
-    """Overwrite a struct that held keys."""
-    size = ffi.sizeof(struct[0])
+    """Overwrite a struct, or an array of them, that held keys."""
+    size = len(ffi.buffer(struct))
     ffi.memmove(struct, bytes(size), size)
 
 

@@ -23,7 +23,7 @@ from arcrtc.events import to_dict
 from arcrtc.routing.calls import DirectCalls
 from arcrtc.routing.config import MAX_LAYER_ID, RouteConfig, TrackConfig
 from arcrtc.routing.legs import LegConfig, RouterConfig
-from arcrtc.routing.native import RouteConfigs, leg_config, track_config, wipe
+from arcrtc.routing.native import RouteConfigs, leg_configs, track_config, wipe
 from arcrtc.srtp import SrtpConfig
 from arcrtc.srtp.config import native_key
 from arcrtc.streamtables import StreamPlace, StreamTables, read_rows
@@ -287,7 +287,7 @@ class PacketRouter:
 
     @_one_at_a_time
     def _add_leg(self, config: LegConfig, socket: Any) -> Leg:
-        cfg, out = leg_config(config), ffi.new("int32_t *")
+        cfg, out = leg_configs([config]), ffi.new("int32_t *")
         try:
             check(self._calls.add_leg(cfg, socket, out), "PacketRouter.add_leg")
         finally:
@@ -452,8 +452,8 @@ class PacketRouter:
         """Counters of the router since it was made; csrc/router/router.h has their names (``struct arc_router_stats``).
 
         ``drops`` has one for each reason why something that arrived was thrown away, ``unsent`` one for each reason why
-        what was accepted did not leave for a subscriber. ``offered_pkts`` is the sum of those, of ``forwarded_pkts`` and
-        of ``queued_pkts``. For single ones see :meth:`stream_table` (``packets_discarded``) and :meth:`leg_table`.
+        what was accepted did not leave for a subscriber. ``offered_pkts`` is the sum of those, of ``forwarded_pkts``
+        and of ``queued_pkts``. For single ones see :meth:`stream_table` (``packets_discarded``) and :meth:`leg_table`.
         """
         out = ffi.new("struct arc_router_stats *")
         check(self._calls.read_stats(out), "PacketRouter.stats")

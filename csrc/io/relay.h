@@ -46,6 +46,17 @@ enum arc_status arc_relay_add_leg(struct arc_relay *relay,
                                   const struct arc_leg_config *cfg,
                                   struct arc_udp *udp, int32_t *leg);
 
+/** One of many legs that are made at once. */
+struct arc_leg_request {
+    const struct arc_leg_config *config; /* lent for the call */
+    struct arc_udp *udp;
+    int32_t leg;                         /* out: its id       */
+};
+
+/** Make all of these legs, some of them in each turn, or none. */
+enum arc_status arc_relay_add_legs(struct arc_relay *relay,
+                                   struct arc_leg_request *requests, int32_t n);
+
 /** Say BYE to the peer of a leg, and end it. After the return its socket is not
  *  used any more. */
 enum arc_status arc_relay_remove_leg(struct arc_relay *relay, int32_t leg);

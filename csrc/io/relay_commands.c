@@ -41,6 +41,17 @@ static void look(struct arc_relay *relay, int64_t now_us)
         arc_deadline_set(relay->loop->due, slot->place, now_us);
 }
 
+/** What is made or ended in one turn, so that packets do not wait for thousands. */
+enum {
+    LEGS_A_TURN   = 8,
+    ROUTES_A_TURN = 128,
+};
+
+static int32_t share_of(int32_t n, int32_t most)
+{
+    return n < most ? n : most;
+}
+
 /* --- legs --------------------------------------------------------------------------- */
 
 /** Places for sockets up to that of a leg. */
@@ -91,35 +102,75 @@ static enum arc_status seat(struct arc_relay *relay, int32_t leg,
     return ARC_OK;
 }
 
-static enum arc_status do_add_leg(void *owner, void *args, int64_t now_us)
+static enum arc_status add_leg(struct arc_relay *relay,
+                               const struct arc_leg_config *cfg,
+                               struct arc_udp *udp, int64_t now_us,
+                               int32_t *leg)
 {
-    struct args *a = args;
-    enum arc_status status = arc_router_add_leg(a->relay->router, a->in, now_us,
-                                                a->out_id);
+    enum arc_status status = arc_router_add_leg(relay->router, cfg, now_us, leg);
 
     if (status)
         return status;
-    status = seat(a->relay, *a->out_id, a->udp);
+    status = seat(relay, *leg, udp);
     if (status)
-        arc_router_remove_leg(a->relay->router, *a->out_id);
-    look(a->relay, now_us);
+        arc_router_remove_leg(relay->router, *leg);
     return status;
+}
+
+static enum arc_status remove_leg(struct arc_relay *relay, int32_t leg)
+{
+    const int32_t place = arc_handles_place(leg);
+
+    arc_loop_unwatch(relay->loop, arc_udp_fd(relay->sockets[place]));
+    arc_udp_add_drops(relay->sockets[place], &relay->gone);
+    relay->sockets[place] = NULL;
+    return arc_router_remove_leg(relay->router, leg);
+}
+
+static enum arc_status do_add_leg(void *owner, void *args, int64_t now_us)
+{
+    struct args *a = args;
+
+    look(a->relay, now_us);
+    return add_leg(a->relay, a->in, a->udp, now_us, a->out_id);
+}
+
+static enum arc_status do_add_legs(void *owner, void *args, int64_t now_us)
+{
+    const struct args *a = args;
+    struct arc_leg_request *requests = a->out;
+    enum arc_status status = ARC_OK;
+    int32_t made = 0;
+
+    look(a->relay, now_us);
+    for (; !status && made < a->n; made += status == ARC_OK)
+        status = add_leg(a->relay, requests[made].config, requests[made].udp,
+                         now_us, &requests[made].leg);
+    while (status && made > 0)
+        remove_leg(a->relay, requests[--made].leg);
+    return status;
+}
+
+/** Legs that others of the same request could not follow. */
+static enum arc_status do_take_legs_back(void *owner, void *args, int64_t now_us)
+{
+    const struct args *a = args;
+    const struct arc_leg_request *requests = a->in;
+
+    for (int32_t i = 0; i < a->n; i++)
+        remove_leg(a->relay, requests[i].leg);
+    return ARC_OK;
 }
 
 static enum arc_status do_remove_leg(void *owner, void *args, int64_t now_us)
 {
     const struct args *a = args;
-    struct arc_relay *relay = a->relay;
-    const int32_t place = arc_handles_place(a->id);
-    enum arc_status status = arc_router_bye(relay->router, a->id, now_us);
+    enum arc_status status = arc_router_bye(a->relay->router, a->id, now_us);
 
     if (status)
         return status;
-    arc_relay_flush(relay, now_us);
-    arc_loop_unwatch(relay->loop, arc_udp_fd(relay->sockets[place]));
-    arc_udp_add_drops(relay->sockets[place], &relay->gone);
-    relay->sockets[place] = NULL;
-    return arc_router_remove_leg(relay->router, a->id);
+    arc_relay_flush(a->relay, now_us);
+    return remove_leg(a->relay, a->id);
 }
 
 static enum arc_status do_set_pace(void *owner, void *args, int64_t now_us)
@@ -155,15 +206,6 @@ static enum arc_status do_remove_track(void *owner, void *args, int64_t now_us)
     const struct args *a = args;
 
     return arc_router_remove_track(a->relay->router, a->id);
-}
-
-/** Routes that are made or ended in one turn, so that packets do not wait for
- *  thousands of them. */
-enum { ROUTES_A_TURN = 128 };
-
-static int32_t share_of(int32_t n)
-{
-    return n < ROUTES_A_TURN ? n : ROUTES_A_TURN;
 }
 
 static enum arc_status do_add_routes(void *owner, void *args, int64_t now_us)
@@ -366,13 +408,50 @@ enum arc_status arc_relay_remove_track(struct arc_relay *relay, int32_t track)
     return call(relay, do_remove_track, &a);
 }
 
+static void take_legs_back(struct arc_relay *relay,
+                           const struct arc_leg_request *requests, int32_t n)
+{
+    enum arc_status status;
+
+    for (int32_t done = 0; done < n; done += LEGS_A_TURN) {
+        struct args a = {.in = requests + done,
+                         .n = share_of(n - done, LEGS_A_TURN)};
+
+        do
+            status = call(relay, do_take_legs_back, &a);
+        while (status == ARC_ERR_BUSY && sched_yield() == 0);
+    }
+}
+
+enum arc_status arc_relay_add_legs(struct arc_relay *relay,
+                                   struct arc_leg_request *requests, int32_t n)
+{
+    enum arc_status status = ARC_OK;
+    int32_t made = 0;
+
+    for (int32_t i = 0; i < n; i++)
+        if (!requests[i].config || !requests[i].udp)
+            return ARC_ERR_ARG;
+    while (!status && made < n) {
+        struct args a = {.out = requests + made,
+                         .n = share_of(n - made, LEGS_A_TURN)};
+
+        status = call(relay, do_add_legs, &a);
+        made += status ? 0 : a.n;
+    }
+    if (status)
+        take_legs_back(relay, requests, made);
+    return status;
+}
+
 static void take_back(struct arc_relay *relay,
                       const struct arc_route_request *requests, int32_t n)
 {
     enum arc_status status;
 
     for (int32_t done = 0; done < n; done += ROUTES_A_TURN) {
-        struct args a = {.in = requests + done, .n = share_of(n - done)};
+        struct args a = {.in = requests + done,
+                         .n = share_of(n - done, ROUTES_A_TURN)};
 
         do
             status = call(relay, do_take_back, &a);
@@ -388,7 +467,8 @@ enum arc_status arc_relay_add_routes(struct arc_relay *relay,
     int32_t made = 0;
 
     do {
-        struct args a = {.out = requests + made, .n = share_of(n - made)};
+        struct args a = {.out = requests + made,
+                         .n = share_of(n - made, ROUTES_A_TURN)};
 
         status = call(relay, do_add_routes, &a);
         made += status ? 0 : a.n;
@@ -405,7 +485,8 @@ enum arc_status arc_relay_remove_routes(struct arc_relay *relay,
     int32_t done = 0;
 
     do {
-        struct args a = {.in = routes + done, .n = share_of(n - done)};
+        struct args a = {.in = routes + done,
+                         .n = share_of(n - done, ROUTES_A_TURN)};
 
         status = call(relay, do_remove_routes, &a);
         done += a.n;

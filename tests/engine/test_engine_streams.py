@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import resource
 import socket
 import struct
@@ -14,8 +15,9 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from arcrtc import AudioFrame, ClosedError, Engine, SessionConfig, SrtpConfig
+from arcrtc import ArgumentError, AudioFrame, ClosedError, Engine, LibraryError, SessionConfig, SrtpConfig
 from arcrtc._native import ffi, lib
+from arcrtc.errors import NoMemoryError
 from arcrtc.routing import LegConfig, RouterConfig, Track, TrackConfig
 from arcrtc.streams import StreamConfig, StreamManager, StreamState
 from arcrtc.streamtables import read_rows, row_dtype
@@ -257,3 +259,40 @@ def test_drops_of_more_sockets_than_a_turn_takes() -> None:
         each = [leg.stats()["udp"]["no_remote"] for leg in legs]  # reports have nowhere to go either
         assert before <= sum(each) <= engine.drops()["no_remote"]
         assert before < 299 + 600, "no socket is counted twice"
+
+
+def test_many_legs_are_made_all_or_none() -> None:
+    """More than one turn makes them; whichever allocation fails, nothing of them is left."""
+    configs = [LegConfig(srtp=KEY), LegConfig()] * 10
+    with files(200), Engine() as engine:
+        router = engine.router(SMALL)
+        legs = router.add_legs(configs, local="127.0.0.1:0", remotes=["127.0.0.1:9", None] * 10)
+        assert [leg.config for leg in legs] == configs
+        assert list(router.legs) == legs
+        assert [router.remote_address(leg) for leg in legs] == ["127.0.0.1:9", None] * 10
+        assert len({router.local_address(leg) for leg in legs}) == 20
+        assert all(leg.stats()["routes"] == 0 for leg in legs)
+        for leg in legs:
+            router.remove_leg(leg)
+        assert router.add_legs([]) == []
+        with pytest.raises(ArgumentError, match="20 legs, and 1 remotes"):
+            router.add_legs(configs, remotes=[None])
+
+        before, failed = lib.arc_mem_live_blocks(), 0
+        for allowed in range(0, 400, 7):
+            lib.arc_mem_fail_after(allowed)
+            try:
+                legs = router.add_legs(configs, local="127.0.0.1:0")
+            except (NoMemoryError, LibraryError):
+                failed += 1
+            else:
+                for leg in legs:
+                    router.remove_leg(leg)
+            finally:
+                lib.arc_mem_fail_after(-1)
+            legs = []
+            gc.collect()
+            assert not router.legs
+            assert router.stats()["legs"] == 0
+            assert lib.arc_mem_live_blocks() == before
+        assert failed > 20
