@@ -452,8 +452,8 @@ class PacketRouter:
         """Counters of the router since it was made; csrc/router/router.h has their names (``struct arc_router_stats``).
 
         ``drops`` has one for each reason why something that arrived was thrown away, ``unsent`` one for each reason why
-        what was accepted did not leave for a subscriber. ``offered_pkts`` is the sum of those, of ``forwarded_pkts`` and
-        of ``queued_pkts``. For single ones see :meth:`stream_table` (``packets_discarded``) and :meth:`leg_table`.
+        what was accepted did not leave for a subscriber. ``offered_pkts`` is the sum of those, of ``forwarded_pkts``
+        and of ``queued_pkts``. For single ones see :meth:`stream_table` (``packets_discarded``) and :meth:`leg_table`.
         """
         out = ffi.new("struct arc_router_stats *")
         check(self._calls.read_stats(out), "PacketRouter.stats")

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import resource
 import socket
 import struct
@@ -257,3 +258,9 @@ def test_drops_of_more_sockets_than_a_turn_takes() -> None:
         each = [leg.stats()["udp"]["no_remote"] for leg in legs]  # reports have nowhere to go either
         assert before <= sum(each) <= engine.drops()["no_remote"]
         assert before < 299 + 600, "no socket is counted twice"
+
+
+def test_drops_are_those_that_the_docstring_names() -> None:
+    text = (Engine.drops.__doc__ or "").partition(":raises")[0]
+    with Engine() as engine:
+        assert set(re.findall(r"``(\w+)``", text)) == set(engine.drops())
