@@ -116,20 +116,26 @@ static bool ticks_between(const struct arc_source *from, uint32_t from_ts,
     return *ticks > 0 && *ticks < arc_ticks_from_us(MAX_STEP_US, hz);
 }
 
+/** Ticks since the last packet of the route, by when they came. */
+static int64_t ticks_passed(const struct arc_route *route, int64_t now_us)
+{
+    return arc_ticks_from_us(arc_clamp_i64(now_us - route->queued_us, 1000,
+                                           MAX_STEP_US),
+                             route->track->cfg.clock_hz);
+}
+
 /** What is added to the time stamps of the source that is changed to. */
 static uint32_t shift_of(const struct arc_route *route,
                          const struct arc_source *to, uint32_t to_ts,
                          int64_t now_us)
 {
-    const struct arc_track *track = route->track;
-    const struct arc_source *from = &track->sources[route->numbers.source];
+    const struct arc_source *from =
+        &route->track->sources[route->numbers.source];
     const uint32_t from_ts = route->queued_ts - route->numbers.ts_offset;
     int64_t ticks;
 
     if (!ticks_between(from, from_ts, to, to_ts, &ticks))
-        ticks = arc_ticks_from_us(arc_clamp_i64(now_us - route->queued_us,
-                                                1000, MAX_STEP_US),
-                                  track->cfg.clock_hz);
+        ticks = ticks_passed(route, now_us);
     return route->queued_ts + (uint32_t)ticks - to_ts;
 }
 
@@ -188,6 +194,19 @@ static void remember_edit(struct arc_route *route, const struct arc_item *item)
     e->edit  = item->edit;
 }
 
+/** The packet is the newest of the route, unless it came late. */
+static void note_queued(struct arc_route *route, uint32_t ts, int64_t now_us)
+{
+    const int64_t step = arc_ts32_diff(ts, route->queued_ts);
+
+    if (route->queued_any && step < 0 &&
+        step > -arc_ticks_from_us(MAX_STEP_US, route->track->cfg.clock_hz))
+        return;
+    route->queued_any = true;
+    route->queued_ts  = ts;
+    route->queued_us  = now_us;
+}
+
 /** Whether a packet goes to this subscriber; as what is filled in. */
 bool arc_route_choose(struct arc_route *route, const struct arc_source *source,
                       const struct arc_choice *choice, int64_t seq,
@@ -223,9 +242,7 @@ bool arc_route_choose(struct arc_route *route, const struct arc_source *source,
     route->unheard   = false;
     item->seq16      = place.seq16;
     item->ts_offset  = place.ts_offset;
-    route->queued_ts = ts + place.ts_offset;
-    route->queued_us = choice->now_us;
-    route->queued_any = true;
+    note_queued(route, ts + place.ts_offset, choice->now_us);
     if (route->edits)
         remember_edit(route, item);
     return true;
@@ -244,21 +261,6 @@ void arc_route_ask(struct arc_route *route, int64_t now_us)
     arc_leg_soon(track->leg, now_us);
 }
 
-/** A source was started again: its numbers may come once more, and must not go out
- *  as they did (RFC 3711 §9.1). */
-void arc_source_restarted(struct arc_source *source, int64_t seq)
-{
-    struct arc_track *track = source->track;
-
-    for (int32_t i = 0; i < track->n_routes; i++) {
-        struct arc_rewrite *numbers = &track->routes[i]->numbers;
-
-        if (numbers->started && numbers->source == source->index)
-            arc_rewrite_splice(numbers, source->index, seq,
-                               numbers->ts_offset);
-    }
-}
-
 /** A source has ended: whoever gets it waits for another one. */
 void arc_source_gone(struct arc_source *source, int64_t now_us)
 {
@@ -266,4 +268,41 @@ void arc_source_gone(struct arc_source *source, int64_t now_us)
 
     for (int32_t i = 0; track->layered && i < track->n_routes; i++)
         arc_layerselect_gone(&track->routes[i]->select, source->index);
+}
+
+/** What is added to the time stamps of a source that was started again with other
+ *  ones: they go on where the last were. One that was only away keeps its own. */
+static uint32_t restart_shift(const struct arc_route *route, uint32_t ts,
+                              int64_t now_us)
+{
+    const uint32_t kept = route->numbers.ts_offset;
+    const int64_t step = arc_ts32_diff(ts + kept, route->queued_ts);
+
+    if (!route->queued_any ||
+        (step > 0 &&
+         step < arc_ticks_from_us(MAX_STEP_US, route->track->cfg.clock_hz)))
+        return kept;
+    return route->queued_ts + (uint32_t)ticks_passed(route, now_us) - ts;
+}
+
+/** A source was started again: its numbers may come once more, and must not go out
+ *  as they did (RFC 3711 §9.1). Of a layered one a key frame is needed. */
+void arc_source_restarted(struct arc_source *source, const struct arc_rtp *h,
+                          int64_t seq, int64_t now_us)
+{
+    struct arc_track *track = source->track;
+
+    if (track->layered) {
+        arc_layersource_restart(&source->layers, h);
+        arc_source_gone(source, now_us);
+    }
+    for (int32_t i = 0; i < track->n_routes; i++) {
+        struct arc_route *route = track->routes[i];
+        struct arc_rewrite *numbers = &route->numbers;
+
+        if (numbers->started && numbers->source == source->index)
+            arc_rewrite_splice(numbers, source->index, seq,
+                               restart_shift(route, h->rtp_ts, now_us));
+        arc_route_ask(route, now_us);
+    }
 }

@@ -128,6 +128,11 @@ struct arc_layersource {
 enum arc_status arc_layersource_init(struct arc_layersource *src, int codec,
                                      struct arc_depdesc_reader *reader);
 
+/** The stream was started again, with other numbers: `h` is of the first packet
+ *  that is read of it. Its picture is not taken for a whole one. */
+void arc_layersource_restart(struct arc_layersource *src,
+                             const struct arc_rtp *h);
+
 /**
  * Read a packet, in the order of arrival, once.
  *

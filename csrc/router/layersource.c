@@ -370,6 +370,14 @@ static void note_arrival(struct arc_layersource *src, const struct arc_rtp *h,
     src->newest_ts    = newest_ts;
 }
 
+void arc_layersource_restart(struct arc_layersource *src,
+                             const struct arc_rtp *h)
+{
+    src->newest_seq16 = (uint16_t)(h->seq16 - 1);
+    src->newest_ts    = h->rtp_ts;
+    src->has_begun    = true;
+}
+
 enum arc_status arc_layersource_read(struct arc_layersource *src,
                                      const struct arc_rtp *h,
                                      const uint8_t *packet, const uint8_t *dd,

@@ -256,7 +256,8 @@ bool arc_route_choose(struct arc_route *route, const struct arc_source *source,
                       const struct arc_choice *choice, int64_t seq,
                       struct arc_item *item);
 void arc_route_ask(struct arc_route *route, int64_t now_us);
-void arc_source_restarted(struct arc_source *source, int64_t seq);
+void arc_source_restarted(struct arc_source *source, const struct arc_rtp *h,
+                          int64_t seq, int64_t now_us);
 void arc_source_gone(struct arc_source *source, int64_t now_us);
 
 /* depart.c */

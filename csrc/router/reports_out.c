@@ -6,6 +6,7 @@
  * its own sources, and key frames that subscribers want, are asked for as
  * feedback (RFC 4585 §3.5.2).
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -32,6 +33,7 @@ enum {
     REPORT_US      = 1000000, /* least time between reports of a leg          */
     SILENT_US      = 5000000,
     GRAIN_US       = 1000,    /* timers are looked at as often                */
+    OTHER_US       = 10000000, /* reports and packets are not of one time line */
 };
 
 uint64_t arc_router_ntp(const struct arc_router *r, int64_t now_us)
@@ -87,20 +89,27 @@ static size_t fill_blocks(struct arc_leg *leg, size_t most, int64_t now_us,
 }
 
 /** Time stamp of the source at this moment: by the publisher's reports, so that
- *  its streams stay in step; without them by its last packet. */
+ *  its streams stay in step; by its last packet without them, and while they are
+ *  those of a publisher that was started again since. */
 static uint32_t ts_now(const struct arc_leg *publisher,
                        const struct arc_source *source, int64_t now_us)
 {
     const int32_t hz = source->track->cfg.clock_hz;
+    const uint32_t by_packet =
+        source->last_ts +
+        (uint32_t)arc_ticks_from_us(now_us - source->last_us, hz);
+    uint32_t by_report;
     uint64_t ntp64;
     int64_t passed_us;
 
     if (!source->sr_us)
-        return source->last_ts +
-               (uint32_t)arc_ticks_from_us(now_us - source->last_us, hz);
+        return by_packet;
     ntp64 = arc_router_ntp(publisher->router, now_us - publisher->clock_shift);
     passed_us = arc_ntp_between_us(source->sr_ntp64, ntp64);
-    return source->sr_ts + (uint32_t)arc_ticks_from_us(passed_us, hz);
+    by_report = source->sr_ts + (uint32_t)arc_ticks_from_us(passed_us, hz);
+    return llabs(arc_ts32_diff(by_report, by_packet)) <
+                   arc_ticks_from_us(OTHER_US, hz)
+               ? by_report : by_packet;
 }
 
 static void write_sr(const struct arc_route *route, struct arc_writer *w,

@@ -195,12 +195,13 @@ static bool count_arrival(struct arc_source *source, const struct arc_rtp *h,
         return false;
     }
     if (source->stats.restarts != restarts)
-        arc_source_restarted(source, seq);
+        arc_source_restarted(source, h, seq, now_us);
     if (source->nack) {
         arc_nackgen_on_packet(source->nack, (uint64_t)seq, now_us);
         arc_leg_soon(leg, arc_nackgen_next_us(source->nack));
     }
-    if (!source->started || seq > source->top_seq) {
+    if (!source->started || source->stats.restarts != restarts ||
+        seq > source->top_seq) {
         source->top_seq = seq;
         source->last_ts = h->rtp_ts;
         source->last_us = now_us;

@@ -4,6 +4,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ class Publisher:
     start_us: int = 0
 
     def send(self) -> None:
-        """20 ms of sound and, every other time, a picture. Taken by a clock that does not shake as this program does."""
+        """20 ms of sound and, every other time, a picture, by a clock that does not shake as this program does."""
         if self.block == 0:
             self.start_us = lib.arc_clock_us()
         on = self.block // LIGHT_EVERY % 2 == 1
@@ -122,7 +123,7 @@ def test_interop_router_gives_who_comes_late_a_key_frame(scene: Scene) -> None:
     assert took_ms < 2000
     for subscriber in (early, late):
         ticks = [p.rtp_timestamp for p in subscriber.pictures]
-        assert all((b - a) % 2**32 < 90_000 for a, b in zip(ticks, ticks[1:], strict=False))
+        assert all((b - a) % 2**32 < 90_000 for a, b in pairwise(ticks))
 
 
 def lights_us(pictures: list[ReceivedFrame]) -> list[int]:
@@ -153,7 +154,7 @@ def test_interop_router_keeps_sound_and_pictures_in_step(scene: Scene) -> None:
     for light in lights:
         apart_ms = min(abs(light - horn) for horn in horns) / 1000
         assert apart_ms < 12  # 6.5 of them are the encoder's look-ahead
-    assert all(abs(b - a - 2 * LIGHT_EVERY * FRAME_US) < 60_000 for a, b in zip(lights, lights[1:], strict=False))
+    assert all(abs(b - a - 2 * LIGHT_EVERY * FRAME_US) < 60_000 for a, b in pairwise(lights))
 
 
 def test_interop_router_knows_all_round_trips(scene: Scene) -> None:

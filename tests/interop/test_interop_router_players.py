@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,13 @@ from tests.model.interop import finish
 from tests.model.ports import free_pairs, wait_until_bound
 from tests.model.routed import AUDIO, RATE, VIDEO, Clip, Tap, running
 
-SECONDS = 4
+SECONDS, GOP = 4, 12
 
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> tuple[Clip, Clip]:
     folder = tmp_path_factory.mktemp("clips")
-    return (routed.h264_clip(folder / "video.mkv", seconds=SECONDS),
+    return (routed.h264_clip(folder / "video.mkv", seconds=SECONDS, gop=GOP),
             routed.opus_clip(folder / "audio.mka", seconds=SECONDS))
 
 
@@ -52,7 +53,7 @@ def test_interop_router_every_subscriber_gets_every_picture(router: EngineRouter
     with ExitStack() as stack:
         players, legs = [], []
         for i, ((kind, key), port) in enumerate(zip(names, ports, strict=True)):
-            routed.describe(tmp_path / f"{i}.sdp", kind, port, key, video)
+            routed.describe(tmp_path / f"{i}.sdp", tracks[kind].config, port, key, video if kind == "video" else None)
             legs.append(subscriber(kind, port, key).leg)
             words = routed.ffmpeg_receiver(tmp_path / f"{i}.sdp", tmp_path / f"{i}.md5")
             players.append(stack.enter_context(running(words, tmp_path / f"{i}.log")))
@@ -92,3 +93,45 @@ def test_interop_router_every_subscriber_gets_every_picture(router: EngineRouter
         heads = [RtpPacket.parse(p).header for p in packets]
         assert [(h.sequence_number - heads[0].sequence_number) % 65536 for h in heads] == list(range(len(heads)))
         assert routed.h264_of(packets, tmp_path / f"{i}.h264") == list(video.pictures)
+
+
+def test_interop_router_lets_players_in_and_out_at_key_frames(router: EngineRouter, clips: tuple[Clip, Clip],
+                                                              tmp_path: Path) -> None:
+    """One comes late, one pauses: neither shows a broken picture, nor a hole in the numbers."""
+    video, key = clips[0], routed.cm_key()
+    publisher = router.add_leg(LegConfig(), local="127.0.0.1:0")
+    track = router.publish(publisher, VIDEO)
+    ports, routes, players = free_pairs(2), [], []
+    with ExitStack() as stack:
+        def start(i: int) -> None:
+            leg = router.add_leg(LegConfig(srtp=key), local="127.0.0.1:0", remote=f"127.0.0.1:{ports[i]}")
+            routed.describe(tmp_path / f"{i}.sdp", VIDEO, ports[i], key)
+            players.append(stack.enter_context(running(
+                routed.ffmpeg_receiver(tmp_path / f"{i}.sdp", tmp_path / f"{i}.md5"), tmp_path / f"{i}.log")))
+            wait_until_bound(ports[i])
+            routes.append(router.subscribe(track, leg))
+
+        start(0)
+        with running(routed.sender_words((video, router.local_address(publisher), None, VIDEO)),
+                     tmp_path / "sender") as sender:
+            routed.wait_until(lambda: router.stats()["received_rtp"] > 60, "a second of pictures")
+            routes[0].pause()
+            start(1)
+            routed.wait_until(lambda: router.stats()["received_rtp"] > 110, "another second")
+            routes[0].resume()
+            finish(sender, tmp_path / "sender")
+        for route in routes:
+            router.remove_leg(route.leg)
+        for i, process in enumerate(players):
+            finish(process, tmp_path / f"{i}.log")
+    where = {md5: i for i, md5 in enumerate(video.pictures)}
+    shown = [[where[md5] for md5 in routed.hashes((tmp_path / f"{i}.md5").read_text())] for i in range(2)]
+    assert [routed.complaints(tmp_path / f"{i}.log") for i in range(2)] == ["", ""]
+    late, last = shown[1][0], len(video.pictures) - 1
+    assert late > 0
+    assert late % GOP == 0
+    assert shown[1] == list(range(late, last + 1))
+    jumps = [(a, b) for a, b in pairwise(shown[0]) if b != a + 1]
+    assert len(jumps) == 1
+    assert jumps[0][1] % GOP == 0
+    assert (shown[0][0], shown[0][-1]) == (0, last)

@@ -26,6 +26,7 @@ from arcrtc.routing import TrackConfig
 from arcrtc.sdes import CryptoAttribute, CryptoKey
 from arcrtc.sdp import MediaDescription, SessionDescription, h264_fmtp
 from arcrtc.srtp import SrtpConfig, SrtpProfile
+from arcrtc.streams import MediaType
 from tests.model import libsrtp2
 from tests.model.interop import program
 
@@ -142,15 +143,13 @@ def sender_words(*streams: tuple[Clip, str, SrtpConfig | None, TrackConfig], rtc
 # --- subscribers ---
 
 
-def describe(path: Path, kind: str, port: int, key: SrtpConfig | None, clip: Clip | None = None) -> None:
-    """Write the SDP of what a subscriber gets."""
+def describe(path: Path, track: TrackConfig, port: int, key: SrtpConfig | None, clip: Clip | None = None) -> None:
+    """Write the SDP of what a subscriber gets; ``clip`` has the parameter sets of H.264."""
     crypto = () if key is None else (CryptoAttribute(1, "AES_CM_128_HMAC_SHA1_80", (
         CryptoKey(key.master_key + key.master_salt),)),)
-    if kind == "audio":
-        media = MediaDescription("audio", port, AUDIO_TYPE, "opus", 48_000, 2, crypto=crypto)
-    else:
-        fmtp = {} if clip is None else h264_fmtp(parameter_sets(clip))
-        media = MediaDescription("video", port, VIDEO_TYPE, "h264", 90_000, fmtp=fmtp, crypto=crypto)
+    media = MediaDescription(track.kind.value, port, track.payload_type, track.codec, track.clock_rate,
+                             2 if track.kind is MediaType.AUDIO else 1, crypto=crypto,
+                             fmtp={} if clip is None else h264_fmtp(parameter_sets(clip)))
     path.write_text(SessionDescription((media,), name="routed").to_text(), newline="")
 
 
@@ -232,6 +231,7 @@ class Tap:
         return rtp, rtcp
 
     def close(self) -> None:
+        """Stop, and close the socket. A second call does nothing."""
         self._closing = True
         self._thread.join()
         self.socket.close()

@@ -252,3 +252,23 @@ def test_a_packet_that_comes_twice_is_forwarded_once(router):
     assert [(p.header.sequence_number - first) % 65536 for p in packets] == [0, 2, 1]
     stats = router.stats()
     assert (stats["drops"]["repair"], stats["received_rtp"], stats["received_pkts"]) == (3, 3, 6)
+
+
+@pytest.mark.parametrize("first", [50_000, 38_500, 20_000], ids=["ahead", "a little back", "far back"])
+def test_a_publisher_that_starts_again_goes_on_for_its_subscribers(router, first):
+    """With other numbers and time stamps. The first of them alone may be a stray (RFC 3550 A.1)."""
+    key = SrtpConfig.generate()
+    publisher, listener = router.add_leg(), router.add_leg(LegConfig(srtp=key))
+    router.subscribe(router.publish(publisher, AUDIO), listener)
+    out = []
+    for i, seq in enumerate([*range(40_000, 40_005), *range(first, first + 5)]):
+        at_us = 1_000_000 + 20_000 * i
+        header = RtpHeader(sequence_number=seq, timestamp=(960 * i + (i > 4) * 3_000_000_000) % 2**32, ssrc=1,
+                           payload_type=111)
+        assert router.receive(publisher, RtpPacket(header=header, payload=bytes([i])).serialize(), at_us)
+        out += _drain(router, at_us).get(listener.id, [])
+    packets = _media(out, SrtpPipeline(key))
+    assert [p.payload[0] for p in packets] == [0, 1, 2, 3, 4, 6, 7, 8, 9]
+    assert np.unique(np.diff([p.header.sequence_number for p in packets]) % 65536).tolist() == [1]
+    steps = np.diff([p.header.timestamp for p in packets]) % 2**32
+    assert steps.tolist() == [960] * 4 + [1920] + [960] * 3
