@@ -284,9 +284,9 @@ class Engine:
         ``unknown_stream`` (no receiver), ``unknown_source`` (no track), ``payload_type``, ``repair`` (twice),
         ``no_packet`` (the pool was empty), ``no_leg``, ``media_full``, ``truncated``, ``overflowed`` (messages that the
         socket had no room for). To be sent: ``paused``, ``unheard`` (not among the loudest), ``layer``, ``unplaced``
-        (too late), ``queue_full``, ``pacer_full``, ``bye_full``, ``too_long``, ``seal_failed``, ``gone``,
-        ``would_block``, ``too_big``, ``no_route``, ``no_remote``, ``other_errors`` (of sockets). Those that a session
-        and a router both have are added up. What moves to another thread during the call may be missing in it.
+        (too late), ``queue_full``, ``pacer_full``, ``bye_full``, ``too_long``, ``seal_failed``, ``gone`` (the route
+        ended), ``would_block``, ``too_big``, ``no_route``, ``no_remote``, ``other_errors`` (of sockets). Those that a
+        session and a router both have are added up. What moves to another thread during the call may be missing in it.
 
         :raises BackpressureError: too many callers at once.
         """

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import re
 import resource
 import socket
 import struct
@@ -296,3 +297,9 @@ def test_many_legs_are_made_all_or_none() -> None:
             assert router.stats()["legs"] == 0
             assert lib.arc_mem_live_blocks() == before
         assert failed > 20
+
+
+def test_drops_are_those_that_the_docstring_names() -> None:
+    text = (Engine.drops.__doc__ or "").partition(":raises")[0]
+    with Engine() as engine:
+        assert set(re.findall(r"``(\w+)``", text)) == set(engine.drops())
