@@ -23,6 +23,8 @@ W3C_NAMES: Final[dict[str, tuple[str | None, str | None]]] = {
     "packets_lost": ("RTCInboundRtpStreamStats.packetsLost", "RTCRemoteInboundRtpStreamStats.packetsLost"),
     "nack_count": ("RTCInboundRtpStreamStats.nackCount", "RTCOutboundRtpStreamStats.nackCount"),
     "pli_count": ("RTCInboundRtpStreamStats.pliCount", "RTCOutboundRtpStreamStats.pliCount"),
+    "packets_ect1": ("RTCInboundRtpStreamStats.packetsReceivedWithEct1", None),
+    "packets_ce": ("RTCInboundRtpStreamStats.packetsReceivedWithCe", None),
     "jitter_ms": ("RTCInboundRtpStreamStats.jitter", "RTCRemoteInboundRtpStreamStats.jitter"),
     "fraction_lost": (None, "RTCRemoteInboundRtpStreamStats.fractionLost"),
     "round_trip_ms": (None, "RTCRemoteInboundRtpStreamStats.roundTripTime"),

@@ -60,6 +60,8 @@ class LegConfig:
         and costs delay.
     :ivar pace_bps: rate that what leaves is held to, averaged over 5 ms, bit/s; 0: not paced.
     :ivar rtcp_bps: bandwidth of the session, of which RTCP takes 5 % (RFC 3550 section 6.2), bit/s, 0..10**10.
+    :ivar ecn: ECN bits of the media it is sent, 0..3 (RFC 3168 section 5): 1 for L4S (RFC 9331), once the peer has
+        agreed (RFC 6679).
     :ivar extensions: {id: URI} of the header extensions as this peer numbers them, ids 1..14. Numbers for
         transport-wide feedback and send times, if they are among them, are the leg's own. None: as each
         publisher numbers them, without those two. Not to be changed.
@@ -74,6 +76,7 @@ class LegConfig:
     hold_us: int = 0
     pace_bps: int = 0
     rtcp_bps: int = 1_000_000
+    ecn: int = 0
     extensions: Mapping[int, str] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
@@ -83,6 +86,7 @@ class LegConfig:
         check_int("hold_us", self.hold_us, 0, 5000, "us")
         check_int("pace_bps", self.pace_bps, 0, 10**12, "bit/s")
         check_int("rtcp_bps", self.rtcp_bps, 0, 10**10, "bit/s")
+        check_int("ecn", self.ecn, 0, 3)
         if self.srtp_receive is not None and self.srtp is None:
             raise ConfigError("srtp_receive is given without srtp: one side would be in clear")
         if self.extensions is not None:

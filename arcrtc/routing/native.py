@@ -69,7 +69,7 @@ def _fill_leg(cfg: Any, config: LegConfig) -> None:
             cfg.srtp_receive = cfg.srtp_send
         else:
             native_config(config.srtp_receive, ffi.addressof(cfg, "srtp_receive"))
-    for name in ("mtu_bytes", "queue_pkts", "train_pkts", "hold_us", "pace_bps", "rtcp_bps"):
+    for name in ("mtu_bytes", "queue_pkts", "train_pkts", "hold_us", "pace_bps", "rtcp_bps", "ecn"):
         setattr(cfg, name, getattr(config, name))
     ids = _ids(config.extensions)
     cfg.twcc_id = ids.get(TransportSequenceNumber.URI, 0)

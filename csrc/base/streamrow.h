@@ -32,6 +32,7 @@ struct arc_stream_row {
     int64_t  nack_count;     /* packets asked for again                        */
     int64_t  pli_count;
     int64_t  packets_duplicated, packets_reordered; /* inbound                 */
+    int64_t  packets_ect1, packets_ce;  /* inbound of a router: by ECN bits    */
     int64_t  packets_discarded; /* outbound: left out, or without room         */
     double   fraction_lost;  /* outbound: of the last interval reported, 0..1  */
     double   jitter_ms;      /* outbound: as reported                          */

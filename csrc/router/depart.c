@@ -469,6 +469,7 @@ static bool next_train(struct arc_leg *leg, int64_t now_us,
         return true;
     }
     l.n   = 0;
+    train->ecn = leg->ecn; /* RFC 6679 §7.2.1: of media, not of RTCP */
     taken = fill(leg, now_us, train->data, cap, &l, train);
     if (taken == 0 && leg->n_items > 0 && leg->pace_bps == 0) {
         leg->counts.too_long++; /* for any train */

@@ -77,6 +77,7 @@ struct arc_leg {
     int64_t            hold_us;
     uint16_t           twcc_seq16;
     uint8_t            twcc_id, send_time_id;
+    uint8_t            ecn;           /* enum arc_ecn, of media               */
     int64_t            pace_bps, budget_bits, budget_us;
     struct arc_leg_counts counts;
 
@@ -123,6 +124,7 @@ struct arc_source {
     struct arc_nackgen *nack;         /* NULL: never asks                     */
     struct arc_history *history;      /* NULL: nothing is kept                */
     bool               started, ended;
+    int64_t            ect1_pkts, ce_pkts; /* by the ECN bits they came with  */
     int64_t            top_seq;       /* the newest packet: its number,       */
     uint32_t           last_ts;       /* .. time stamp                        */
     int64_t            last_us;       /* .. and arrival                       */

@@ -42,7 +42,8 @@ static bool leg_config_ok(const struct arc_leg_config *c)
            c->train_pkts >= 1 && c->train_pkts <= ARC_TRAIN_MAX_SEGMENTS &&
            c->hold_us >= 0 && c->hold_us <= 5000 && c->pace_bps >= 0 &&
            c->rtcp_bps >= 0 && c->twcc_id >= 0 && c->twcc_id <= 14 &&
-           c->send_time_id >= 0 && c->send_time_id <= 14;
+           c->send_time_id >= 0 && c->send_time_id <= 14 &&
+           c->ecn >= ARC_ECN_NOT_ECT && c->ecn <= ARC_ECN_CE;
 }
 
 static void free_leg(struct arc_leg *leg)
@@ -112,6 +113,7 @@ enum arc_status arc_router_add_leg(struct arc_router *r,
     leg->budget_us    = now_us;
     leg->twcc_id      = (uint8_t)cfg->twcc_id;
     leg->send_time_id = (uint8_t)cfg->send_time_id;
+    leg->ecn          = (uint8_t)cfg->ecn;
     leg->heard_us     = now_us;
     leg->keys_us      = ARC_NEVER_US;
     draw_cname(r, leg->cname);

@@ -85,6 +85,7 @@ static struct arc_pkt *open_rtp(struct arc_leg *leg,
     }
     pkt->len     = len;
     pkt->time_us = d->time_us;
+    pkt->ecn     = d->ecn;
     return pkt;
 }
 
@@ -281,6 +282,8 @@ static void on_rtp(struct arc_leg *leg, struct arc_pkt *pkt, int64_t now_us)
     if (!count_arrival(source, &h, seq, resent, now_us))
         return;
     r->stats.received_rtp++;
+    source->ect1_pkts += pkt->ecn == ARC_ECN_ECT_1;
+    source->ce_pkts   += pkt->ecn == ARC_ECN_CE;
     if (arc_source_look(source, pkt, &h, now_us, &choice))
         keep(source, pkt, seq, now_us);
     fan_out(source, pkt, &choice, seq);
@@ -377,6 +380,7 @@ static bool take_opened(struct arc_leg *leg, const struct arc_srtp_unit *unit,
     memcpy(pkt->data, unit->data, unit->len);
     pkt->len     = (int32_t)unit->len;
     pkt->time_us = d->time_us;
+    pkt->ecn     = d->ecn;
     on_rtp(leg, pkt, now_us);
     arc_pkt_unref(pkt);
     return true;

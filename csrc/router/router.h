@@ -66,6 +66,7 @@ struct arc_leg_config {
     int64_t  rtcp_bps;     /* session bandwidth, of which RTCP gets 5 %         */
     int32_t  twcc_id;      /* header extension for transport-wide numbers; 0    */
     int32_t  send_time_id; /* that for abs-send-time; 0: none                   */
+    int32_t  ecn;          /* enum arc_ecn: of its media; RTCP is Not-ECT       */
 };
 
 enum arc_track_kind { ARC_TRACK_AUDIO = 0, ARC_TRACK_VIDEO = 1 };

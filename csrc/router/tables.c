@@ -38,6 +38,8 @@ static void read_source(const struct arc_source *source, int64_t now_us,
     row->pli_count             = (int64_t)source->key.n_sent;
     row->packets_duplicated    = source->stats.duplicates;
     row->packets_reordered     = source->stats.reordered;
+    row->packets_ect1          = source->ect1_pkts;
+    row->packets_ce            = source->ce_pkts;
     row->jitter_ms             = arc_rxstats_jitter_ms(&source->stats);
     row->round_trip_ms         = rtt_ms(leg);
 }

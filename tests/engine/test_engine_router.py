@@ -79,6 +79,33 @@ def test_packets_go_from_socket_to_sockets(engine):
     assert table["packets"][table["direction"] == 1].tolist() == [20] * 3
 
 
+def test_ecn_bits_are_read_and_set(engine):
+    router = engine.router(SMALL)
+    far, near = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+    with far, near:
+        for s in (far, near):
+            s.bind(("127.0.0.1", 0))
+        far.setsockopt(socket.IPPROTO_IP, 13, 1)  # IP_RECVTOS
+        far.settimeout(5)
+        publisher = router.add_leg(local="127.0.0.1:0")
+        viewer = router.add_leg(LegConfig(ecn=1), local="127.0.0.1:0",
+                                remote=f"127.0.0.1:{far.getsockname()[1]}")
+        router.subscribe(router.publish(publisher, AUDIO), viewer)
+        host, port = router.local_address(publisher).rsplit(":", 1)
+        for seq, tos in enumerate((0, 1, 3, 3)):
+            near.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, tos)
+            header = RtpHeader(sequence_number=seq, timestamp=seq, ssrc=1, payload_type=111)
+            near.sendto(RtpPacket(header=header, payload=b"x").serialize(), (host, int(port)))
+        seen = {}
+        while len(seen) < 5:
+            data, ancillary, _, _ = far.recvmsg(2048, 64)
+            rtcp = 192 <= data[1] <= 223
+            seen[data[2:4] if not rtcp else b"rtcp"] = (rtcp, ancillary[0][2][0] & 3)
+        assert sorted(seen.values()) == [(False, 1)] * 4 + [(True, 0)], "RTCP goes Not-ECT"
+        inbound = router.stream_table()[0]
+        assert (inbound["packets_ect1"], inbound["packets_ce"]) == (1, 2)
+
+
 def test_a_router_moves_to_another_thread_under_traffic(engine):
     router, publisher, _, _, far = _scene(engine, 1)
     address = router.local_address(publisher)
