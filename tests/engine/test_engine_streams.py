@@ -279,6 +279,7 @@ def test_many_legs_are_made_all_or_none() -> None:
         with pytest.raises(ArgumentError, match="20 legs, and 1 remotes"):
             router.add_legs(configs, remotes=[None])
 
+        gc.collect()
         before, failed = lib.arc_mem_live_blocks(), 0
         for allowed in range(0, 400, 7):
             lib.arc_mem_fail_after(allowed)

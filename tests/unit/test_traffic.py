@@ -1,6 +1,7 @@
 """benchmarks.traffic: sources, sinks and the bare loop from Python. The packets themselves: tests/c/test_traffic.c."""
 from __future__ import annotations
 
+import gc
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -20,9 +21,11 @@ SINK = SinkConfig(sample_every=7)
 
 @pytest.fixture
 def traffic() -> Iterator[Traffic]:
+    gc.collect()  # what tests before this one left to the collector
     before = lib.arc_mem_live_blocks()
     with Traffic(sleep_us=200) as thread:
         yield thread
+    gc.collect()
     assert lib.arc_mem_live_blocks() == before
 
 
