@@ -14,7 +14,7 @@ from arcrtc.video.frame import VideoFrame
 if TYPE_CHECKING:
     from arcrtc.peer import Peer
     from arcrtc.routing.enginerouter import EngineRouter
-    from arcrtc.routing.router import RouterEvent, RouterEventType
+    from arcrtc.routing.handles import RouterEvent, RouterEventType
 
 
 class Concealment(IntEnum):

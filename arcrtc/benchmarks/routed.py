@@ -8,7 +8,7 @@ from arcrtc.benchmarks.soak import KEY_OVERLAP_S, Forwarder
 from arcrtc.benchmarks.soakchecks import Accounts
 from arcrtc.engine import Engine
 from arcrtc.routing import Leg, LegConfig, RouterConfig, TrackConfig
-from arcrtc.routing.router import Route, Track
+from arcrtc.routing.handles import Route, Track
 from arcrtc.srtp import SrtpConfig
 from arcrtc.streams import MediaType
 

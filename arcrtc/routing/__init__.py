@@ -28,13 +28,14 @@ from arcrtc.routing.allocation import (
 from arcrtc.routing.applier import Applied, Failure, RoomApplier, RouteHandle, RouterLike
 from arcrtc.routing.balancer import LoadBalancer
 from arcrtc.routing.config import RouteConfig, SourceConfig, TrackConfig
+from arcrtc.routing.handles import Leg, Route, RouterEvent, RouterEventType, Track
 from arcrtc.routing.legs import LegConfig, RouterConfig
 from arcrtc.routing.loads import BalancerConfig, Refusal, TargetInfo, TargetLoad, TargetState, call_quality
 from arcrtc.routing.pickers import Policy
 from arcrtc.routing.placing import BalancerStats, Move, MoveReason, Placement, PlaceReason
 from arcrtc.routing.relays import RelayNetwork, RelayTable
 from arcrtc.routing.room import Room, RoomStats
-from arcrtc.routing.router import Leg, PacketRouter, Route, RouterEvent, RouterEventType, Track
+from arcrtc.routing.router import PacketRouter
 from arcrtc.routing.rules import SubscriptionRule
 from arcrtc.routing.topology import End, Flow, Topology, TopologyPlan, plan_topology
 from arcrtc.streamtables import W3C_NAMES

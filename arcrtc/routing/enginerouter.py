@@ -11,9 +11,10 @@ from arcrtc._native import check, ffi, lib
 from arcrtc.errors import ArgumentError, ClosedError
 from arcrtc.events import to_dict
 from arcrtc.routing.calls import NoCalls, RelayCalls
+from arcrtc.routing.handles import Leg, RouterEvent
 from arcrtc.routing.legs import LegConfig, RouterConfig
 from arcrtc.routing.native import leg_configs, wipe
-from arcrtc.routing.router import Leg, PacketRouter, RouterEvent
+from arcrtc.routing.router import PacketRouter
 from arcrtc.streamtables import StreamTables
 from arcrtc.udp import UdpConfig, address_of, open_udp, set_remote, udp_config
 

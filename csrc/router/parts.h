@@ -35,6 +35,8 @@ enum {
     ARC_ROUTE_EDITS        = 512, /* packets whose edit is remembered         */
     ARC_GROUP_PLACES       = 3,   /* heard, unless arc_router_set_group()     */
     ARC_ROUTER_EVENT_RING  = 1024,
+    ARC_ITEM_OSN_BYTES     = 2,   /* RFC 4588 §4                              */
+    ARC_ITEM_EXT_BYTES     = 260, /* most of a header extension               */
 };
 
 enum arc_item_kind { ARC_ITEM_MEDIA = 0, ARC_ITEM_RESENT };
@@ -270,6 +272,12 @@ void arc_leg_empty(struct arc_leg *leg);
 void arc_leg_mark(struct arc_leg *leg);
 void arc_leg_unmark(struct arc_leg *leg);
 
+/* header.c */
+size_t arc_item_head_bytes(const uint8_t *data);
+size_t arc_item_write_header(const struct arc_item *item, int64_t now_us,
+                             uint8_t *out);
+size_t arc_item_make_resent(const struct arc_item *item, uint8_t *out, size_t n);
+
 /* reports_in.c */
 bool arc_leg_on_rtcp(struct arc_leg *leg, const uint8_t *data, size_t len,
                      int64_t now_us);
@@ -283,10 +291,23 @@ void     arc_leg_soon(struct arc_leg *leg, int64_t at_us);
 uint64_t arc_router_ntp(const struct arc_router *r, int64_t now_us);
 
 /* roster.c */
+void *arc_router_widened(void *list, int32_t n, int32_t *room);
+bool arc_router_id_ok(int32_t id);
 enum arc_status arc_router_make_room(struct arc_router *r);
+
+/* tracks.c */
 enum arc_status arc_source_claim(struct arc_source *source, uint32_t ssrc,
                                  bool rtx);
+
+/* legkeys.c */
+void arc_leg_spend(struct arc_leg *leg, uint32_t ssrc);
 void arc_leg_forget_spent(struct arc_leg *leg);
+enum arc_status arc_leg_reserve_spent(struct arc_leg *leg);
 void arc_leg_keys_turn(struct arc_leg *leg, int64_t now_us);
+
+/* groups.c */
+void arc_router_free_group(struct arc_router *r, struct arc_group *group);
+enum arc_status arc_track_join_group(struct arc_track *track);
+void arc_track_leave_group(struct arc_track *track);
 
 #endif

@@ -14,7 +14,7 @@ import pytest
 from arcrtc import Engine
 from arcrtc.routing import LegConfig, RouteConfig, RouterConfig, SourceConfig, TrackConfig
 from arcrtc.routing.enginerouter import EngineRouter
-from arcrtc.routing.router import Route
+from arcrtc.routing.handles import Route
 from arcrtc.rtp import RtpPacket
 from arcrtc.srtp import SrtpConfig, SrtpProfile
 from tests.model import libsrtp2, routed, vpx_streams

@@ -17,7 +17,7 @@ from arcrtc.events import ReceivedFrame
 from arcrtc.handles import AudioSender, VideoSender
 from arcrtc.routing import LegConfig, RouterConfig, TrackConfig
 from arcrtc.routing.enginerouter import EngineRouter
-from arcrtc.routing.router import Leg, Track
+from arcrtc.routing.handles import Leg, Track
 from tests.model.routed import picture_of, sound_of
 
 FRAME_US = 20_000

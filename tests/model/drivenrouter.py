@@ -12,7 +12,7 @@ from arcrtc._native import lib
 from arcrtc.benchmarks.soak import KEY_OVERLAP_S, Forwarder
 from arcrtc.benchmarks.soakchecks import Accounts
 from arcrtc.routing import LegConfig, PacketRouter, RouteConfig, RouterConfig, TrackConfig
-from arcrtc.routing.router import Leg, Route, Track
+from arcrtc.routing.handles import Leg, Route, Track
 from arcrtc.srtp import SrtpConfig
 from tests.model.forwarder import socket_drops
 
