@@ -30,6 +30,7 @@ class RouterEventType(Enum):
     KEY_USED_UP = lib.ARC_ROUTER_KEY_USED_UP  #: nothing more passes with the key
     KEY_RETIRED = lib.ARC_ROUTER_KEY_RETIRED  #: a former key is not accepted any more
     LAYER_CHANGED = lib.ARC_ROUTER_LAYER_CHANGED  #: a route forwards another source; value: its index
+    EVENTS_LOST = lib.ARC_ROUTER_EVENTS_LOST  #: nobody fetched them in time; as many as the value says
     SPEAKER = lib.ARC_ROUTER_SPEAKER  #: a track speaks most of its selection group; value: the group
 
 

@@ -314,7 +314,7 @@ class PacketRouter:
         return None if at_us == lib.ARC_NEVER_US else int(at_us)
 
     def poll_event(self) -> RouterEvent | None:
-        """Return the next event; None: nothing happened. Unread events are bounded; the newest are lost and counted."""
+        """Return the next event; None: nothing happened. At most 1024 wait; how many were lost then is an event."""
         out = ffi.new("struct arc_router_event *")
         if lib.arc_router_poll_event(self._calls.handle, out) != lib.ARC_OK:
             return None

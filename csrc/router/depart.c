@@ -258,6 +258,7 @@ static void count_left(const struct load *l, int32_t i)
         return;
     }
     route->counts.pkts++;
+    route->credit += route->credit < ARC_ROUTE_CREDIT;
     route->leg->router->stats.forwarded_pkts++;
     route->counts.bytes += l->payload_bytes[i];
     route->last_ts  = arc_get_u32(item->pkt->data + 4) + item->ts_offset;

@@ -32,6 +32,7 @@ enum {
     ARC_LEG_RTCP_BYTES     = 1200,
     ARC_LEG_CNAME_BYTES    = 24,  /* RFC 7022: 96 random bits in base 64      */
     ARC_ROUTE_RESENDS      = 64,  /* packets whose last resend is remembered  */
+    ARC_ROUTE_CREDIT       = 256, /* resends that may be saved up             */
     ARC_ROUTE_EDITS        = 512, /* packets whose edit is remembered         */
     ARC_GROUP_PLACES       = 3,   /* heard, unless arc_router_set_group()     */
     ARC_ROUTER_EVENT_RING  = 1024,
@@ -175,7 +176,7 @@ struct arc_group {
 struct arc_route_counts {
     int64_t pkts, bytes;              /* media; bytes: payload                */
     int64_t rtx_pkts, rtx_bytes;
-    int64_t nacked_pkts, nack_misses, nack_too_soon;
+    int64_t nacked_pkts, nack_misses, nack_too_soon, nack_too_many;
     int64_t paused, layer, unheard, unplaced; /* left out, by reason          */
     int64_t queue_full;
     int64_t key_requests;             /* PLI, FIR                             */
@@ -209,6 +210,8 @@ struct arc_route {
     int64_t            queued_us;
     bool               queued_any;
     struct arc_resend *resends;       /* ARC_ROUTE_RESENDS; NULL: none are sent */
+    int32_t            credit;        /* packets that may be resent: one for each
+                                         that is sent                         */
     struct arc_edited *edits;         /* ARC_ROUTE_EDITS; NULL: nothing that is
                                          edited can be resent                 */
     bool               fir_seen;
@@ -228,6 +231,8 @@ struct arc_router {
     struct arc_group   *groups;
     struct arc_leg     *dirty, **dirty_end; /* legs with packets to leave     */
     struct arc_ring    *events;
+    int64_t             losses_told;  /* of stats.events_lost                 */
+    int64_t             lost_us;      /* when the last one was                */
     int64_t            *due;          /* by place: when a leg's timers are    */
     int32_t             n_due;
     int64_t             next_us;      /* no leg's timers are due before       */

@@ -17,7 +17,7 @@ enum {
     MAX_NACKS     = 6200, /* numbers in a NACK of 1500 bytes                  */
     MAX_FIRS      = 128,
     MAX_DLRR      = 124,
-    MIN_RESEND_US = 5000, /* a flood of NACKs must be no amplifier            */
+    MIN_RESEND_US = 5000, /* where no round trip is known, or a very short one */
     SHIFT_STEP    = 16,   /* of the clock that drifts, per report             */
 };
 
@@ -146,6 +146,11 @@ static void resend(struct arc_route *route, uint16_t seq16, int64_t now_us)
         route->counts.nack_too_soon++;
         return;
     }
+    if (route->credit == 0) { /* a flood of NACKs must be no amplifier */
+        route->counts.nack_too_many++;
+        return;
+    }
+    route->credit--;
     item.route     = route;
     item.queued_us = now_us;
     item.ts_offset = place.ts_offset;

@@ -303,8 +303,12 @@ static void hand_out(struct arc_leg *leg, const uint8_t *data, size_t len,
     struct arc_router *r = leg->router;
     struct arc_pkt *pkt;
 
-    if (len == 0 || leg->n_rtcp_out == ARC_LEG_RTCP_PKTS)
+    if (len == 0)
         return;
+    if (leg->n_rtcp_out == ARC_LEG_RTCP_PKTS) {
+        leg->counts.queue_full++;
+        return;
+    }
     pkt = arc_pkt_get(r->pool);
     if (!pkt) {
         r->stats.drops.no_packet++;

@@ -433,14 +433,27 @@ void arc_router_tell(struct arc_router *r, int32_t type, int32_t id,
     e.id     = id;
     e.now_us = now_us;
     e.value  = value;
-    if (arc_ring_push(r->events, &e) != ARC_OK)
-        r->stats.events_lost++;
+    if (arc_ring_push(r->events, &e) == ARC_OK)
+        return;
+    r->stats.events_lost++;
+    r->lost_us = now_us;
 }
 
 enum arc_status arc_router_poll_event(struct arc_router *r,
                                       struct arc_router_event *out)
 {
-    return out ? arc_ring_pop(r->events, out) : ARC_ERR_ARG;
+    if (!out)
+        return ARC_ERR_ARG;
+    if (arc_ring_pop(r->events, out) == ARC_OK)
+        return ARC_OK;
+    if (r->losses_told == r->stats.events_lost)
+        return ARC_AGAIN;
+    out->type      = ARC_ROUTER_EVENTS_LOST;
+    out->id        = -1;
+    out->now_us    = r->lost_us;
+    out->value     = r->stats.events_lost - r->losses_told;
+    r->losses_told = r->stats.events_lost;
+    return ARC_OK;
 }
 
 void arc_router_get_stats(const struct arc_router *r,

@@ -200,6 +200,8 @@ enum arc_router_event_type {
     ARC_ROUTER_KEY_USED_UP,
     ARC_ROUTER_KEY_RETIRED,
     ARC_ROUTER_LAYER_CHANGED,    /* id: route; value: source                    */
+    ARC_ROUTER_EVENTS_LOST,      /* id: -1; value: events that nobody fetched in time
+                                    since the last one of these                 */
     ARC_ROUTER_SPEAKER,          /* id: the track that speaks most now; value: its
                                     group                                       */
 };
@@ -312,6 +314,8 @@ enum arc_status arc_router_transmit(struct arc_router *r, int64_t now_us,
 /** When arc_router_transmit() is due next; ARC_NEVER_US: not by itself. */
 int64_t arc_router_next_us(const struct arc_router *r);
 
+/** The events in their order; when some were lost, how many comes after those that
+ *  were kept. @return ARC_OK, ARC_AGAIN (none) or ARC_ERR_ARG */
 enum arc_status arc_router_poll_event(struct arc_router *r,
                                       struct arc_router_event *out);
 void            arc_router_get_stats(const struct arc_router *r,

@@ -140,6 +140,7 @@ static enum arc_status prepare_resending(struct arc_route *route)
     route->resends = arc_mem_zalloc(ARC_ROUTE_RESENDS, sizeof(*route->resends));
     if (!route->resends)
         return ARC_ERR_NOMEM;
+    route->credit = ARC_ROUTE_CREDIT;
     if (!route->track->layered || route->track->cfg.codec <= ARC_TRACK_H264)
         return ARC_OK;
     route->edits = arc_mem_zalloc(ARC_ROUTE_EDITS, sizeof(*route->edits));

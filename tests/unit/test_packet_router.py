@@ -18,7 +18,7 @@ from arcrtc.routing import (
     SourceConfig,
     TrackConfig,
 )
-from arcrtc.rtcp import RtcpPacket, SenderReport
+from arcrtc.rtcp import GenericNack, RtcpPacket, SenderReport
 from arcrtc.rtpext import AbsSendTime, AudioLevel, Mid, RtpStreamId, TransportSequenceNumber
 
 AUDIO = TrackConfig(kind="audio", codec="opus", ssrc=1, payload_type=111, clock_rate=48_000)
@@ -272,3 +272,40 @@ def test_a_publisher_that_starts_again_goes_on_for_its_subscribers(router, first
     assert np.unique(np.diff([p.header.sequence_number for p in packets]) % 65536).tolist() == [1]
     steps = np.diff([p.header.timestamp for p in packets]) % 2**32
     assert steps.tolist() == [960] * 4 + [1920] + [960] * 3
+
+
+def test_events_that_nobody_fetched_are_counted_by_one_more():
+    router = PacketRouter(RouterConfig(pool_pkts=1024, seed=5), now_us=0)
+    for _ in range(1100):
+        router.add_leg()
+    _drain(router, 1_000_000)
+    _drain(router, 6_000_000)  # none of them was ever heard
+    events = list(iter(router.poll_event, None))
+    assert [e.type for e in events] == [RouterEventType.LEG_SILENT] * 1024 + [RouterEventType.EVENTS_LOST]
+    assert (events[-1].value, events[-1].subject) == (76, None)
+    assert router.stats()["events_lost"] == 76
+    assert router.poll_event() is None, "told once"
+
+
+def test_a_flood_of_nacks_is_no_amplifier(router):
+    """Numbers whose last resends push each other out of memory: then what was sent bounds what is resent."""
+    publisher, viewer = router.add_leg(), router.add_leg()
+    route = router.subscribe(router.publish(publisher, replace(VIDEO, codec="h263")), viewer)
+    for seq in range(400):
+        router.receive(publisher, _packet(seq, ssrc=2, pt=96, payload=b"picture"), 1_000_000)
+        _drain(router, 1_000_000)
+    table = router.stream_table()
+    assert table["packets"][table["direction"] == 1].tolist() == [400]
+    first = RtpPacket.parse(_last_media(router, publisher, viewer)).header.sequence_number - 400
+    resent = 0
+    for round_ in range(200):
+        lost = tuple((first + k) % 65536 for k in range(100, 356))
+        nack = GenericNack(sender_ssrc=9, media_ssrc=route.ssrc, sequence_numbers=lost)
+        router.receive(viewer, RtcpPacket.serialize_compound([nack]), 1_100_000 + 1000 * round_)
+        resent += len(_media(_drain(router, 1_100_000 + 1000 * round_).get(viewer.id, [])))
+    assert 200 < resent <= 256 + 401, "each packet that was sent allows one, and 256 may be saved up"
+
+
+def _last_media(router: PacketRouter, publisher, viewer) -> bytes:
+    router.receive(publisher, _packet(400, ssrc=2, pt=96, payload=b"last"), 1_050_000)
+    return [data for data in _drain(router, 1_050_000)[viewer.id] if not 192 <= data[1] <= 223][-1]
