@@ -4,13 +4,7 @@
  * A packet's payload in, samples out, at the codec's own rate (Opus: the rate
  * asked for). What is made up for lost audio keeps its level: fading and joining
  * are the caller's (audio/conceal).
- *
- *   codec  rate Hz      RTP clock Hz  channels sent  source
- *   Opus   as asked     48000         1 or 2         RFC 6716, RFC 7587
- *   PCMU   8000         8000          1              RFC 3551 section 4.5.14
- *   PCMA   8000         8000          1              RFC 3551 section 4.5.14
- *   G.722  16000        8000          1              RFC 3551 section 4.5.2
- *   L16    as asked     the same      as asked       RFC 3551 section 4.5.11
+ * Which codecs there are, and their rates, stands in audio/audiocodec.h.
  *
  * Owner:    `_new` gives it, `_free` takes it (NULL is allowed).
  * Threads:  one caller at a time.
@@ -22,22 +16,15 @@
 
 #include <stdint.h>
 
+#include "audio/audiocodec.h"
 #include "base/status.h"
 
 /* ARC_CDEF_BEGIN */
 #define ARC_ADEC_MAX_MS      200  /* of one packet (RFC 3551 §4.2); Opus: 120 */
 #define ARC_ADEC_MAX_SAMPLES 9600 /* 200 ms at 48 kHz, per channel            */
 
-enum arc_audio_codec {
-    ARC_AUDIO_OPUS = 0,
-    ARC_AUDIO_PCMU,
-    ARC_AUDIO_PCMA,
-    ARC_AUDIO_G722,
-    ARC_AUDIO_L16,
-};
-
 struct arc_adec_config {
-    int32_t codec;          /* enum arc_audio_codec                           */
+    int32_t codec;          /* enum arc_audio_codec, not CN                   */
     int32_t sample_rate_hz; /* Opus: 8000, 12000, 16000, 24000 or 48000, what
                                comes out; L16: 8000..48000, what is sent;
                                others have one rate, and this is not read     */
@@ -107,10 +94,21 @@ enum arc_status arc_adec_conceal(struct arc_adec *d, int16_t *out,
  * arc_adec_conceal().
  *
  * @return ARC_OK; ARC_AGAIN (the codec has none, or the sender has not told of
- *         its noise), ARC_ERR_ARG or ARC_ERR_CODEC
+ *         its noise: arc_adec_set_noise()), ARC_ERR_ARG or ARC_ERR_CODEC
  */
 enum arc_status arc_adec_comfort(struct arc_adec *d, int16_t *out,
                                  int32_t n_samples);
+
+/**
+ * Take a packet of comfort noise (RFC 3389: another payload type than the codec's,
+ * 13 by RFC 3551): how the noise sounds from now on. It begins silence; how long
+ * that lasts, the next packet of the codec says.
+ *
+ * @return ARC_OK; ARC_AGAIN (the codec, as Opus, tells of noise in its own
+ *         packets), ARC_ERR_ARG or ARC_ERR_CODEC (empty)
+ */
+enum arc_status arc_adec_set_noise(struct arc_adec *d, const uint8_t *sid,
+                                   int32_t len);
 /* ARC_CDEF_END */
 
 #endif
