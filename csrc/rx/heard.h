@@ -1,0 +1,44 @@
+/**
+ * @file rx/heard.h  What became of one audio stream at the ear: gaps, and the
+ *                   wait of its packets
+ *
+ * Fed with each block that is played. A gap is an unbroken stretch of sound that
+ * was made up because nothing was there; the wait is the time from a packet's
+ * arrival until its first sample is heard.
+ *
+ * Owner:   the caller; embed the struct, no free is needed.
+ * Threads: one caller at a time.
+ * Time:    durations only, microseconds.
+ */
+#ifndef ARC_RX_HEARD_H
+#define ARC_RX_HEARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/histogram.h"
+
+/* ARC_CDEF_BEGIN */
+struct arc_heard {
+    int64_t gaps;           /* times that made-up sound began                */
+    int64_t gap_us;         /* of all gaps together                          */
+    int64_t longest_gap_us;
+    int64_t open_gap_us;    /* of the one that is not over; 0: none          */
+    struct arc_histogram wait_us;
+};
+
+void arc_heard_init(struct arc_heard *h);
+
+/**
+ * Note a block that is played.
+ *
+ * @param made_up Nothing arrived for it
+ * @param len_us  Its duration; 0 or more
+ * @param wait_us From its packet's arrival to play-out; negative: no packet
+ *                begins in it
+ */
+void arc_heard_on_block(struct arc_heard *h, bool made_up, int64_t len_us,
+                        int64_t wait_us);
+/* ARC_CDEF_END */
+
+#endif

@@ -1,0 +1,44 @@
+"""rx/heard: gaps and waits of what was played, against the plainest way to count them."""
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from arcrtc._native import ffi, lib
+
+BLOCKS = st.lists(st.tuples(st.booleans(), st.integers(0, 120_000), st.integers(-1, 500_000)), max_size=60)
+
+
+def heard(blocks: list[tuple[bool, int, int]]) -> Any:
+    h = ffi.new("struct arc_heard *")
+    lib.arc_heard_init(h)
+    for made_up, len_us, wait_us in blocks:
+        lib.arc_heard_on_block(h, made_up, len_us, wait_us)
+    return h
+
+
+@given(BLOCKS)
+def test_heard_equals_the_plain_count(blocks: list[tuple[bool, int, int]]) -> None:
+    gaps = [total for made_up, run in groupby(blocks, key=lambda b: b[0])
+            if made_up and (total := sum(len_us for _, len_us, _ in run))]
+    waits = [wait for _, _, wait in blocks if wait >= 0]
+    h = heard(blocks)
+    assert h.gaps == len(gaps)
+    assert h.gap_us == sum(gaps)
+    assert h.longest_gap_us == max(gaps, default=0)
+    assert h.wait_us.n == len(waits)
+    assert h.wait_us.max == max(waits, default=0)
+
+
+def test_heard_a_gap_is_counted_when_it_begins() -> None:
+    """A stream that ends in a gap has had it."""
+    h = heard([(False, 20_000, 3), (True, 20_000, -1), (True, 20_000, -1)])
+    assert (h.gaps, h.gap_us, h.open_gap_us) == (1, 40_000, 40_000)
+
+
+def test_heard_nothing() -> None:
+    h = heard([])
+    assert (h.gaps, h.longest_gap_us, lib.arc_histogram_quantile(ffi.addressof(h, "wait_us"), 0.95)) == (0, 0, 0)
