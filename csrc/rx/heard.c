@@ -16,14 +16,13 @@ void arc_heard_init(struct arc_heard *h)
 void arc_heard_on_block(struct arc_heard *h, bool made_up, int64_t len_us,
                         int64_t wait_us)
 {
-    if (made_up && len_us > 0) {
-        if (h->open_gap_us == 0)
-            h->gaps++;
-        h->open_gap_us   += len_us;
-        h->gap_us        += len_us;
+    if (made_up) {
+        h->open_gap_us += len_us;
+    } else if (h->open_gap_us > 0) {
+        h->gaps++;
+        h->gap_us        += h->open_gap_us;
         h->longest_gap_us = arc_max_i64(h->longest_gap_us, h->open_gap_us);
-    } else if (!made_up) {
-        h->open_gap_us = 0;
+        h->open_gap_us    = 0;
     }
     if (wait_us >= 0)
         arc_histogram_add(&h->wait_us, wait_us);

@@ -3,8 +3,9 @@
  *                   wait of its packets
  *
  * Fed with each block that is played. A gap is an unbroken stretch of sound that
- * was made up because nothing was there; the wait is the time from a packet's
- * arrival until its first sample is heard.
+ * was made up because nothing was there, and counts when it is over: at the end
+ * of a stream nothing is missing. The wait is the time from a packet's arrival
+ * until its first sample is heard.
  *
  * Owner:   the caller; embed the struct, no free is needed.
  * Threads: one caller at a time.
@@ -20,10 +21,10 @@
 
 /* ARC_CDEF_BEGIN */
 struct arc_heard {
-    int64_t gaps;           /* times that made-up sound began                */
-    int64_t gap_us;         /* of all gaps together                          */
-    int64_t longest_gap_us;
-    int64_t open_gap_us;    /* of the one that is not over; 0: none          */
+    int64_t gaps;           /* that are over                                 */
+    int64_t gap_us;         /* those together                                */
+    int64_t longest_gap_us; /* of those                                      */
+    int64_t open_gap_us;    /* the one that is not over; 0: none             */
     struct arc_histogram wait_us;
 };
 
