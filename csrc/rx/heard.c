@@ -7,10 +7,33 @@
 #include "base/units.h"
 #include "rx/heard.h"
 
-void arc_heard_init(struct arc_heard *h)
+enum { NARROWEST_US = 1000 };
+
+void arc_heard_init(struct arc_heard *h, int32_t longest_ms)
 {
     memset(h, 0, sizeof(*h));
-    arc_histogram_init(&h->wait_us);
+    h->cell_us = arc_max_i64(longest_ms * ARC_US_PER_MS / ARC_HEARD_CELLS,
+                             NARROWEST_US);
+}
+
+static void halve(struct arc_heard *h)
+{
+    h->waits = 0;
+    for (int32_t i = 0; i < ARC_HEARD_CELLS; i++) {
+        h->cells[i] /= 2;
+        h->waits    += h->cells[i];
+    }
+}
+
+static void note_wait(struct arc_heard *h, int64_t wait_us)
+{
+    uint16_t *cell = &h->cells[arc_min_i64(wait_us / h->cell_us,
+                                           ARC_HEARD_CELLS - 1)];
+
+    if (*cell == UINT16_MAX)
+        halve(h);
+    (*cell)++;
+    h->waits++;
 }
 
 void arc_heard_on_block(struct arc_heard *h, bool made_up, int64_t len_us,
@@ -25,5 +48,17 @@ void arc_heard_on_block(struct arc_heard *h, bool made_up, int64_t len_us,
         h->open_gap_us    = 0;
     }
     if (wait_us >= 0)
-        arc_histogram_add(&h->wait_us, wait_us);
+        note_wait(h, wait_us);
+}
+
+int64_t arc_heard_wait_us(const struct arc_heard *h, double q)
+{
+    int64_t seen = 0;
+
+    for (int32_t i = 0; i < ARC_HEARD_CELLS; i++) {
+        seen += h->cells[i];
+        if (seen > 0 && (double)seen >= q * (double)h->waits)
+            return i * h->cell_us + h->cell_us / 2;
+    }
+    return 0;
 }

@@ -17,18 +17,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/histogram.h"
-
 /* ARC_CDEF_BEGIN */
+#define ARC_HEARD_CELLS 256 /* base/histogram has more, and takes 9 KB */
+
 struct arc_heard {
     int64_t gaps;           /* that are over                                 */
     int64_t gap_us;         /* those together                                */
     int64_t longest_gap_us; /* of those                                      */
     int64_t open_gap_us;    /* the one that is not over; 0: none             */
-    struct arc_histogram wait_us;
+    int64_t cell_us;        /* width of the cells below                      */
+    int64_t waits;          /* sum of them                                   */
+    uint16_t cells[ARC_HEARD_CELLS]; /* packets by their wait; the last one has
+                                        the longer ones too. All are halved
+                                        when one is full                    */
 };
 
-void arc_heard_init(struct arc_heard *h);
+/** @param longest_ms Waits beyond it are counted as that; 1.. */
+void arc_heard_init(struct arc_heard *h, int32_t longest_ms);
 
 /**
  * Note a block that is played.
@@ -40,6 +45,10 @@ void arc_heard_init(struct arc_heard *h);
  */
 void arc_heard_on_block(struct arc_heard *h, bool made_up, int64_t len_us,
                         int64_t wait_us);
+
+/** @param q 0..1: 0.5 is the median @return Middle of the cell it lies in,
+ *  microseconds; 0 while no wait is known */
+int64_t arc_heard_wait_us(const struct arc_heard *h, double q);
 /* ARC_CDEF_END */
 
 #endif

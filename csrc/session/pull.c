@@ -139,8 +139,8 @@ static void fill_heard(const struct arc_recvstream *st,
 
     out->gaps           = h->gaps;
     out->longest_gap_ms = (double)h->longest_gap_us / 1000.0;
-    out->wait_p50_ms    = (double)arc_histogram_quantile(&h->wait_us, 0.5) / 1000.0;
-    out->wait_p95_ms    = (double)arc_histogram_quantile(&h->wait_us, 0.95) / 1000.0;
+    out->wait_p50_ms    = (double)arc_heard_wait_us(h, 0.5) / 1000.0;
+    out->wait_p95_ms    = (double)arc_heard_wait_us(h, 0.95) / 1000.0;
 }
 
 /* --- the way out -------------------------------------------------------------------- */
