@@ -3,7 +3,7 @@
 G.711: ITU-T G.113 Appendix I. G.722 without loss: G.113 Appendix IV. Opus is in no Recommendation:
 its factors were measured here by ``bench/bench_emodel.py`` (PESQ and PLCMOS on speech of four
 talkers, read off by the line through the codecs of G.113, in the way of P.834.1), with the
-concealment of libopus 1.3. They are estimates for this engine, not planning values of the ITU-T.
+concealment of libopus 1.3 and random losses. They are estimates for this engine, not planning values of the ITU-T.
 """
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from arcrtc.errors import UnsupportedError
 Band = Literal["narrowband", "wideband"]
 
 # bit/s -> Ie,WB, rising rates; between them straight lines.
-_OPUS_IE: Final = ((8_000, 44.0), (12_000, 30.0), (16_000, 20.0), (20_000, 15.0), (24_000, 14.0), (32_000, 12.0),
-                   (48_000, 10.0))
-_OPUS_BPL: Final = 9.9
+_OPUS_IE: Final = ((8_000, 49.0), (12_000, 30.0), (16_000, 20.0), (20_000, 15.0), (24_000, 12.0), (32_000, 9.0),
+                   (48_000, 7.0))
+_OPUS_BPL: Final = 9.6
 _G711_BPL: Final = 25.1  # G.113 table I.3: with the concealment of G.711 appendix I
 _G722_IE: Final = 13.0  # G.113 appendix IV, 64 kbit/s
 _OPUS_LOOKAHEAD_MS: Final = 6.5  # libopus, "voip" and "audio": 2.5 ms of CELT and 4 ms of resampling
