@@ -11,6 +11,7 @@ import numpy as np
 from arcrtc._native import check, error_for, ffi, lib
 from arcrtc._ranges import check_int
 from arcrtc.audio.codecs import NOISE_PAYLOAD_TYPE, find_codec
+from arcrtc.audio.figures import QualityMeter
 from arcrtc.config import SessionConfig, check_range
 from arcrtc.errors import ConfigError, UnsupportedError
 from arcrtc.events import Event, SentFrame, to_event
@@ -324,7 +325,8 @@ class SessionCore:
         cfg.audio_codec = audio.ident
         cfg.sent_rate_hz, cfg.sent_channels = sent_rate, sent_channels
         cfg.noise_payload_type = noise_payload_type if audio.has_noise else 0
-        receiver = Receiver(self, self._add_recv(cfg, "receive_audio"), "audio", payload_type)
+        receiver = Receiver(self, self._add_recv(cfg, "receive_audio"), "audio", payload_type,
+                            meter=QualityMeter(sample_rate, audio.name))
         self.receivers.append(receiver)
         return receiver
 
