@@ -11,6 +11,7 @@
 #ifndef ARC_SESSION_PEER_H
 #define ARC_SESSION_PEER_H
 
+#include "audio/aenc.h"
 #include "audio/opuscodec.h"
 #include "base/ring.h"
 #include "base/rng.h"
@@ -62,13 +63,13 @@ struct arc_txpkt {
     bool     last;           /* last packet of its frame                    */
 };
 
-/** Gathers samples to whole Opus frames. */
+/** Gathers samples to whole frames. */
 struct arc_gather {
     int16_t *pcm;            /* room for a frame                            */
     int32_t  fill;           /* samples per channel in pcm                  */
     int32_t  need;           /* samples per channel of a frame              */
     int64_t  capture_us;     /* of pcm[0]                                   */
-    int64_t  ts;             /* of pcm[0], ticks of 48 kHz                  */
+    int64_t  ts;             /* of pcm[0], ticks                            */
     bool     started;
     bool     spoke;          /* the last frame was sent: not in DTX         */
 };
@@ -78,9 +79,10 @@ struct arc_sendstream {
     struct arc_session    *session;
     int32_t                index;
     struct arc_send_config cfg;
+    int32_t                clock_hz;     /* of its RTP time stamps          */
 
     /* media side */
-    struct arc_opus_enc   *opus;
+    struct arc_aenc       *aenc;
     struct arc_venc       *venc;
     struct arc_gather      gather;
     struct arc_encoded     pending;      /* encoded, not yet packetized     */
@@ -245,6 +247,9 @@ struct arc_session {
 
 /* keys.c */
 void arc_peer_keys_turn(struct arc_session *s, int64_t now_us);
+
+/* send.c */
+int32_t arc_peer_payload_room(const struct arc_sendstream *st);
 
 /* leave.c */
 size_t arc_peer_seal(struct arc_session *s, struct arc_srtp_batch *work,

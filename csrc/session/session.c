@@ -339,9 +339,7 @@ void arc_session_get_send_stats(struct arc_session *s, int32_t stream,
     out->nack_misses      = st->nack_misses;
     out->remote_loss      = st->remote_loss;
     out->remote_lost_pkts = st->remote_lost;
-    out->remote_jitter_ms = st->remote_jitter_ticks * 1000.0 /
-        (st->cfg.kind == ARC_MEDIA_AUDIO ? ARC_PEER_OPUS_CLOCK_HZ
-                                         : ARC_PEER_VIDEO_CLOCK_HZ);
+    out->remote_jitter_ms = st->remote_jitter_ticks * 1000.0 / st->clock_hz;
 }
 
 void arc_session_get_recv_stats(struct arc_session *s, int32_t stream,

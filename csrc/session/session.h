@@ -28,7 +28,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "audio/opuscodec.h"
+#include "audio/aenc.h"
 #include "base/log.h"
 #include "base/pkt.h"
 #include "base/status.h"
@@ -83,9 +83,13 @@ struct arc_send_config {
     uint32_t rtx_ssrc;         /* used when rtx_payload_type >= 0                */
     int32_t  payload_type;     /* 0..127                                         */
     int32_t  rtx_payload_type; /* -1: no retransmission stream                   */
-    int32_t  frame_us;         /* audio: length of a packet: 2500, 5000, 10000,
-                                  20000, 40000, 60000 .. 120000                 */
-    struct arc_opus_enc_config opus;   /* audio                                  */
+    int32_t  audio_codec;      /* enum arc_audio_codec                           */
+    int32_t  noise_payload_type; /* audio: of comfort noise, which PCMU and PCMA
+                                  send with opus.dtx; 0: none is sent            */
+    int32_t  frame_us;         /* audio: length of a packet, as
+                                  arc_audiocodec_frame_ok() says                 */
+    struct arc_opus_enc_config opus;   /* audio; of codecs other than Opus rate,
+                                          channels and dtx                       */
     struct arc_venc_config     video;  /* video                                  */
 };
 
@@ -95,6 +99,10 @@ struct arc_recv_config {
     int32_t rtx_payload_type;  /* -1: none                                       */
     int32_t sample_rate_hz;    /* audio: of the blocks that come out             */
     int32_t channels;          /* audio: 1 or 2                                  */
+    int32_t audio_codec;       /* enum arc_audio_codec                           */
+    int32_t sent_rate_hz;      /* audio: L16: of what is sent; else not read     */
+    int32_t sent_channels;     /* audio: L16: likewise                           */
+    int32_t noise_payload_type;/* audio: of comfort noise; 0: none               */
     int32_t codec;             /* video: enum arc_video_codec                    */
     int32_t threads;           /* video: decoder threads; 0: one                 */
     int32_t min_latency_ms;    /* play-out delay over the fastest packet         */
@@ -372,7 +380,8 @@ enum arc_status arc_send_video(struct arc_sendstream *st,
  *  there, or the network side does not fetch (dropped whole and counted) */
 enum arc_status arc_send_flush(struct arc_sendstream *st, int64_t now_us);
 
-/** From any thread; takes effect with the next frame, without a key frame.
+/** From any thread; takes effect with the next frame, without a key frame. A codec
+ *  of one rate keeps it.
  *  @return ARC_OK or ARC_ERR_ARG (not 6000..510000 for audio, 10 kb/s ..
  *          1 Gb/s for video) */
 enum arc_status arc_send_set_bitrate(struct arc_sendstream *st, int32_t bps);
