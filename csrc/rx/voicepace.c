@@ -47,17 +47,13 @@ static double urgency_of(int64_t us, int64_t full_us)
 /** The queue has another length now. */
 static void resized(struct arc_voice *v, int32_t n)
 {
-    int32_t changed[ARC_VOICE_KINDS] = {0};
+    int32_t removed[ARC_VOICE_KINDS] = {0};
 
-    arc_voicequeue_resize(&v->queue, n, changed);
-    for (int32_t kind = 0; kind < ARC_VOICE_KINDS; kind++) {
-        if (changed[kind] >= 0)
-            continue;
-        if (kind == ARC_VOICE_SILENT || kind == ARC_VOICE_CONCEALED)
-            v->stats.silence_cut -= changed[kind];
-        else
-            v->stats.removed -= changed[kind];
-    }
+    arc_voicequeue_resize(&v->queue, n, removed);
+    v->stats.removed     += removed[ARC_VOICE_DECODED] + removed[ARC_VOICE_FEC] +
+                            removed[ARC_VOICE_COPY];
+    v->stats.silence_cut += removed[ARC_VOICE_SILENT] +
+                            removed[ARC_VOICE_CONCEALED];
 }
 
 static void slower(struct arc_voice *v, double urgency)

@@ -47,31 +47,33 @@ bool arc_voicequeue_push(struct arc_voicequeue *q,
     return true;
 }
 
-/** Take `x` samples off one piece: inserted ones first, which carry no media. */
-static void shrink(struct arc_voicepiece *p, int32_t x, int32_t *changed)
+/** Take `x` samples off one piece: inserted ones first, which carry no media and
+ *  are as if they had never been. */
+static void shrink(struct arc_voicepiece *p, int32_t x, int32_t *removed)
 {
-    p->inserted      = (int32_t)arc_max_i64(p->inserted - x, 0);
-    p->n            -= x;
-    changed[p->kind] -= x;
+    int32_t undone = (int32_t)arc_min_i64(p->inserted, x);
+
+    p->inserted      -= undone;
+    p->n             -= x;
+    removed[p->kind] += x - undone;
 }
 
 void arc_voicequeue_resize(struct arc_voicequeue *q, int32_t n,
-                           int32_t *changed)
+                           int32_t *removed)
 {
     int32_t less = q->n - n;
 
     if (less < 0) {
         struct arc_voicepiece *last = &q->pieces[q->n_pieces - 1];
 
-        last->n              -= less;
-        last->inserted       -= less;
-        changed[last->kind]  -= less;
+        last->n        -= less;
+        last->inserted -= less;
     }
     /* One sample stays in each piece, so that none loses its media time. */
     for (int32_t i = q->n_pieces - 1; i >= 0 && less > 0; i--) {
         int32_t x = (int32_t)arc_min_i64(less, q->pieces[i].n - 1);
 
-        shrink(&q->pieces[i], x, changed);
+        shrink(&q->pieces[i], x, removed);
         less -= x;
     }
     q->n = n;

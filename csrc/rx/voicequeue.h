@@ -60,10 +60,10 @@ bool arc_voicequeue_push(struct arc_voicequeue *q,
                          const struct arc_voicepiece *piece);
 
 /** The samples that wait were stretched to `n` in place: the last pieces are
- *  shorter, or the last one longer. @return the difference by which pieces of
- *  each kind changed is added to `changed[kind]` */
+ *  shorter, or the last one longer. @param removed By enum arc_voice_kind;
+ *  samples of each kind that are no more are added */
 void arc_voicequeue_resize(struct arc_voicequeue *q, int32_t n,
-                           int32_t *changed);
+                           int32_t *removed);
 
 /** Take the first `n` samples out of the first piece, which has as many; they
  *  count as heard. @param out Its share: n, inserted, ticks of what was taken */
