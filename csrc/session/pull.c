@@ -137,8 +137,10 @@ enum arc_status arc_recv_pull(struct arc_recvstream *st, int64_t now_us,
 
     take_packets(st);
     tell_buffer(st, now_us);
-    return st->cfg.kind == ARC_MEDIA_AUDIO ? arc_peer_pull_audio(st, now_us, out)
-                                           : arc_peer_pull_video(st, now_us, out);
+    if (st->cfg.kind == ARC_MEDIA_VIDEO)
+        return arc_peer_pull_video(st, now_us, out);
+    arc_peer_publish_playout(st);
+    return arc_peer_pull_audio(st, now_us, out);
 }
 
 int64_t arc_recv_next_us(const struct arc_recvstream *st)

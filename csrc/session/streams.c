@@ -20,6 +20,7 @@ enum {
     REORDER_WAIT_US  = 60000,   /* for a packet that nobody sends again       */
     NACK_REORDER_US  = 10000,
     NACK_TRIES       = 8,
+    REPAIR_PERCENT   = 30,
 };
 
 /* --- checks ---------------------------------------------------------------------------- */
@@ -214,6 +215,9 @@ static enum arc_status open_send(struct arc_session *s,
     if ((status = reserve(s, audio)) != ARC_OK)
         return status;
     arc_txstats_init(&st->stats);
+    arc_repairbudget_init(&st->repair, s->cfg.repair_percent > 0
+                                           ? s->cfg.repair_percent
+                                           : REPAIR_PERCENT);
 
     /* RFC 3550 §5.1: random start values. */
     st->next_seq16     = (uint16_t)arc_rng_below(&s->rng, 0x8000);
@@ -365,7 +369,7 @@ static enum arc_status open_recv(struct arc_session *s,
     arc_unwrap_init(&st->ts);
     arc_rxstats_init(&st->stats, st->clock_hz);
     st->last_pli_us = INT64_MIN / 2;
-    return ARC_OK;
+    return arc_peer_open_repair(st);
 }
 
 enum arc_status arc_session_add_recv(struct arc_session *s,
