@@ -5,14 +5,14 @@ Plain NumPy; the scores of :mod:`arcrtc.audio.score` are added when their packag
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from arcrtc.audio.align import Alignment, align, rms_dbfs
+from arcrtc.audio.align import align, rms_dbfs
 from arcrtc.audio.score import SCORE_HZ, Scores, missing_packages, score
 from arcrtc.media.resample import resample
 
@@ -24,6 +24,7 @@ _PIECE_S: Final = 0.24  # .. in so much speech: several pitch periods, so that o
 _REACH_S: Final = 0.5  # largest change of delay that is followed
 _JUMP_COST: Final = 0.5  # correlation that another delay must gain, over all pieces after it
 _LEAST_STEP_MS: Final = 2.0  # a pitch period is 2.5 ms or more
+_TOLERANCE_S: Final = 0.03
 _FRAME_S: Final = 0.01
 _GAP_S: Final = 0.02
 _SPEAKS_DB: Final = -35.0  # of the loudest frames
@@ -111,31 +112,19 @@ def compare(source: NDArray[Any], received: NDArray[Any], sample_rate: int, *, n
     :param source: shape (n,), int16 or float of -1..1.
     :param received: likewise, of any length; may begin earlier or later.
     :param sample_rate: of both, Hz, 1000..384000.
-    :param near_ms: delay to within a second, if it is known: a source that repeats itself is then found in
-        the right place. None: all of the recording is searched.
+    :param near_ms: as in :func:`arcrtc.audio.align.align`.
     :param scored: also judge it by PESQ, PLCMOS and STOI, if they are installed: at most
         MOST_WINDOWS windows of ten seconds, some three seconds of work each.
     :raises ArgumentError: shape, type or rate do not fit.
     """
     clean, heard = (resample(x, sample_rate, SCORE_HZ) for x in (source, received))
-    found = align(clean, heard, SCORE_HZ) if near_ms is None else _align_near(clean, heard, near_ms)
+    found = align(clean, heard, SCORE_HZ, near_ms=near_ms)
     lags = _delays(clean, heard, found.offset_ms)
     windows = tuple(_windows(clean, heard, lags)) if scored and not missing_packages() else ()
     return Comparison(
         delay_ms=round(found.offset_ms, 2), correlation=round(found.correlation, 4), gain_db=round(found.gain_db, 2),
         level_source_dbfs=round(rms_dbfs(clean), 2), level_received_dbfs=round(rms_dbfs(heard), 2),
         gaps=tuple(_gaps(clean, heard, lags)), shifts=tuple(_shifts(lags)), windows=windows, scores=_mean(windows))
-
-
-def _align_near(clean: NDArray[np.float32], heard: NDArray[np.float32], near_ms: float) -> Alignment:
-    """Align the loudest ten seconds within a second of where they should be."""
-    length, around = round(_WINDOW_S * SCORE_HZ), SCORE_HZ
-    power = np.add.reduceat(np.square(clean), np.arange(0, len(clean), length)) if len(clean) else np.zeros(1)
-    at = int(np.argmax(power)) * length
-    part, place = clean[at:at + length], at + round(near_ms * SCORE_HZ / 1000)
-    first = min(len(heard), max(0, place - around))
-    found = align(part, heard[first:max(first, place + len(part) + around)], SCORE_HZ)
-    return replace(found, offset_ms=found.offset_ms + (first - at) * 1000 / SCORE_HZ)
 
 
 # --- the delay, over time ---
@@ -232,22 +221,48 @@ def _windows(clean: NDArray[np.float32], heard: NDArray[np.float32], lags: _Floa
     length = round(_WINDOW_S * SCORE_HZ)
     count = max(1, len(clean) // length)
     size = len(clean) if count == 1 else length
+    followed = _followed(lags)
     for i in sorted({round(k) for k in np.linspace(0, count - 1, min(count, MOST_WINDOWS))}):
         at = i * length
-        step = min(int((at / SCORE_HZ + 0.5 * size / SCORE_HZ) / _STEP_S), len(lags) - 1)
-        pair = _in_step(clean[at:at + size], heard, at + round(float(lags[step]) * SCORE_HZ))
+        in_step = np.concatenate([np.zeros(0, np.float32), *_in_step(heard, at, size, followed)])
+        played = _cut(heard, at + _lag_at(followed, at), at + size + _lag_at(followed, at + size))
         yield Window(t_s=round(at / SCORE_HZ, 2), length_s=round(size / SCORE_HZ, 2),
-                     scores=score(*pair, SCORE_HZ))
+                     scores=score(clean[at:at + size], in_step, SCORE_HZ, heard=played))
 
 
-def _in_step(part: NDArray[np.float32], heard: NDArray[np.float32],
-             place: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """A part of the source, and as much of the recording from ``place`` on; silence where there is none."""
-    out = np.zeros(len(part), np.float32)
-    first, last = max(0, place), min(len(heard), place + len(part))
-    if last > first:
-        out[first - place:last - place] = heard[first:last]
-    return part, out
+def _followed(lags: _Floats) -> _Floats:
+    """Delays that change only when the true one has gone away by _TOLERANCE_S.
+
+    PESQ itself finds smaller ones; a jump in the middle of a word it does not, and what it and STOI
+    say of sound that is out of step means nothing.
+    """
+    out: _Floats = lags.copy()
+    for i in range(1, len(out)):
+        if abs(out[i] - out[i - 1]) < _TOLERANCE_S:
+            out[i] = out[i - 1]
+    return out
+
+
+def _lag_at(lags: _Floats, at: int) -> int:
+    """Delay at a sample of the source, samples."""
+    return round(float(lags[min(int(at / SCORE_HZ / _STEP_S), len(lags) - 1)]) * SCORE_HZ)
+
+
+def _in_step(heard: NDArray[np.float32], at: int, size: int, lags: _Floats) -> Iterator[NDArray[np.float32]]:
+    """What was heard of samples ``at`` to ``at + size`` of the source, a step at a time."""
+    step = round(_STEP_S * SCORE_HZ)
+    for first in range(at, at + size, step):
+        place = first + _lag_at(lags, first)
+        yield _cut(heard, place, place + min(step, at + size - first))
+
+
+def _cut(heard: NDArray[np.float32], first: int, last: int) -> NDArray[np.float32]:
+    """A part of the recording; silence where there is none."""
+    out = np.zeros(max(0, last - first), np.float32)
+    begin, end = max(0, first), min(len(heard), last)
+    if end > begin:
+        out[begin - first:end - first] = heard[begin:end]
+    return out
 
 
 def _mean(windows: tuple[Window, ...]) -> Scores | None:

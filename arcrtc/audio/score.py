@@ -47,12 +47,14 @@ def missing_packages() -> tuple[str, ...]:
     return tuple(name for name in _PACKAGES if importlib.util.find_spec(name) is None)
 
 
-def score(source: NDArray[Any], received: NDArray[Any], sample_rate: int) -> Scores:
+def score(source: NDArray[Any], received: NDArray[Any], sample_rate: int, *,
+          heard: NDArray[Any] | None = None) -> Scores:
     """Judge speech of some ten seconds; for longer recordings :func:`arcrtc.audio.compare.compare` takes windows.
 
     :param source: shape (n,), int16 or float of -1..1.
     :param received: likewise, in step with the source to a few milliseconds, of equal length.
-    :param sample_rate: of both, Hz, 1000..384000; they are judged at 16 kHz.
+    :param heard: what PLCMOS listens to: ``received`` as it was played, if it was cut to be in step.
+    :param sample_rate: of all, Hz, 1000..384000; they are judged at 16 kHz.
     :raises UnsupportedError: a package is missing; the message says how to get it.
     :raises ArgumentError: lengths differ, or type or rate do not fit.
     """
@@ -60,12 +62,13 @@ def score(source: NDArray[Any], received: NDArray[Any], sample_rate: int) -> Sco
         raise UnsupportedError(f"scores need {', '.join(missing)}: {EVAL_HINT}")
     if len(source) != len(received):
         raise ArgumentError(f"source has {len(source)} samples and received {len(received)}: must be equal")
-    clean, heard = (np.clip(resample(x, sample_rate, SCORE_HZ), -1, 1) for x in (source, received))
-    if len(clean) < _SHORTEST_S * SCORE_HZ or not np.any(clean) or not np.any(heard):
+    clean, in_step, played = (np.clip(resample(x, sample_rate, SCORE_HZ), -1, 1)
+                              for x in (source, received, received if heard is None else heard))
+    if len(clean) < _SHORTEST_S * SCORE_HZ or not np.any(clean) or not np.any(in_step) or not np.any(played):
         return Scores()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # theirs, about NumPy and short speech
-        return Scores(pesq=_pesq(clean, heard), plcmos=_plcmos(heard), stoi=_stoi(clean, heard))
+        return Scores(pesq=_pesq(clean, in_step), plcmos=_plcmos(played), stoi=_stoi(clean, in_step))
 
 
 def _pesq(clean: NDArray[np.float32], heard: NDArray[np.float32]) -> float | None:
