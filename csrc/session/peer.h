@@ -17,6 +17,7 @@
 #include "base/rng.h"
 #include "base/seq.h"
 #include "rx/assemble.h"
+#include "rx/copies.h"
 #include "rx/heard.h"
 #include "rx/jitter.h"
 #include "rx/members.h"
@@ -43,6 +44,7 @@ enum {
     ARC_PEER_RX_RING_PKTS  = 2048, /* network to media, likewise                */
     ARC_PEER_AUDIO_RING_PKTS = 128,/* either way, per stream of samples: 0.3 to
                                       15 s                                      */
+    ARC_PEER_RED_RING_PKTS = 512,  /* network to media, with redundant blocks    */
     ARC_PEER_HISTORY_PKTS  = 1024,
     ARC_PEER_PICTURES      = 8,    /* decoded, waiting for play-out             */
     ARC_PEER_RTCP_BYTES    = 1200,
@@ -83,6 +85,8 @@ struct arc_sendstream {
 
     /* media side */
     struct arc_aenc       *aenc;
+    struct arc_redenc     *redenc;       /* NULL: without redundancy        */
+    int32_t                applied_red;
     struct arc_venc       *venc;
     struct arc_gather      gather;
     struct arc_encoded     pending;      /* encoded, not yet packetized     */
@@ -99,6 +103,7 @@ struct arc_sendstream {
     struct arc_ring       *to_net;       /* struct arc_txpkt                */
     int32_t                target_bps;   /* atomic                          */
     int32_t                loss_pct;     /* atomic: what the peer reports   */
+    int32_t                red_set;      /* atomic: see send.c              */
     int32_t                key_wanted;   /* atomic flag                     */
     int32_t                muted;        /* atomic flag                     */
 
@@ -147,6 +152,8 @@ struct arc_recvstream {
     struct arc_unwrap      ts;
     struct arc_rxstats     stats;
     struct arc_nackgen    *nack;         /* NULL: never asks                */
+    int64_t                copies, copies_other_type, copies_malformed,
+                           copies_full;
     int64_t                sr_ntp64;     /* of the last SR                  */
     int64_t                sr_arrival_us;/* 0: none                         */
     int64_t                last_pli_us;
@@ -169,9 +176,12 @@ struct arc_recvstream {
                                             0: no SR yet                    */
     int32_t                loss_permille;/* atomic, for the jitter buffer   */
     int64_t                jitter_us;    /* atomic                          */
+    int32_t                copy_reach_ticks; /* atomic: how much later than its
+                                            packet the last copy comes; 0: none */
 
     /* media side */
     struct arc_jitter     *jitter;       /* audio: packets; video: frames   */
+    struct arc_copies     *copies_held;  /* NULL: never any                 */
     struct arc_assemble   *assemble;     /* video                           */
     struct arc_opus_dec   *opus;
     struct arc_vdec       *vdec;
@@ -249,6 +259,7 @@ struct arc_session {
 void arc_peer_keys_turn(struct arc_session *s, int64_t now_us);
 
 /* send.c */
+int32_t arc_peer_pack_red(const struct arc_redenc_set *set);
 int32_t arc_peer_payload_room(const struct arc_sendstream *st);
 
 /* leave.c */

@@ -32,7 +32,9 @@ static void take_packets(struct arc_recvstream *st)
     while (arc_ring_pop(st->to_media, &p) == ARC_OK) {
         /* Sound that comes too late goes in as well: the buffer must see by
          * how much, or it would never wait longer. current_head() drops it. */
-        if (st->cfg.kind == ARC_MEDIA_AUDIO)
+        if (p.copy)
+            arc_copies_push(st->copies_held, &p);
+        else if (st->cfg.kind == ARC_MEDIA_AUDIO)
             arc_jitter_push(st->jitter, &p, p.arrival_us);
         else
             arc_assemble_push(st->assemble, &p, p.arrival_us);
@@ -48,10 +50,14 @@ static void tell_buffer(struct arc_recvstream *st, int64_t now_us)
     if (now_us < st->adapt_us)
         return;
     st->adapt_us = now_us + ADAPT_PERIOD_US;
-    /* What a repair needs: in-band FEC comes with the next packet, and a
-     * retransmission after a round trip. */
+    /* What a repair needs: in-band FEC comes with the next packet, a copy as much
+     * later as its sender chose, and a retransmission after a round trip. */
     repair_us = st->cfg.kind == ARC_MEDIA_AUDIO ? arc_peer_us_of(st, st->block_samples)
                                                 : 0;
+    repair_us = arc_max_i64(
+        repair_us, arc_ticks_to_us(
+                       arc_atomic_load_relaxed(&st->copy_reach_ticks),
+                       st->clock_hz));
     if (st->nack)
         repair_us += arc_max_i64(arc_atomic_load_relaxed(&s->rtt_us), 0) +
                      NOTICE_US;

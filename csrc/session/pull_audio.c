@@ -116,6 +116,36 @@ static void fill_hole(struct arc_recvstream *st, const struct arc_rxpkt *next,
         st->unsettled += n;
 }
 
+/** The missing packet itself, if a later one brought a copy of it that is not
+ *  longer than the hole. */
+static bool decode_copy(struct arc_recvstream *st, const struct arc_rxpkt *next,
+                        struct arc_received *out)
+{
+    struct arc_rxpkt p;
+    const uint8_t *data;
+    int32_t n;
+
+    if (!st->copies_held ||
+        arc_copies_find(st->copies_held, st->next_ts, &p) != ARC_OK)
+        return false;
+    data = p.pkt->data + p.payload_off;
+    n    = arc_opus_packet_samples(data, p.payload_len, st->cfg.sample_rate_hz);
+    if (n == 0 || ticks_of(st, n) > next->ts - st->next_ts)
+        return false;
+    if (arc_opus_dec_decode(st->opus, data, p.payload_len, out->samples,
+                            ARC_SESSION_MAX_SAMPLES / st->cfg.channels,
+                            &out->n_samples) != ARC_OK) {
+        st->media.codec_errors++;
+        return false;
+    }
+    out->block       = ARC_BLOCK_COPY;
+    out->arrival_us  = p.arrival_us;
+    out->complete_us = p.arrival_us;
+    out->bytes       = p.payload_len;
+    out->pkts        = 1;
+    return true;
+}
+
 /** There is no packet at all: a loss, or a pause? settle() will know. */
 static void run_dry(struct arc_recvstream *st, struct arc_received *out)
 {
@@ -141,6 +171,9 @@ static void count_block(struct arc_recvstream *st,
     switch (out->block) {
     case ARC_BLOCK_FEC:
         m->fec_samples += out->n_samples;
+        break;
+    case ARC_BLOCK_COPY:
+        m->copy_samples += out->n_samples;
         break;
     case ARC_BLOCK_CONCEALED:
         if (!st->starved) /* else settle() counts it, when it knows */
@@ -198,6 +231,8 @@ static void next_block(struct arc_recvstream *st, struct arc_received *out)
 
     if (head && (head->ts < st->next_ts || head->ts - st->next_ts > TS_JUMP)) {
         st->next_ts   = head->ts; /* the sender's clock was set anew */
+        if (st->copies_held)
+            arc_copies_reset(st->copies_held);
         st->unsettled = 0;
         st->last_seq  = head->seq - 1;
     }
@@ -208,9 +243,11 @@ static void next_block(struct arc_recvstream *st, struct arc_received *out)
         run_dry(st, out);
     else if (head->ts == st->next_ts)
         decode_head(st, out);
-    else
+    else if (!decode_copy(st, head, out))
         fill_hole(st, head, out);
     st->next_ts += ticks_of(st, out->n_samples);
+    if (st->copies_held)
+        arc_copies_drop_before(st->copies_held, st->next_ts);
 }
 
 /** So much of nothing new as the play-out delay has grown by, at most a block. */

@@ -36,6 +36,7 @@
 #include "srtp/batch.h"
 #include "srtp/keys.h"
 #include "srtp/srtp.h"
+#include "tx/redenc.h"
 #include "video/encoder.h"
 #include "video/vframe.h"
 
@@ -84,6 +85,9 @@ struct arc_send_config {
     int32_t  payload_type;     /* 0..127                                         */
     int32_t  rtx_payload_type; /* -1: no retransmission stream                   */
     int32_t  audio_codec;      /* enum arc_audio_codec                           */
+    int32_t  red_payload_type; /* audio: of packets with copies of past frames (RFC
+                                  2198), Opus only; 0: there never are any      */
+    struct arc_redenc_set red; /* audio: which copies, if red_payload_type > 0   */
     int32_t  noise_payload_type; /* audio: of comfort noise, which PCMU and PCMA
                                   send with opus.dtx; 0: none is sent            */
     int32_t  frame_us;         /* audio: length of a packet, as
@@ -103,6 +107,8 @@ struct arc_recv_config {
     int32_t sent_rate_hz;      /* audio: L16: of what is sent; else not read     */
     int32_t sent_channels;     /* audio: L16: likewise                           */
     int32_t noise_payload_type;/* audio: of comfort noise; 0: none               */
+    int32_t red_payload_type;  /* audio: of packets with copies of past frames (RFC
+                                  2198); 0: none                                */
     int32_t codec;             /* video: enum arc_video_codec                    */
     int32_t threads;           /* video: decoder threads; 0: one                 */
     int32_t min_latency_ms;    /* play-out delay over the fastest packet         */
@@ -161,6 +167,8 @@ struct arc_send_media_stats {
     int64_t key_frames, bytes, pkts;  /* handed to the network side            */
     int64_t encode_us_total;
     int64_t codec_errors;
+    int64_t copies, copy_bytes; /* of past frames, in these packets             */
+    int64_t copies_left_out;  /* they did not fit the datagram or the overhead   */
     int32_t target_bps;
 };
 
@@ -171,6 +179,10 @@ struct arc_recv_net_stats {
     int64_t  recovered_pkts;          /* came by retransmission                  */
     int64_t  duplicate_pkts, reordered_pkts;
     int64_t  nack_requested, nack_given_up;
+    int64_t  copies;                  /* redundant blocks (RFC 2198), and of these */
+    int64_t  copies_other_type;       /* .. dropped: of another payload type      */
+    int64_t  copies_malformed;        /* .. dropped: not the format they claim    */
+    int64_t  copies_full;             /* .. dropped: the media side does not fetch */
     double   jitter_ms;
 };
 
@@ -180,6 +192,7 @@ struct arc_recv_media_stats {
     int64_t samples_out;      /* audio, per channel                              */
     int64_t concealed_samples;/* made up because a packet was missing            */
     int64_t fec_samples;      /* rebuilt from in-band FEC                        */
+    int64_t copy_samples;     /* decoded from copies in later packets            */
     int64_t silent_samples;   /* sender sent nothing (DTX)                       */
     int64_t inserted_samples; /* play-out delay grew                             */
     int64_t skipped_samples;  /* play-out delay shrank                           */
@@ -238,6 +251,7 @@ enum arc_block_kind {
     ARC_BLOCK_CONCEALED, /* made up                                              */
     ARC_BLOCK_SILENT,    /* the sender sent nothing                              */
     ARC_BLOCK_INSERTED,  /* made up, because the play-out delay grew             */
+    ARC_BLOCK_COPY,      /* decoded from a copy that came with a later packet    */
 };
 
 /** What a received stream hands out. */
@@ -385,6 +399,14 @@ enum arc_status arc_send_flush(struct arc_sendstream *st, int64_t now_us);
  *  @return ARC_OK or ARC_ERR_ARG (not 6000..510000 for audio, 10 kb/s ..
  *          1 Gb/s for video) */
 enum arc_status arc_send_set_bitrate(struct arc_sendstream *st, int32_t bps);
+
+/**
+ * From any thread, from the next frame on: which past frames go out again.
+ *
+ * @return ARC_OK or ARC_ERR_ARG (also: the stream has no red_payload_type)
+ */
+enum arc_status arc_send_set_redundancy(struct arc_sendstream *st,
+                                        const struct arc_redenc_set *set);
 
 /** From any thread: the next picture is a key frame. */
 void arc_send_request_key(struct arc_sendstream *st);

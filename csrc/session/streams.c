@@ -20,6 +20,7 @@ enum {
     REORDER_WAIT_US  = 60000,   /* for a packet that nobody sends again       */
     NACK_REORDER_US  = 10000,
     NACK_TRIES       = 8,
+    COPIES           = 128,     /* over 2 s of 20 ms frames                   */
 };
 
 /* --- checks ---------------------------------------------------------------------------- */
@@ -52,6 +53,31 @@ static bool extra_type_ok(int32_t extra, int32_t pt, int32_t rtx)
            (payload_type_ok(extra) && extra != pt && extra != rtx);
 }
 
+/** Copies are made of packets of Opus only: of others one byte of silence would
+ *  not be a packet. */
+static bool red_type_ok(int32_t red, int32_t codec, int32_t pt, int32_t rtx)
+{
+    return red == 0 ||
+           (codec == ARC_AUDIO_OPUS && extra_type_ok(red, pt, rtx));
+}
+
+/** Some packet with copies could belong to another stream. */
+static bool share_red_type(int32_t red, int32_t pt, int32_t rtx,
+                           int32_t other_red, int32_t other_pt,
+                           int32_t other_rtx)
+{
+    return (red > 0 && (red == other_red ||
+                        share_a_type(red, -1, other_pt, other_rtx))) ||
+           (other_red > 0 && share_a_type(other_red, -1, pt, rtx));
+}
+
+static bool send_red_ok(const struct arc_send_config *c)
+{
+    return red_type_ok(c->red_payload_type, c->audio_codec, c->payload_type,
+                       c->rtx_payload_type) &&
+           (c->red_payload_type == 0 || arc_redenc_set_ok(&c->red));
+}
+
 static bool send_config_ok(const struct arc_session *s,
                            const struct arc_send_config *c)
 {
@@ -67,12 +93,16 @@ static bool send_config_ok(const struct arc_session *s,
         const struct arc_send_config *o = &s->send[i]->cfg;
 
         if (share_a_type(c->payload_type, c->rtx_payload_type, o->payload_type,
-                         o->rtx_payload_type))
+                         o->rtx_payload_type) ||
+            share_red_type(c->red_payload_type, c->payload_type,
+                           c->rtx_payload_type, o->red_payload_type,
+                           o->payload_type, o->rtx_payload_type))
             return false;
     }
     if (c->kind == ARC_MEDIA_AUDIO)
         return extra_type_ok(c->noise_payload_type, c->payload_type,
                              c->rtx_payload_type) &&
+               send_red_ok(c) &&
                arc_audiocodec_frame_ok(c->audio_codec, c->opus.sample_rate_hz,
                                        c->frame_us);
     return c->kind == ARC_MEDIA_VIDEO;
@@ -87,13 +117,18 @@ static bool recv_config_ok(const struct arc_session *s,
         const struct arc_recv_config *o = &s->recv[i]->cfg;
 
         if (share_a_type(c->payload_type, c->rtx_payload_type, o->payload_type,
-                         o->rtx_payload_type))
+                         o->rtx_payload_type) ||
+            share_red_type(c->red_payload_type, c->payload_type,
+                           c->rtx_payload_type, o->red_payload_type,
+                           o->payload_type, o->rtx_payload_type))
             return false;
     }
     if (c->kind == ARC_MEDIA_AUDIO)
         return (c->channels == 1 || c->channels == 2) &&
                extra_type_ok(c->noise_payload_type, c->payload_type,
-                             c->rtx_payload_type);
+                             c->rtx_payload_type) &&
+               red_type_ok(c->red_payload_type, c->audio_codec,
+                           c->payload_type, c->rtx_payload_type);
     return c->kind == ARC_MEDIA_VIDEO;
 }
 
@@ -116,6 +151,7 @@ void arc_peer_free_send(struct arc_sendstream *st)
     arc_ring_free(st->to_net);
     arc_history_free(st->history);
     arc_aenc_free(st->aenc);
+    arc_redenc_free(st->redenc);
     arc_venc_free(st->venc);
     arc_mem_free(st->gather.pcm);
     arc_pkt_pool_unref(st->pool);
@@ -152,7 +188,12 @@ static enum arc_status open_audio_encoder(struct arc_sendstream *st, char *why,
                                      2 * sizeof(*st->gather.pcm));
     st->target_bps = st->applied_bps = c->opus.bitrate_bps;
     st->applied_loss_pct = st->loss_pct = c->opus.expected_loss_pct;
-    return st->gather.pcm ? ARC_OK : ARC_ERR_NOMEM;
+    if (!st->gather.pcm)
+        return ARC_ERR_NOMEM;
+    if (c->red_payload_type == 0)
+        return ARC_OK;
+    st->applied_red = st->red_set = arc_peer_pack_red(&c->red);
+    return arc_redenc_new(&c->red, c->rtx_payload_type >= 0, &st->redenc);
 }
 
 static enum arc_status open_encoder(struct arc_sendstream *st, char *why,
@@ -308,6 +349,7 @@ void arc_peer_free_recv(struct arc_recvstream *st)
     arc_ring_free(st->to_media);
     arc_nackgen_free(st->nack);
     arc_jitter_free(st->jitter);
+    arc_copies_free(st->copies_held);
     arc_assemble_free(st->assemble);
     arc_opus_dec_free(st->opus);
     arc_vdec_free(st->vdec);
@@ -352,6 +394,15 @@ static int32_t jitter_pkts(const struct arc_recv_config *c)
                                   MIN_JITTER_PKTS, JITTER_FRAMES);
 }
 
+/** Copies pass through the ring beside their packets. */
+static uint32_t media_ring_pkts(const struct arc_recv_config *c)
+{
+    if (c->kind == ARC_MEDIA_VIDEO)
+        return ARC_PEER_RX_RING_PKTS;
+    return c->red_payload_type > 0 ? ARC_PEER_RED_RING_PKTS
+                                   : ARC_PEER_AUDIO_RING_PKTS;
+}
+
 static enum arc_status open_recv(struct arc_session *s,
                                  struct arc_recvstream *st, char *why,
                                  int32_t why_cap)
@@ -375,9 +426,12 @@ static enum arc_status open_recv(struct arc_session *s,
         explain(why, why_cap, "latencies must be 0 <= min <= initial <= max");
         return status;
     }
-    status = arc_ring_new(audio ? ARC_PEER_AUDIO_RING_PKTS : ARC_PEER_RX_RING_PKTS,
-                          sizeof(struct arc_rxpkt), &st->to_media);
+    status = arc_ring_new(media_ring_pkts(c), sizeof(struct arc_rxpkt),
+                          &st->to_media);
     if (status != ARC_OK)
+        return status;
+    if (c->red_payload_type > 0 &&
+        (status = arc_copies_new(COPIES, &st->copies_held)) != ARC_OK)
         return status;
 
     n.max_missing_pkts = 1024;
