@@ -23,6 +23,7 @@ class Concealment(IntEnum):
     DECODED = lib.ARC_BLOCK_DECODED  #: from its own packet
     FEC = lib.ARC_BLOCK_FEC  #: from the redundancy in the next packet
     CONCEALED = lib.ARC_BLOCK_CONCEALED  #: made up: nothing arrived
+    COPY = lib.ARC_BLOCK_COPY  #: from a copy in a later packet
     SILENT = lib.ARC_BLOCK_SILENT  #: the sender sent nothing (DTX)
     INSERTED = lib.ARC_BLOCK_INSERTED  #: made up: the play-out delay grew
 
