@@ -1,16 +1,17 @@
 """Handles of a session's streams: what a program sends through and asks for counters."""
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
-from arcrtc._native import ffi, lib
+from arcrtc._native import check, ffi, lib
 from arcrtc.audio.figures import QualityMeter
 from arcrtc.audio.frame import AudioFrame
 from arcrtc.errors import ArgumentError
 from arcrtc.fec import fill_policy
+from arcrtc.redundancy import RedConfig, native_set
 from arcrtc.streamtables import StreamPlace
 from arcrtc.video.frame import VideoFrame
 
@@ -110,15 +111,32 @@ class AudioSender(_Sender):
     :ivar sample_rate: of the frames to send, Hz. :ivar channels: 1 or 2.
     :ivar ssrc: 1..2**32-1; another one once poll_event() or events() gave SSRC_CHANGED for it.
     :ivar payload_type: 0..127. :ivar index: among the sent streams, 0..7.
+    :ivar red: which past frames go out again; None: none, ever.
 
     Lives as long as its session. Threads: those of the session or peer that made it.
     """
 
     def __init__(self, owner: Any, handle: Any, ssrc: int, payload_type: int, sample_rate: int,
-                 channels: int) -> None:
+                 channels: int, red: RedConfig | None = None) -> None:
         super().__init__(owner, handle, "audio", ssrc, payload_type)
         self.sample_rate = sample_rate
         self.channels = channels
+        self.red = red
+
+    def set_redundancy(self, *distances: int, max_overhead_pct: int | None = None) -> None:
+        """Change which past frames go out again, from the next frame on; without an argument: none.
+
+        :param distances: as :class:`arcrtc.redundancy.RedConfig` has them.
+        :param max_overhead_pct: 1..400; None: as it was.
+        :raises ConfigError: a value is not allowed.
+        :raises ArgumentError: the stream was opened without ``red``.
+        """
+        if self.red is None:
+            raise ArgumentError(f"{self!r} was opened without red: its peer expects no copies")
+        pct = self.red.max_overhead_pct if max_overhead_pct is None else max_overhead_pct
+        red = replace(self.red, distances=distances, max_overhead_pct=pct)
+        check(lib.arc_send_set_redundancy(self._handle, native_set(red)), "set_redundancy")
+        self.red = red
 
     def send(self, frame: AudioFrame, *, capture_us: int | None = None, now_us: int | None = None) -> None:
         """Encode and queue samples; any length up to 120 ms, gathered to whole packets.

@@ -17,6 +17,7 @@ from arcrtc.errors import ConfigError, UnsupportedError
 from arcrtc.events import Event, SentFrame, to_event
 from arcrtc.fec import FecConfig, fill_send_config
 from arcrtc.handles import AudioSender, Receiver, VideoSender
+from arcrtc.redundancy import RedConfig, write_set
 from arcrtc.srtp.config import SrtpConfig, native_config, native_key
 from arcrtc.video.config import VideoCodec, VideoResolution
 from arcrtc.video.encoders import choose
@@ -176,7 +177,7 @@ class SessionCore:
                    rtx_payload_type: int | None = None, ssrc: int | None = None, fec: bool = True,
                    dtx: bool = False, noise_payload_type: int | None = None, expected_loss_pct: int = 5,
                    complexity: int = 9, application: str = "voip",
-                   packet_fec: FecConfig | None = None) -> AudioSender:
+                   packet_fec: FecConfig | None = None, red: RedConfig | None = None) -> AudioSender:
         """Open a sent audio stream.
 
         :param codec: "opus", "pcmu", "pcma", "g722" or "l16".
@@ -196,6 +197,8 @@ class SessionCore:
         :param expected_loss_pct: loss assumed until the peer reports, 0..100.
         :param complexity: 0..10.
         :param application: "voip", "audio" or "lowdelay".
+        :param red: copies of past frames in later packets (RFC 2198), of Opus only; None: never. With copies
+            ``fec`` is better off: at a low rate in-band FEC costs bandwidth of the sound.
         :param packet_fec: parity packets (RFC 5109, RFC 8627); None: none.
         :raises ConfigError: a value is not allowed.
         """
@@ -225,6 +228,9 @@ class SessionCore:
         cfg.audio_codec = audio.ident
         cfg.noise_payload_type = noise_payload_type if audio.has_noise and dtx else 0
         cfg.frame_us = frame_us
+        if red is not None:
+            cfg.red_payload_type = red.payload_type
+            write_set(red, cfg.red)
         self._fill_fec(cfg, packet_fec)
         opus = cfg.opus
         opus.sample_rate_hz = sample_rate
@@ -234,7 +240,8 @@ class SessionCore:
         opus.application = applications[application]
         opus.expected_loss_pct = expected_loss_pct
         opus.dtx, opus.fec, opus.vbr = dtx, fec, True
-        sender = AudioSender(self, self._add_send(cfg, "send_audio"), cfg.ssrc, payload_type, sample_rate, channels)
+        sender = AudioSender(self, self._add_send(cfg, "send_audio"), cfg.ssrc, payload_type, sample_rate, channels,
+                             red)
         self.senders.append(sender)
         return sender
 
@@ -311,7 +318,8 @@ class SessionCore:
     def receive_audio(self, *, codec: str = "opus", payload_type: int | None = None,
                       rtx_payload_type: int | None = None, sample_rate: int = 48_000, channels: int = 1,
                       sent_rate: int | None = None, sent_channels: int | None = None,
-                      noise_payload_type: int | None = None, packet_fec: FecConfig | None = None) -> Receiver:
+                      noise_payload_type: int | None = None, packet_fec: FecConfig | None = None,
+                      red_payload_type: int | None = None) -> Receiver:
         """Be ready for an audio stream; its SSRC is learned from its first authentic packet.
 
         :param codec: "opus", "pcmu", "pcma", "g722" or "l16".
@@ -321,6 +329,8 @@ class SessionCore:
         :param sent_rate: of L16, whose packets do not tell, 8000..48000 Hz; None: ``sample_rate``.
         :param sent_channels: of L16, 1 or 2; None: ``channels``.
         :param noise_payload_type: of comfort noise beside PCMU and PCMA (RFC 3389); None: 13.
+        :param red_payload_type: of packets with copies of past ones (RFC 2198), of Opus only, 1..63 or 96..127;
+            a resend (RFC 4588) is taken for one of these. None: none come.
         :param packet_fec: format and payload type of the parity packets that come with it; None: none.
         :raises ConfigError: a value is not allowed.
         """
@@ -342,6 +352,9 @@ class SessionCore:
         cfg.audio_codec = audio.ident
         cfg.sent_rate_hz, cfg.sent_channels = sent_rate, sent_channels
         cfg.noise_payload_type = noise_payload_type if audio.has_noise else 0
+        if red_payload_type is not None:
+            check_int("red_payload_type", red_payload_type, 1, 127)
+            cfg.red_payload_type = red_payload_type
         receiver = Receiver(self, self._add_recv(cfg, "receive_audio"), "audio", payload_type,
                             meter=QualityMeter(sample_rate, audio.name))
         self.receivers.append(receiver)

@@ -38,6 +38,7 @@
 #include "srtp/keys.h"
 #include "srtp/srtp.h"
 #include "tx/fecenc.h"
+#include "tx/redenc.h"
 #include "video/encoder.h"
 #include "video/vframe.h"
 
@@ -111,6 +112,9 @@ struct arc_send_config {
     int32_t  payload_type;     /* 0..127                                         */
     int32_t  rtx_payload_type; /* -1: no retransmission stream                   */
     int32_t  audio_codec;      /* enum arc_audio_codec                           */
+    int32_t  red_payload_type; /* audio: of packets with copies of past frames (RFC
+                                  2198), Opus only; 0: there never are any      */
+    struct arc_redenc_set red; /* audio: which copies, if red_payload_type > 0   */
     int32_t  noise_payload_type; /* audio: of comfort noise, which PCMU and PCMA
                                   send with opus.dtx; 0: none is sent            */
     int32_t  frame_us;         /* audio: length of a packet, as
@@ -134,6 +138,8 @@ struct arc_recv_config {
     int32_t sent_channels;     /* audio: L16: likewise                           */
     int32_t noise_payload_type;/* audio: of comfort noise; 0: none               */
     int32_t profile;           /* audio: enum arc_voice_profile                  */
+    int32_t red_payload_type;  /* audio: of packets with copies of past frames (RFC
+                                  2198); 0: none                                */
     int32_t codec;             /* video: enum arc_video_codec                    */
     int32_t threads;           /* video: decoder threads; 0: one                 */
     int32_t min_latency_ms;    /* play-out delay over the fastest packet         */
@@ -202,6 +208,8 @@ struct arc_send_media_stats {
     int64_t key_frames, bytes, pkts;  /* handed to the network side            */
     int64_t encode_us_total;
     int64_t codec_errors;
+    int64_t copies, copy_bytes; /* of past frames, in these packets             */
+    int64_t copies_left_out;  /* they did not fit the datagram or the overhead   */
     int32_t target_bps;
 };
 
@@ -212,6 +220,10 @@ struct arc_recv_net_stats {
     int64_t  recovered_pkts;          /* lost, then came by retransmission or FEC */
     int64_t  duplicate_pkts, reordered_pkts;
     int64_t  nack_requested, nack_given_up;
+    int64_t  copies;                  /* redundant blocks (RFC 2198), and of these */
+    int64_t  copies_other_type;       /* .. dropped: of another payload type      */
+    int64_t  copies_malformed;        /* .. dropped: not the format they claim    */
+    int64_t  copies_full;             /* .. dropped: the media side does not fetch */
     int64_t  nack_not_in_time;        /* not asked for: the answer would be late */
     int64_t  lost_after_pkts;         /* for good, no repair came                */
     int64_t  discarded_pkts;          /* came too late to be played              */
@@ -441,6 +453,13 @@ enum arc_status arc_send_flush(struct arc_sendstream *st, int64_t now_us);
  *          1 Gb/s for video) */
 enum arc_status arc_send_set_bitrate(struct arc_sendstream *st, int32_t bps);
 
+/**
+ * From any thread, from the next frame on: which past frames go out again.
+ *
+ * @return ARC_OK or ARC_ERR_ARG (also: the stream has no red_payload_type)
+ */
+enum arc_status arc_send_set_redundancy(struct arc_sendstream *st,
+                                        const struct arc_redenc_set *set);
 /** From any thread: how much parity there is, and of what shape, from the next
  *  packet on. @return ARC_OK; ARC_ERR_ARG: out of range, or the stream was opened
  *  without FEC */
