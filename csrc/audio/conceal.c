@@ -24,6 +24,9 @@ enum {
     FADE_DB       = 60,  /* on the way: then the cut to nothing is not heard  */
 };
 
+/* Voicing from which our continuation is taken, not the codec's. */
+static const float VOICE = 0.9f;
+
 /** What has to be done with the first true audio. */
 enum join { JOIN_NONE, JOIN_CODEC, JOIN_MADE };
 
@@ -243,6 +246,18 @@ static void fade_out(struct arc_conceal *c, float already, int32_t n)
     c->gain = gain;
 }
 
+/** Between the edges. A codec knows more of what is no voice than we do. */
+static void bridge(struct arc_conceal *c, const int16_t *codec, int32_t n)
+{
+    const bool led = codec && c->past.voicing < VOICE;
+
+    if (led)
+        to_planes(c, codec, n);
+    arc_bridge_between(&c->past, &c->future, &c->rng, c->scratch, led, c->made,
+                       n);
+    c->join = JOIN_NONE;
+}
+
 static void extrapolate(struct arc_conceal *c, const int16_t *codec, int32_t n)
 {
     if (codec) {
@@ -312,9 +327,7 @@ void arc_conceal_fill(struct arc_conceal *c, const int16_t *codec,
         return;
     look_back(c);
     if (look_ahead(c, next, n_next)) {
-        arc_bridge_between(&c->past, &c->future, &c->rng, c->scratch, c->made,
-                           n);
-        c->join = JOIN_NONE;
+        bridge(c, codec, n);
     } else {
         extrapolate(c, codec, n);
     }
