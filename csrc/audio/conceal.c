@@ -24,9 +24,6 @@ enum {
     FADE_DB       = 60,  /* on the way: then the cut to nothing is not heard  */
 };
 
-/* Voicing from which our continuation is taken, not the codec's. */
-static const float VOICE = 0.9f;
-
 /** What has to be done with the first true audio. */
 enum join { JOIN_NONE, JOIN_CODEC, JOIN_MADE };
 
@@ -246,10 +243,11 @@ static void fade_out(struct arc_conceal *c, float already, int32_t n)
     c->gain = gain;
 }
 
-/** Between the edges. A codec knows more of what is no voice than we do. */
+/** Between the edges. A codec's own extrapolation scores a little better than the
+ *  continuation of the edge before the gap, for speech and for music. */
 static void bridge(struct arc_conceal *c, const int16_t *codec, int32_t n)
 {
-    const bool led = codec && c->past.voicing < VOICE;
+    const bool led = codec != NULL;
 
     if (led)
         to_planes(c, codec, n);
