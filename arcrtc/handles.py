@@ -1,13 +1,16 @@
 """Handles of a session's streams: what a program sends through and asks for counters."""
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from arcrtc._native import ffi, lib
+from arcrtc.audio.figures import QualityMeter
 from arcrtc.audio.frame import AudioFrame
 from arcrtc.errors import ArgumentError
+from arcrtc.fec import fill_policy
 from arcrtc.streamtables import StreamPlace
 from arcrtc.video.frame import VideoFrame
 
@@ -67,6 +70,20 @@ class _Sender(_Stream):
         low, high = (6000, 510_000) if self.kind == "audio" else (10_000, 10**9)
         if not low <= bps <= high or lib.arc_send_set_bitrate(self._handle, bps) != lib.ARC_OK:
             raise ArgumentError(f"bitrate {bps} is outside {low}..{high}")
+
+    def set_fec(self, overhead: float, burst_packets: int = 1, two_dimensional: bool = False) -> None:
+        """Change how much parity there is and of what shape, from the next packet on.
+
+        :param overhead: bytes of repairs over bytes of media, 0..1; 0: none.
+        :param burst_packets: so many losses in a row shall be recovered, 1..32.
+        :param two_dimensional: rows and columns, see FecConfig.
+        :raises ConfigError: out of range.
+        :raises ArgumentError: the stream was opened without packet_fec.
+        """
+        policy = ffi.new("struct arc_fecenc_policy *")
+        fill_policy(policy, overhead, burst_packets, two_dimensional)
+        if lib.arc_send_set_fec(self._handle, policy) != lib.ARC_OK:
+            raise ArgumentError("set_fec: the stream was opened without packet_fec")
 
     def mute(self, muted: bool = True) -> None:
         """Send silence, or no pictures, until called with False."""
@@ -167,16 +184,29 @@ class Receiver(_Stream):
 
     _direction = lib.ARC_STREAM_INBOUND
 
-    def __init__(self, owner: Any, handle: Any, kind: str, payload_type: int) -> None:
+    def __init__(self, owner: Any, handle: Any, kind: str, payload_type: int,
+                 meter: QualityMeter | None = None) -> None:
         self._owner = owner
         self._handle = handle
+        self._meter = meter
         self.kind = kind
         self.payload_type = payload_type
         self.index = int(lib.arc_recv_index(handle))
 
     def stats(self) -> dict[str, Any]:
-        """Counters of this stream: ``media`` (buffer, decoder, concealment), ``network`` and ``queue``."""
+        """Counters of this stream: ``media`` (buffer, decoder, concealment), ``network`` and ``queue``.
+
+        Of sound also ``quality``: :class:`arcrtc.audio.AudioFigures` of about the last five seconds as a
+        dictionary, renewed once a second; None in the first second.
+        """
         return dict(self._owner._receiver_stats(self))
+
+    def _rated(self, stats: dict[str, Any], rtt_min_us: int) -> dict[str, Any]:
+        """With ``quality``, if it is sound."""
+        if self._meter is None:
+            return stats
+        found = self._meter.update(stats["media"], stats["network"], rtt_min_us)
+        return {**stats, "quality": None if found is None else asdict(found)}
 
     def __repr__(self) -> str:
         return f"Receiver({self.kind}, payload_type={self.payload_type})"
