@@ -11,6 +11,7 @@ from arcrtc.audio.frame import AudioFrame, audio_level
 from arcrtc.audio.mixer import AudioMixer
 from arcrtc.audio.pipeline import AudioPipeline, AudioStats
 from arcrtc.audio.resampler import Resampler
+from arcrtc.audio.voice import VoiceBlock, VoiceConfig, VoiceKind, VoiceProfile, VoiceReceiver, VoiceStats
 
 __all__ = [
     "Alignment",
@@ -25,7 +26,13 @@ __all__ = [
     "Rating",
     "Resampler",
     "VoiceActivityDetector",
+    "VoiceBlock",
+    "VoiceConfig",
+    "VoiceKind",
     "VoicePath",
+    "VoiceProfile",
+    "VoiceReceiver",
+    "VoiceStats",
     "align",
     "audio_level",
     "equipment",
