@@ -5,22 +5,22 @@ from typing import Any
 
 import pytest
 
+from arcrtc.audio.frame import AudioFrame
 from arcrtc.fec import FecConfig, FecFormat
 from arcrtc.session import Session, SessionConfig
 from arcrtc.sim import NetworkPlan, World
-from arcrtc.srtp import SrtpConfig
 from tests.sim.test_sim_session import KEY, MS, RATE, picture, speechlike
 
 AUDIO_FEC = FecConfig(payload_type=119, overhead=0.5, max_block_packets=8)
 
 
 def hold_call(plan: NetworkPlan, seconds: float, *, audio_fec: FecConfig | None = None,
-              video_fec: FecConfig | None = None, seed: int = 3, srtp: SrtpConfig | None = KEY, **config: Any) -> dict[str, Any]:
+              video_fec: FecConfig | None = None, seed: int = 3, **config: Any) -> dict[str, Any]:
     """One-way call with samples and pictures; the numbers of both sides at its end."""
-    a, b = (Session(SessionConfig(srtp=srtp, seed=s, **config), now_us=0) for s in (seed, seed + 1000))
-    world = World(seed=seed)
+    a, b = (Session(SessionConfig(srtp=KEY, seed=s, **config), now_us=0) for s in (seed, seed + 1000))
+    world, heard = World(seed=seed), list[Any]()
     world.connect(a, b, plan)
-    world.on_turn(b, lambda now_us: list(b.frames(now_us)) and None)
+    world.on_turn(b, lambda now_us: heard.extend(b.frames(now_us)))
     voice = a.send_audio(packet_fec=audio_fec)
     b.receive_audio(packet_fec=audio_fec)
     camera = a.send_video(resolution=(320, 180), frame_rate=25, bitrate=1_000_000, encoder="libx264", threads=1,
@@ -30,8 +30,6 @@ def hold_call(plan: NetworkPlan, seconds: float, *, audio_fec: FecConfig | None 
     blocks, pictures = iter(range(len(sound) // 960)), iter(range(int(seconds * 25)))
 
     def say(now_us: int) -> None:
-        from arcrtc.audio.frame import AudioFrame
-
         if (i := next(blocks, None)) is not None:
             voice.send(AudioFrame(samples=sound[960 * i:960 * (i + 1)], sample_rate=RATE), capture_us=now_us,
                        now_us=now_us)
@@ -65,7 +63,6 @@ def test_sim_fec_brings_back_what_is_lost_and_keeps_its_overhead(name: str) -> N
     for kind, config in (("audio", AUDIO_FEC), ("video", VIDEO_FECS[name])):
         sent, got = call["sent"][kind]["network"], call["received"][kind]["network"]
         share = sent["fec"]["repair_bytes"] / sent["fec"]["media_bytes"]
-        print(name, kind, got["lost_pkts"], got["fec"], share)
         assert share <= config.overhead + 0.02
         assert got["fec"]["recovered"] >= 0.6 * got["lost_pkts"] > 0
         assert got["recovered_pkts"] == got["fec"]["recovered"]
