@@ -11,7 +11,7 @@ from arcrtc._ranges import check_int
 
 __all__ = ["NEVER_US", "NackConfig", "NackGenerator", "NackStats"]
 
-_ENTRY_BYTES = 40
+_ENTRY_BYTES = 48
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,8 @@ class NackStats:
     :ivar requested: requests handed out, repeats counted.
     :ivar recovered: came after a request.
     :ivar reordered: came by themselves.
+    :ivar restored: repaired before they were asked for.
+    :ivar not_in_time: not asked for, or not again, because the answer would have come too late.
     :ivar given_up: let go because they were too old.
     :ivar overflow: let go for want of room, or at a jump of the numbers.
     :ivar reorder_wait_us: wait before a first request now in use, microseconds.
@@ -58,6 +60,8 @@ class NackStats:
     requested: int
     recovered: int
     reordered: int
+    restored: int
+    not_in_time: int
     given_up: int
     overflow: int
     reorder_wait_us: int
@@ -89,13 +93,36 @@ class NackGenerator:
             what="NackGenerator", size=_ENTRY_BYTES * config.max_missing_pkts)
         self._n_out = ffi.new("size_t *")
 
-    def on_packet(self, seq: int, *, now_us: int) -> None:
+    def on_packet(self, seq: int, *, now_us: int, media_us: int | None = None, repaired: bool = False) -> None:
         """Note an arrival, of the packet itself or of its repair.
 
         :param seq: extended (unwrapped) sequence number, 0 or more.
         :param now_us: monotonic clock, microseconds.
+        :param media_us: its RTP timestamp, unwrapped, in microseconds; None: not known.
+        :param repaired: RTX, FEC or RED brought it.
         """
-        lib.arc_nackgen_on_packet(self._handle, seq, now_us)
+        if repaired:
+            lib.arc_nackgen_on_repaired(self._handle, seq, now_us)
+        elif media_us is None:
+            lib.arc_nackgen_on_packet(self._handle, seq, now_us)
+        else:
+            lib.arc_nackgen_on_media(self._handle, seq, media_us, now_us)
+
+    def on_asked(self, seq: int, *, now_us: int) -> None:
+        """Note that another receiver has asked for it (RFC 4585 section 3.5.2)."""
+        lib.arc_nackgen_on_asked(self._handle, seq, now_us)
+
+    def set_playout(self, zero_us: int | None) -> None:
+        """Tell when media time 0 is played, microseconds of the clock; None: not known."""
+        lib.arc_nackgen_set_playout(self._handle, NEVER_US if zero_us is None else zero_us)
+
+    def set_hold(self, hold_us: int) -> None:
+        """Let first requests wait for what FEC may bring, microseconds, 0..1_000_000.
+
+        :raises ConfigError: outside of that.
+        """
+        check_int("hold_us", hold_us, 0, 1_000_000)
+        lib.arc_nackgen_set_hold(self._handle, hold_us)
 
     def poll(self, out: NDArray[np.uint64], *, rtt_us: int, now_us: int) -> int:
         """Write the sequence numbers to ask for now into ``out``.
@@ -121,5 +148,6 @@ class NackGenerator:
         s = ffi.new("struct arc_nackgen_stats *")
         lib.arc_nackgen_stats(self._handle, s)
         return NackStats(missing=s.missing, requested=s.requested, recovered=s.recovered,
-                         reordered=s.reordered, given_up=s.given_up, overflow=s.overflow,
+                         reordered=s.reordered, restored=s.restored,
+                         not_in_time=s.not_in_time, given_up=s.given_up, overflow=s.overflow,
                          reorder_wait_us=s.reorder_wait_us, missing_pkts=s.missing_pkts)

@@ -15,16 +15,17 @@ enum {
     MAX_MISORDER     = 1024, /* further behind: a restart, as in rxstats   */
     WAIT_MAX_FACTOR  = 4,    /* the wait stays inside setting / 8 ..       */
     WAIT_MIN_DIVISOR = 8,    /* .. setting * 4                             */
-    WAIT_FALL        = 16    /* a true loss takes 1/16 of the wait         */
+    WAIT_FALL        = 16,   /* a true loss takes 1/16 of the wait         */
+    JITTER_PART      = 8     /* of the round trip: what an answer may vary by */
 };
 
-#define MIN_RETRY_US     (10 * ARC_US_PER_MS)
 #define UNKNOWN_RTT_US   (100 * ARC_US_PER_MS)
 #define MAX_GIVE_UP_US   (INT64_C(1) << 40)
 
 struct missing {
     uint64_t seq;
     int64_t  since_us; /* when the gap was seen                            */
+    int64_t  media_us; /* media time; ARC_NEVER_US: not known              */
     int64_t  due_us;   /* next request; ARC_NEVER_US: no more requests     */
     int64_t  asked_us; /* first request; meaningful if tries > 0           */
     int32_t  tries;
@@ -42,6 +43,9 @@ struct arc_nackgen {
     bool                      started;
     int64_t                   wait_us;
     int64_t                   rtt_us; /* as last polled; 0: not known      */
+    int64_t                   media_us; /* of `highest`; ARC_NEVER_US: not known */
+    int64_t                   zero_us;  /* play-out of media time 0        */
+    int64_t                   hold_us;
     struct arc_restart        restart;
 };
 
@@ -66,7 +70,9 @@ enum arc_status arc_nackgen_new(const struct arc_nackgen_config *cfg,
         return ARC_ERR_NOMEM;
 
     g->cfg     = *cfg;
-    g->wait_us = cfg->reorder_wait_us;
+    g->wait_us  = cfg->reorder_wait_us;
+    g->media_us = ARC_NEVER_US;
+    g->zero_us  = ARC_NEVER_US;
     g->list    = arc_mem_zalloc((size_t)cfg->max_missing_pkts, sizeof(*g->list));
     if (!g->list) {
         arc_nackgen_free(g);
@@ -99,7 +105,30 @@ static void drop_first(struct arc_nackgen *g)
     g->n--;
 }
 
-static void add_missing(struct arc_nackgen *g, uint64_t seq, int64_t now_us)
+/** Until when an answer is of use. */
+static int64_t deadline_us(const struct arc_nackgen *g, const struct missing *m)
+{
+    int64_t by_age_us = m->since_us + g->cfg.give_up_us;
+
+    if (m->media_us == ARC_NEVER_US || g->zero_us == ARC_NEVER_US)
+        return by_age_us;
+    return arc_min_i64(by_age_us, g->zero_us + m->media_us);
+}
+
+/** Behind plain reordering and what comes without being asked for, if there is
+ *  so much time. */
+static int64_t first_due_us(const struct arc_nackgen *g, const struct missing *m,
+                            int64_t now_us)
+{
+    int64_t last_us = deadline_us(g, m) - g->rtt_us - g->rtt_us / JITTER_PART -
+                      ARC_NACKGEN_MARGIN_US;
+
+    return arc_max_i64(now_us + g->wait_us,
+                       arc_min_i64(now_us + g->hold_us, last_us));
+}
+
+static void add_missing(struct arc_nackgen *g, uint64_t seq, int64_t media_us,
+                        int64_t now_us)
 {
     struct missing *m;
 
@@ -111,17 +140,19 @@ static void add_missing(struct arc_nackgen *g, uint64_t seq, int64_t now_us)
     m = entry(g, g->n++);
     m->seq      = seq;
     m->since_us = now_us;
-    m->due_us   = now_us + g->wait_us;
+    m->media_us = media_us;
+    m->due_us   = first_due_us(g, m, now_us);
     m->asked_us = 0;
     m->tries    = 0;
 }
 
-static void start_anew(struct arc_nackgen *g, uint64_t seq)
+static void start_anew(struct arc_nackgen *g, uint64_t seq, int64_t media_us)
 {
     g->stats.overflow += g->n;
-    g->n       = 0;
-    g->highest = seq;
-    g->started = true;
+    g->n        = 0;
+    g->highest  = seq;
+    g->media_us = media_us;
+    g->started  = true;
 }
 
 /** Index of `seq` in the list, or -1. */
@@ -164,14 +195,17 @@ static bool came_by_itself(const struct arc_nackgen *g, const struct missing *m,
     return m->tries == 0 || now_us - m->asked_us < g->rtt_us / 2;
 }
 
-static void arrived(struct arc_nackgen *g, int32_t i, int64_t now_us)
+static void arrived(struct arc_nackgen *g, int32_t i, bool repaired,
+                    int64_t now_us)
 {
     const struct missing *m = entry(g, i);
     int64_t delay_us = now_us - m->since_us;
 
     if (delay_us >= g->cfg.give_up_us) {
         g->stats.given_up++;
-    } else if (came_by_itself(g, m, now_us)) {
+    } else if (repaired && m->tries == 0) {
+        g->stats.restored++;
+    } else if (!repaired && came_by_itself(g, m, now_us)) {
         g->stats.reordered++;
         /* A quarter on top: the next one may be a little later still. */
         g->wait_us = arc_max_i64(
@@ -183,32 +217,81 @@ static void arrived(struct arc_nackgen *g, int32_t i, int64_t now_us)
     take_out(g, i);
 }
 
-void arc_nackgen_on_packet(struct arc_nackgen *g, uint64_t seq, int64_t now_us)
+/** Media time of a missing packet: between its neighbours in even steps. */
+static int64_t between(const struct arc_nackgen *g, uint64_t seq,
+                       uint64_t next_seq, int64_t next_us)
+{
+    int64_t steps = (int64_t)(next_seq - g->highest);
+
+    if (next_us == ARC_NEVER_US || g->media_us == ARC_NEVER_US)
+        return ARC_NEVER_US;
+    return next_us - (next_us - g->media_us) / steps * (int64_t)(next_seq - seq);
+}
+
+/** A number above all others. */
+static void advance(struct arc_nackgen *g, uint64_t seq, int64_t media_us,
+                    int64_t now_us)
+{
+    const uint64_t gap = seq - g->highest - 1;
+
+    arc_restart_init(&g->restart);
+    if (gap > (uint64_t)g->cfg.max_missing_pkts) {
+        g->stats.missing  += (int64_t)gap;
+        g->stats.overflow += (int64_t)gap;
+        start_anew(g, seq, media_us);
+        return;
+    }
+    for (uint64_t lost = g->highest + 1; lost < seq; lost++)
+        add_missing(g, lost, between(g, lost, seq, media_us), now_us);
+    g->highest  = seq;
+    g->media_us = media_us;
+}
+
+static void on_arrival(struct arc_nackgen *g, uint64_t seq, int64_t media_us,
+                       bool repaired, int64_t now_us)
 {
     int32_t i;
 
     if (!g->started) {
-        start_anew(g, seq);
+        start_anew(g, seq, media_us);
         return;
     }
     if (seq > g->highest) {
-        arc_restart_init(&g->restart);
-        if (seq - g->highest - 1 > (uint64_t)g->cfg.max_missing_pkts) {
-            g->stats.missing  += (int64_t)(seq - g->highest - 1);
-            g->stats.overflow += (int64_t)(seq - g->highest - 1);
-            start_anew(g, seq);
-            return;
-        }
-        while (++g->highest < seq)
-            add_missing(g, g->highest, now_us);
+        advance(g, seq, media_us, now_us);
         return;
     }
     i = find(g, seq);
     if (i >= 0)
-        arrived(g, i, now_us);
+        arrived(g, i, repaired, now_us);
     else if (g->highest - seq > MAX_MISORDER &&
              arc_restart_on_stray(&g->restart, (int64_t)seq))
-        start_anew(g, seq);
+        start_anew(g, seq, media_us);
+}
+
+void arc_nackgen_on_packet(struct arc_nackgen *g, uint64_t seq, int64_t now_us)
+{
+    on_arrival(g, seq, ARC_NEVER_US, false, now_us);
+}
+
+void arc_nackgen_on_media(struct arc_nackgen *g, uint64_t seq, int64_t media_us,
+                          int64_t now_us)
+{
+    on_arrival(g, seq, media_us, false, now_us);
+}
+
+void arc_nackgen_on_repaired(struct arc_nackgen *g, uint64_t seq, int64_t now_us)
+{
+    on_arrival(g, seq, ARC_NEVER_US, true, now_us);
+}
+
+void arc_nackgen_set_playout(struct arc_nackgen *g, int64_t zero_us)
+{
+    g->zero_us = zero_us;
+}
+
+void arc_nackgen_set_hold(struct arc_nackgen *g, int64_t hold_us)
+{
+    g->hold_us = arc_clamp_i64(hold_us, 0, ARC_US_PER_S);
 }
 
 static void expire(struct arc_nackgen *g, int64_t now_us)
@@ -221,10 +304,11 @@ static void expire(struct arc_nackgen *g, int64_t now_us)
 }
 
 /** Note a request; the first one shows that waiting did not help. */
-static void ask(struct arc_nackgen *g, struct missing *m, int64_t rtt_us,
-                int64_t now_us)
+static void ask(struct arc_nackgen *g, struct missing *m, int64_t now_us)
 {
-    int64_t retry_us = arc_clamp_i64(rtt_us, MIN_RETRY_US, ARC_US_PER_S);
+    int64_t rtt_us = arc_min_i64(g->rtt_us ? g->rtt_us : UNKNOWN_RTT_US,
+                                 ARC_US_PER_S);
+    int64_t retry_us = rtt_us + rtt_us / JITTER_PART + ARC_NACKGEN_MARGIN_US;
 
     if (m->tries++ == 0) {
         m->asked_us = now_us;
@@ -232,7 +316,14 @@ static void ask(struct arc_nackgen *g, struct missing *m, int64_t rtt_us,
                                  g->cfg.reorder_wait_us / WAIT_MIN_DIVISOR);
     }
     m->due_us = m->tries < g->cfg.max_tries ? now_us + retry_us : ARC_NEVER_US;
-    g->stats.requested++;
+}
+
+void arc_nackgen_on_asked(struct arc_nackgen *g, uint64_t seq, int64_t now_us)
+{
+    int32_t i = find(g, seq);
+
+    if (i >= 0)
+        ask(g, entry(g, i), now_us);
 }
 
 enum arc_status arc_nackgen_poll(struct arc_nackgen *g, int64_t rtt_us,
@@ -253,11 +344,13 @@ enum arc_status arc_nackgen_poll(struct arc_nackgen *g, int64_t rtt_us,
 
         if (now_us < m->due_us)
             continue;
-        if (now_us - m->since_us > g->cfg.give_up_us - rtt_us) {
+        if (now_us + rtt_us > deadline_us(g, m)) {
             m->due_us = ARC_NEVER_US; /* its answer would come too late */
+            g->stats.not_in_time++;
             continue;
         }
-        ask(g, m, rtt_us ? rtt_us : UNKNOWN_RTT_US, now_us);
+        ask(g, m, now_us);
+        g->stats.requested++;
         seqs[n++] = m->seq;
     }
     *n_out = n;

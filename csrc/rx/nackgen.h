@@ -2,12 +2,21 @@
  * @file rx/nackgen.h  Decides which lost RTP packets to ask for, and when
  *
  * Feeds the Generic NACK message (RFC 4585 §6.2.1). A missing packet is asked
- * for after a wait that lets plain reordering resolve itself, then once a
- * round-trip time, so that a repair in flight is not asked for twice. The wait
- * starts at `reorder_wait_us` and follows the network: it grows at once when
- * packets come out of order later than that (up to 4 times the setting), and
- * falls by a sixteenth with every true loss (down to an eighth of it). What
- * cannot arrive before `give_up_us` is not asked for.
+ * for after a wait that lets plain reordering resolve itself, then again each
+ * time an answer is overdue: a round-trip time, an eighth of it for its jitter,
+ * and MARGIN_US. The wait starts at `reorder_wait_us` and follows the network:
+ * it grows at once when packets come out of order later than that (up to 4
+ * times the setting), and falls by a sixteenth with every true loss (down to an
+ * eighth of it).
+ *
+ * What cannot arrive in time is not asked for. In time means: before the packet
+ * is `give_up_us` old, and, where the play-out time of the stream is told, a
+ * round trip before that of the packet. The time of a missing packet lies
+ * between those of its neighbours.
+ *
+ * Where FEC or redundant packets are likely to bring it back by themselves
+ * (arc_nackgen_set_hold()) the first request waits for them, but not for longer
+ * than an answer could still be in time.
  *
  * Owner:    arc_nackgen_new() allocates all memory; nothing later does.
  * Threads:  one caller at a time.
@@ -33,11 +42,15 @@ struct arc_nackgen_config {
     int64_t give_up_us;       /* age at which a packet is let go; 1..2^40   */
 };
 
+#define ARC_NACKGEN_MARGIN_US 5000 /* an answer is overdue so long after RTT  */
+
 struct arc_nackgen_stats {
     int64_t missing;         /* gaps found, packets                         */
     int64_t requested;       /* requests handed out, repeats counted        */
     int64_t recovered;       /* came after a request                        */
     int64_t reordered;       /* came by themselves                          */
+    int64_t restored;        /* repaired before they were asked for         */
+    int64_t not_in_time;     /* not asked for, or not again: too late       */
     int64_t given_up;        /* let go: too old                             */
     int64_t overflow;        /* let go: more missing than entries, or a jump */
     int64_t reorder_wait_us; /* the wait now in use                         */
@@ -58,6 +71,28 @@ void            arc_nackgen_free(struct arc_nackgen *g);
  */
 void            arc_nackgen_on_packet(struct arc_nackgen *g, uint64_t seq,
                                       int64_t now_us);
+
+/** The same of a packet that came by itself, with its media time: its RTP
+ *  timestamp, unwrapped, in microseconds. */
+void            arc_nackgen_on_media(struct arc_nackgen *g, uint64_t seq,
+                                     int64_t media_us, int64_t now_us);
+
+/** The same of a packet that RTX, FEC or RED brought: it says nothing about
+ *  reordering. */
+void            arc_nackgen_on_repaired(struct arc_nackgen *g, uint64_t seq,
+                                        int64_t now_us);
+
+/** Another receiver has asked for it (RFC 4585 §3.5.2 step 5a): as if it were us. */
+void            arc_nackgen_on_asked(struct arc_nackgen *g, uint64_t seq,
+                                     int64_t now_us);
+
+/** Media time 0 is played at `zero_us`, the rest accordingly; ARC_NEVER_US: not
+ *  known (so it begins). Holds from the next poll on. */
+void            arc_nackgen_set_playout(struct arc_nackgen *g, int64_t zero_us);
+
+/** First requests wait so long for what may come without them; 0 (so it
+ *  begins)..1 s. Holds for packets that are missed from now on. */
+void            arc_nackgen_set_hold(struct arc_nackgen *g, int64_t hold_us);
 
 /**
  * Hand out the packets whose request is due.

@@ -1,7 +1,8 @@
 /**
  * @file session/feedback_out.c  RTCP: what we say to the peer
  *
- * SR or RR, SDES, and when there is something to ask for NACK and PLI; when, is
+ * SR or RR, SDES, when there is something to ask for NACK and PLI, and what room
+ * is left has extended reports (reports_xr.c); when, is
  * decided by tx/ssrcgroup.
  */
 #include <string.h>
@@ -103,8 +104,6 @@ static void write_sr(const struct arc_session *s,
                      const struct arc_rtcp_report_block *blocks, size_t n,
                      int64_t now_us)
 {
-    const int32_t hz = st->cfg.kind == ARC_MEDIA_AUDIO
-                           ? ARC_PEER_OPUS_CLOCK_HZ : ARC_PEER_VIDEO_CLOCK_HZ;
     struct arc_rtcp_sender_info info;
     struct arc_txstats_sr counts;
 
@@ -112,7 +111,8 @@ static void write_sr(const struct arc_session *s,
     /* The RTP timestamp of now, continued from the last packet's capture. */
     info.ntp64   = arc_peer_ntp(s, now_us);
     info.rtp_ts  = st->last_rtp_ts +
-                   (uint32_t)arc_ticks_from_us(now_us - st->last_capture_us, hz);
+                   (uint32_t)arc_ticks_from_us(now_us - st->last_capture_us,
+                                               st->clock_hz);
     arc_txstats_sr(&st->stats, &counts);
     info.packets = counts.packet_count - st->sr_zero.packet_count;
     info.bytes   = counts.octet_count - st->sr_zero.octet_count;
@@ -233,6 +233,8 @@ static void write_nacks(struct arc_session *s, struct arc_writer *w,
         if (room < FEEDBACK_BYTES + NACK_BYTES)
             return; /* the rest goes with the next packet */
         room = (room - FEEDBACK_BYTES) / NACK_BYTES;
+        arc_nackgen_set_playout(st->nack,
+                                arc_atomic_load_relaxed(&st->playout_zero_us));
         if (arc_nackgen_poll(st->nack,
                              arc_max_i64(arc_atomic_load_relaxed(&s->rtt_us), 0),
                              now_us, seqs,
@@ -378,6 +380,8 @@ struct arc_pkt *arc_peer_feedback(struct arc_session *s, int64_t now_us)
         n = write_reports(s, &w, &due, now_us);
     if (due.n > 0 && due.kind != ARC_RTCP_DUE_BYE)
         write_feedback(s, &w, w.pos > 0, now_us);
+    if (due.kind == ARC_RTCP_DUE_REGULAR)
+        arc_peer_write_xr_reports(s, &w, bye_room(s), now_us);
     write_farewells(s, &w, w.pos > 0);
     if (due.kind == ARC_RTCP_DUE_BYE)
         write_bye(s, &w);

@@ -1,6 +1,6 @@
 /**
  * @file session/recv.c  Datagrams in: demux > SRTP > RTP > stream > RTX >
- *                       statistics > NACK > parity > ring
+ *                       statistics > losses, NACK > parity > ring
  *
  * The network side of received streams; pull.c goes on behind the ring. Each
  * way to lose a packet has its counter. Nothing of a stream moves before the
@@ -80,7 +80,9 @@ static bool takes(const struct arc_recvstream *st, const struct arc_rtp *h,
                   bool *is_rtx)
 {
     *is_rtx = h->payload_type == st->cfg.rtx_payload_type;
-    return *is_rtx || h->payload_type == st->cfg.payload_type;
+    return *is_rtx || h->payload_type == st->cfg.payload_type ||
+           (st->cfg.noise_payload_type > 0 &&
+            h->payload_type == st->cfg.noise_payload_type);
 }
 
 static void learn_source(struct arc_session *s, struct arc_recvstream *st,
@@ -131,6 +133,23 @@ static struct arc_recvstream *find_stream(struct arc_session *s,
 
 /* --- payload ---------------------------------------------------------------------- */
 
+static bool describe_audio(const struct arc_recvstream *st,
+                           const struct arc_rxpkt *p, const uint8_t *payload)
+{
+    const struct arc_recv_config *c = &st->cfg;
+    struct arc_pl_opus opus;
+
+    if (p->payload_type == c->noise_payload_type && c->noise_payload_type > 0)
+        return true; /* a level, and what else the sender likes (RFC 3389 §3) */
+    if (c->audio_codec == ARC_AUDIO_OPUS)
+        return arc_pl_opus_parse(payload, (size_t)p->payload_len, &opus) ==
+               ARC_OK;
+    return arc_audiocodec_samples(
+               c->audio_codec,
+               arc_audiocodec_rate_hz(c->audio_codec, c->sent_rate_hz),
+               c->sent_channels, payload, p->payload_len) > 0;
+}
+
 /** Look at what the packet starts; false: not the payload format it claims. */
 static bool describe(const struct arc_recvstream *st, struct arc_rxpkt *p)
 {
@@ -139,11 +158,8 @@ static bool describe(const struct arc_recvstream *st, struct arc_rxpkt *p)
     if (p->payload_len == 0)
         return true; /* keep-alive or padding (RFC 6263) */
     if (st->cfg.kind == ARC_MEDIA_AUDIO) {
-        struct arc_pl_opus opus;
-
         p->starts_frame = true;
-        return arc_pl_opus_parse(payload, (size_t)p->payload_len, &opus) ==
-               ARC_OK;
+        return describe_audio(st, p, payload);
     } else {
         struct arc_pl_h264_info nal;
 
@@ -194,8 +210,7 @@ static void count_arrival(struct arc_recvstream *st, const struct arc_rxpkt *p,
         arc_rxstats_on_packet(&st->stats, seq, rtp_ts, p->payload_len,
                               now_us);
     }
-    if (st->nack)
-        arc_nackgen_on_packet(st->nack, p->seq, now_us);
+    arc_peer_count_repair(st, p, now_us);
 }
 
 /** A media side that stands still must leave packets for what goes on: for

@@ -28,7 +28,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "audio/opuscodec.h"
+#include "audio/aenc.h"
 #include "base/log.h"
 #include "base/pkt.h"
 #include "base/status.h"
@@ -71,10 +71,23 @@ struct arc_session_config {
     bool    nack_audio;                  /* for audio as well; costs a round trip
                                             of play-out delay                    */
     bool    reduced_size;                /* RFC 5506 feedback packets            */
+    int32_t repair_percent;              /* of a stream's target rate that resends
+                                            may take, what FEC takes included;
+                                            1..100; 0: 30                        */
+    int32_t reports;                     /* extended reports with our RTCP: bits
+                                            of enum arc_session_report           */
     int32_t max_sources;                 /* others that are known at a time; 8..
                                             4096; 0: 256                         */
     int64_t silence_us;                  /* without an authentic datagram: the
                                             peer is silent; 0: never told        */
+};
+
+enum arc_session_report {
+    ARC_REPORT_LOSSES      = 1, /* which packets did not come (RFC 3611 §4.1)     */
+    ARC_REPORT_POST_REPAIR = 2, /* losses that repair has left (RFC 7509)         */
+    ARC_REPORT_VOIP        = 4, /* bursts and delays of audio (RFC 3611 §4.7)     */
+    ARC_REPORT_SUMMARY     = 8, /* lost and duplicate packets (RFC 3611 §4.6)     */
+    ARC_REPORT_ALL         = 15,
 };
 
 enum arc_media_kind { ARC_MEDIA_AUDIO = 0, ARC_MEDIA_VIDEO = 1 };
@@ -97,9 +110,13 @@ struct arc_send_config {
     uint32_t rtx_ssrc;         /* used when rtx_payload_type >= 0                */
     int32_t  payload_type;     /* 0..127                                         */
     int32_t  rtx_payload_type; /* -1: no retransmission stream                   */
-    int32_t  frame_us;         /* audio: length of a packet: 2500, 5000, 10000,
-                                  20000, 40000, 60000 .. 120000                 */
-    struct arc_opus_enc_config opus;   /* audio                                  */
+    int32_t  audio_codec;      /* enum arc_audio_codec                           */
+    int32_t  noise_payload_type; /* audio: of comfort noise, which PCMU and PCMA
+                                  send with opus.dtx; 0: none is sent            */
+    int32_t  frame_us;         /* audio: length of a packet, as
+                                  arc_audiocodec_frame_ok() says                 */
+    struct arc_opus_enc_config opus;   /* audio; of codecs other than Opus rate,
+                                          channels and dtx                       */
     struct arc_venc_config     video;  /* video                                  */
     struct arc_send_fec_config fec;
 };
@@ -112,6 +129,10 @@ struct arc_recv_config {
     int32_t fec_payload_type;  /* of the parity packets                          */
     int32_t sample_rate_hz;    /* audio: of the blocks that come out             */
     int32_t channels;          /* audio: 1 or 2                                  */
+    int32_t audio_codec;       /* enum arc_audio_codec                           */
+    int32_t sent_rate_hz;      /* audio: L16: of what is sent; else not read     */
+    int32_t sent_channels;     /* audio: L16: likewise                           */
+    int32_t noise_payload_type;/* audio: of comfort noise; 0: none               */
     int32_t codec;             /* video: enum arc_video_codec                    */
     int32_t threads;           /* video: decoder threads; 0: one                 */
     int32_t min_latency_ms;    /* play-out delay over the fastest packet         */
@@ -157,12 +178,21 @@ struct arc_send_net_stats {
     uint32_t ssrc;
     int64_t  pkts, bytes;             /* media, without resends; bytes: payload  */
     int64_t  rtx_pkts, rtx_bytes;
-    int64_t  nacked_pkts, nack_misses;/* asked for; of these not kept any more   */
+    int64_t  nacked_pkts, nack_misses;/* asked for; of these not kept any more, or
+                                         resent less than a round trip ago       */
+    int64_t  nack_refused;            /* asked for, over repair_percent          */
     int64_t  send_bps;                /* on the wire, last second                */
     double   remote_loss;             /* RRs, smoothed: fraction lost, 0..1      */
     int64_t  remote_lost_pkts;        /* last RR: cumulative                     */
     double   remote_jitter_ms;
     struct arc_fecenc_stats fec;      /* what was made; zeros without parity     */
+    /* Extended reports, of the last few; -1: none came. */
+    double   remote_loss_before;      /* before repair, 0..1                     */
+    double   remote_loss_after;       /* after it                                */
+    double   remote_burst_length;     /* mean, packets lost in a row; 0: none    */
+    double   remote_discard;          /* came too late to be played, 0..1, since
+                                         the start                               */
+    double   remote_delay_ms;         /* play-out delay, jitter buffer           */
 };
 
 /** Media side of a sent stream. */
@@ -181,8 +211,17 @@ struct arc_recv_net_stats {
     int64_t  recovered_pkts;          /* lost, then came by retransmission or FEC */
     int64_t  duplicate_pkts, reordered_pkts;
     int64_t  nack_requested, nack_given_up;
+    int64_t  nack_not_in_time;        /* not asked for: the answer would be late */
+    int64_t  lost_after_pkts;         /* for good, no repair came                */
+    int64_t  discarded_pkts;          /* came too late to be played              */
     double   jitter_ms;
     struct arc_fecdec_stats fec;      /* zeros without parity                    */
+    /* Rates 0..1 of the last seconds (rx/losspattern.h). */
+    double   loss_before;             /* did not come by themselves              */
+    double   loss_after;              /* nor by repair                           */
+    double   loss_unplayed;           /* nor in time                             */
+    double   burst_length;            /* mean, packets, before repair; 0: none   */
+    double   burst_length_after;
 };
 
 /** Media side of a received stream. */
@@ -201,6 +240,10 @@ struct arc_recv_media_stats {
     double  target_ms;        /* play-out delay aimed at                         */
     double  depth_ms;         /* media waiting                                   */
     double  sync_ms;          /* added so that audio and video are in step       */
+    int64_t gaps;             /* audio: concealed stretches that are over         */
+    double  longest_gap_ms;
+    double  wait_p50_ms;      /* audio: from a packet's arrival to its play-out, */
+    double  wait_p95_ms;      /* .. of the whole stream; 0: none was played      */
 };
 
 enum arc_event_type {
@@ -387,7 +430,8 @@ enum arc_status arc_send_video(struct arc_sendstream *st,
  *  there, or the network side does not fetch (dropped whole and counted) */
 enum arc_status arc_send_flush(struct arc_sendstream *st, int64_t now_us);
 
-/** From any thread; takes effect with the next frame, without a key frame.
+/** From any thread; takes effect with the next frame, without a key frame. A codec
+ *  of one rate keeps it.
  *  @return ARC_OK or ARC_ERR_ARG (not 6000..510000 for audio, 10 kb/s ..
  *          1 Gb/s for video) */
 enum arc_status arc_send_set_bitrate(struct arc_sendstream *st, int32_t bps);

@@ -22,6 +22,7 @@ enum {
     NACK_TRIES       = 8,
     AUDIO_FEC_PKTS   = 128,
     VIDEO_FEC_PKTS   = 512,
+    REPAIR_PERCENT   = 30,
 };
 
 /* --- checks ---------------------------------------------------------------------------- */
@@ -85,11 +86,11 @@ static bool share_a_type(struct types a, struct types b)
     return false;
 }
 
-/** RFC 6716 §2.1.4, and what libopus joins to longer packets. */
-static bool opus_frame_ok(int32_t us)
+/** A type of its own beside those of the stream; 0: none. */
+static bool extra_type_ok(int32_t extra, int32_t pt, int32_t rtx)
 {
-    return us == 2500 || us == 5000 || us == 10000 ||
-           (us >= 20000 && us <= 120000 && us % 20000 == 0);
+    return extra == 0 ||
+           (payload_type_ok(extra) && extra != pt && extra != rtx);
 }
 
 /** Parity has an SSRC of its own (RFC 8627 §4.2.1); only that of ULPFEC may go in
@@ -120,7 +121,10 @@ static bool send_config_ok(const struct arc_session *s,
             return false;
     }
     if (c->kind == ARC_MEDIA_AUDIO)
-        return opus_frame_ok(c->frame_us);
+        return extra_type_ok(c->noise_payload_type, c->payload_type,
+                             c->rtx_payload_type) &&
+               arc_audiocodec_frame_ok(c->audio_codec, c->opus.sample_rate_hz,
+                                       c->frame_us);
     return c->kind == ARC_MEDIA_VIDEO;
 }
 
@@ -134,7 +138,9 @@ static bool recv_config_ok(const struct arc_session *s,
             return false;
     }
     if (c->kind == ARC_MEDIA_AUDIO)
-        return c->channels == 1 || c->channels == 2;
+        return (c->channels == 1 || c->channels == 2) &&
+               extra_type_ok(c->noise_payload_type, c->payload_type,
+                             c->rtx_payload_type);
     return c->kind == ARC_MEDIA_VIDEO;
 }
 
@@ -157,34 +163,53 @@ void arc_peer_free_send(struct arc_sendstream *st)
     arc_ring_free(st->to_net);
     arc_history_free(st->history);
     arc_fecenc_free(st->fec);
-    arc_opus_enc_free(st->opus);
+    arc_aenc_free(st->aenc);
     arc_venc_free(st->venc);
     arc_mem_free(st->gather.pcm);
     arc_pkt_pool_unref(st->pool);
     arc_mem_free(st);
 }
 
+static enum arc_status open_audio_encoder(struct arc_sendstream *st, char *why,
+                                          int32_t why_cap)
+{
+    struct arc_send_config *c = &st->cfg;
+    struct arc_aenc_config a = {0};
+    enum arc_status status;
+
+    a.codec    = c->audio_codec;
+    a.frame_us = c->frame_us;
+    a.opus     = c->opus;
+    if (c->audio_codec != ARC_AUDIO_OPUS && c->noise_payload_type == 0)
+        a.opus.dtx = false; /* nothing could tell of the silence */
+    status = arc_aenc_new(&a, &st->aenc);
+    if (status != ARC_OK) {
+        if (status == ARC_ERR_ARG)
+            explain(why, why_cap, "this codec has no such sample rate, channel "
+                    "count, bitrate or complexity");
+        return status;
+    }
+    if (c->audio_codec != ARC_AUDIO_OPUS &&
+        arc_aenc_max_bytes(st->aenc) > arc_peer_payload_room(st)) {
+        explain(why, why_cap, "a packet of so many samples is longer than a "
+                "datagram may be");
+        return ARC_ERR_ARG;
+    }
+    st->gather.need = arc_aenc_frame_samples(st->aenc);
+    st->gather.pcm  = arc_mem_zalloc((size_t)st->gather.need,
+                                     2 * sizeof(*st->gather.pcm));
+    st->target_bps = st->applied_bps = c->opus.bitrate_bps;
+    st->applied_loss_pct = st->loss_pct = c->opus.expected_loss_pct;
+    return st->gather.pcm ? ARC_OK : ARC_ERR_NOMEM;
+}
+
 static enum arc_status open_encoder(struct arc_sendstream *st, char *why,
                                     int32_t why_cap)
 {
     struct arc_send_config *c = &st->cfg;
-    enum arc_status status;
 
-    if (c->kind == ARC_MEDIA_AUDIO) {
-        st->gather.need = (int32_t)((int64_t)c->opus.sample_rate_hz *
-                                    c->frame_us / ARC_US_PER_S);
-        st->gather.pcm = arc_mem_zalloc((size_t)arc_max_i64(st->gather.need, 1),
-                                        2 * sizeof(*st->gather.pcm));
-        if (!st->gather.pcm)
-            return ARC_ERR_NOMEM;
-        st->target_bps = st->applied_bps = c->opus.bitrate_bps;
-        st->applied_loss_pct = st->loss_pct = c->opus.expected_loss_pct;
-        status = arc_opus_enc_new(&c->opus, &st->opus);
-        if (status != ARC_OK)
-            explain(why, why_cap, "opus: this sample rate, channel count, "
-                    "bitrate or complexity is not allowed");
-        return status;
-    }
+    if (c->kind == ARC_MEDIA_AUDIO)
+        return open_audio_encoder(st, why, why_cap);
     st->target_bps = st->applied_bps = c->video.bitrate_bps;
     return arc_venc_new(&c->video, &st->venc, why, why_cap);
 }
@@ -266,6 +291,9 @@ static enum arc_status open_send(struct arc_session *s,
     if ((status = reserve(s, audio)) != ARC_OK)
         return status;
     arc_txstats_init(&st->stats);
+    arc_repairbudget_init(&st->repair, s->cfg.repair_percent > 0
+                                           ? s->cfg.repair_percent
+                                           : REPAIR_PERCENT);
 
     /* RFC 3550 §5.1: random start values. */
     st->next_seq16     = (uint16_t)arc_rng_below(&s->rng, 0x8000);
@@ -301,9 +329,13 @@ enum arc_status arc_session_add_send(struct arc_session *s,
     st = arc_mem_zalloc(1, sizeof(*st));
     if (!st)
         return ARC_ERR_NOMEM;
-    st->session = s;
-    st->index   = s->n_send;
-    st->cfg     = *cfg;
+    st->session  = s;
+    st->index    = s->n_send;
+    st->cfg      = *cfg;
+    st->clock_hz = cfg->kind == ARC_MEDIA_VIDEO
+                       ? ARC_PEER_VIDEO_CLOCK_HZ
+                       : arc_audiocodec_clock_hz(cfg->audio_codec,
+                                                 cfg->opus.sample_rate_hz);
     status = open_send(s, st, why, why_cap);
     if (status == ARC_OK && !arc_peer_claim(s, &st->cfg)) {
         explain(why, why_cap, "the other side uses this SSRC");
@@ -438,8 +470,9 @@ static enum arc_status open_recv(struct arc_session *s,
     arc_unwrap_init(&st->seq);
     arc_unwrap_init(&st->ts);
     arc_rxstats_init(&st->stats, st->clock_hz);
+    arc_heard_init(&st->heard, c->max_latency_ms);
     st->last_pli_us = INT64_MIN / 2;
-    return ARC_OK;
+    return arc_peer_open_repair(st);
 }
 
 enum arc_status arc_session_add_recv(struct arc_session *s,
@@ -468,8 +501,12 @@ enum arc_status arc_session_add_recv(struct arc_session *s,
     st->session  = s;
     st->index    = s->n_recv;
     st->cfg      = *cfg;
-    st->clock_hz = cfg->kind == ARC_MEDIA_AUDIO ? ARC_PEER_OPUS_CLOCK_HZ
-                                                : ARC_PEER_VIDEO_CLOCK_HZ;
+    st->clock_hz = cfg->kind == ARC_MEDIA_VIDEO
+                       ? ARC_PEER_VIDEO_CLOCK_HZ
+                       : arc_audiocodec_clock_hz(
+                             cfg->audio_codec,
+                             arc_audiocodec_rate_hz(cfg->audio_codec,
+                                                    cfg->sent_rate_hz));
     status = open_recv(s, st, why, why_cap);
     if (status != ARC_OK) {
         arc_peer_free_recv(st);

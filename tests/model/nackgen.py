@@ -4,12 +4,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 NEVER = 2**63 - 1
+MARGIN = 5_000
 
 
 @dataclass
 class Missing:
     since: int
     due: int
+    media: int | None = None
     asked: int = 0
     tries: int = 0
 
@@ -22,12 +24,20 @@ class NackModel:
         self.wait = wait
         self.rtt = 0
         self.highest: int | None = None
+        self.media: int | None = None  # of the highest
+        self.zero: int | None = None  # when media time 0 is played
+        self.hold = 0
         self.missing: dict[int, Missing] = {}
         self.recovered = self.reordered = self.given_up = self.overflow = self.requested = 0
+        self.restored = self.not_in_time = 0
 
-    def on_packet(self, seq: int, now: int) -> None:
+    def deadline(self, m: Missing) -> int:
+        age = m.since + self.give_up
+        return age if m.media is None or self.zero is None else min(age, m.media + self.zero)
+
+    def on_packet(self, seq: int, now: int, media: int | None = None, repaired: bool = False) -> None:
         if self.highest is None:
-            self.highest = seq
+            self.highest, self.media = seq, media
         elif seq > self.highest:
             gap = seq - self.highest - 1
             if gap > self.max_missing:
@@ -35,21 +45,40 @@ class NackModel:
                 self.missing.clear()
             else:
                 for s in range(self.highest + 1, seq):
-                    self.missing[s] = Missing(now, now + self.wait)
+                    m = self.missing[s] = Missing(now, 0)
+                    if media is not None and self.media is not None:
+                        step = abs(media - self.media) // (gap + 1) * (1 if media >= self.media else -1)
+                        m.media = media - step * (seq - s)
+                    last = self.deadline(m) - self.rtt - self.rtt // 8 - MARGIN
+                    m.due = max(now + self.wait, min(now + self.hold, last))
                 while len(self.missing) > self.max_missing:
                     del self.missing[min(self.missing)]
                     self.overflow += 1
-            self.highest = seq
+            self.highest, self.media = seq, media
         elif seq in self.missing:
             m = self.missing.pop(seq)
             delay = now - m.since
             if delay >= self.give_up:
                 self.given_up += 1
-            elif m.tries == 0 or now - m.asked < self.rtt // 2:
+            elif repaired and m.tries == 0:
+                self.restored += 1
+            elif not repaired and (m.tries == 0 or now - m.asked < self.rtt // 2):
                 self.reordered += 1
                 self.wait = max(self.wait, min(delay + delay // 4, 4 * self.wait0))
             else:
                 self.recovered += 1
+
+    def ask(self, m: Missing, now: int) -> None:
+        m.tries += 1
+        if m.tries == 1:
+            m.asked = now
+            self.wait = max(self.wait - self.wait // 16, self.wait0 // 8)
+        rtt = min(self.rtt or 100_000, 1_000_000)
+        m.due = now + rtt + rtt // 8 + MARGIN if m.tries < self.max_tries else NEVER
+
+    def on_asked(self, seq: int, now: int) -> None:
+        if seq in self.missing:
+            self.ask(self.missing[seq], now)
 
     def poll(self, cap: int, rtt: int, now: int) -> list[int]:
         self.rtt = rtt
@@ -63,16 +92,11 @@ class NackModel:
                 break
             if now < m.due:
                 continue
-            if now - m.since + rtt > self.give_up:
+            if now + rtt > self.deadline(m):
                 m.due = NEVER
+                self.not_in_time += 1
                 continue
-            m.tries += 1
-            if m.tries == 1:
-                m.asked = now
-                self.wait = max(self.wait - self.wait // 16, self.wait0 // 8)
-            m.due = NEVER
-            if m.tries < self.max_tries:
-                m.due = now + min(max(rtt or 100_000, 10_000), 1_000_000)
+            self.ask(m, now)
             out.append(seq)
         self.requested += len(out)
         return out
