@@ -33,8 +33,9 @@ def parse_ulpfec(payload: bytes) -> model.Repair | int:
     status = lib.arc_ulpfec_parse(payload, len(payload), h)
     if status != lib.ARC_OK:
         return int(status)
-    levels = tuple(model.Level(l.body_off, _seqs(ffi.addressof(l.set)),
-                               payload[l.parity_off:l.parity_off + l.parity_len]) for l in h.levels[0:h.n_levels])
+    levels = tuple(model.Level(row.body_off, _seqs(ffi.addressof(row.set)),
+                               payload[row.parity_off:row.parity_off + row.parity_len])
+                   for row in h.levels[0:h.n_levels])
     return model.Repair(*_bits(h.bits), levels)
 
 

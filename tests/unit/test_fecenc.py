@@ -38,7 +38,8 @@ def sets_of(config: FecConfig, sent: list[bytes], ends: Any = lambda i: True) ->
     for i, packet in enumerate(sent):
         for repair in encoder.protect(packet, ends_frame=ends(i)):
             read = RtpPacket.parse(repair)
-            assert read.header.payload_type == TYPE and not read.header.marker
+            assert read.header.payload_type == TYPE
+            assert not read.header.marker
             if config.format is FecFormat.ULPFEC:
                 want = model.parse_ulpfec(read.payload)
                 seqs = want.levels[0].seqs
