@@ -111,7 +111,7 @@ def test_sim_fec_what_comes_back_is_not_asked_for() -> None:
 # --- loss that is left, without a session ---
 
 def residual(config: FecConfig, loss: float, length: float, *, n: int = 20_000, seed: int = 7) -> tuple[float, float]:
-    """Loss after recovery of 160-byte packets, and the overhead. Losses come in runs of ``length`` on average; 1: singly.
+    """Loss after recovery of 160-byte packets, and the overhead. Losses come in runs of a mean ``length``; 1: singly.
 
     Repairs are lost like media: each leaves behind the packet that completes it.
     """
