@@ -21,7 +21,6 @@ from arcrtc.video.config import VideoCodec, VideoResolution
 from arcrtc.video.encoders import choose
 
 _WHY_BYTES: Final = 256
-_STATIC_RTX_PAYLOAD_TYPE: Final = 113  # beside a static payload type, next to which another static one stands
 
 
 def random_ssrc(rng: np.random.Generator | None) -> int:
@@ -70,6 +69,11 @@ def _check_types(payload_type: int, rtx_payload_type: int | None) -> None:
     check_int("payload_type", payload_type, 0, 127)
     if rtx_payload_type is not None:
         check_int("rtx_payload_type", rtx_payload_type, 0, 127)
+
+
+def _rtx_beside(payload_type: int) -> int:
+    """The next number; beside a static payload type, next to which another static one stands, a dynamic one."""
+    return payload_type + 1 if payload_type >= 96 else 113
 
 
 class SessionCore:
@@ -210,7 +214,7 @@ class SessionCore:
         check_int("expected_loss_pct", expected_loss_pct, 0, 100)
         check_int("complexity", complexity, 0, 10)
         if rtx_payload_type is None and self.config.nack and self.config.nack_audio:
-            rtx_payload_type = payload_type + 1 if payload_type >= 96 else _STATIC_RTX_PAYLOAD_TYPE
+            rtx_payload_type = _rtx_beside(payload_type)
         cfg = ffi.new("struct arc_send_config *")
         cfg.kind = lib.ARC_MEDIA_AUDIO
         cfg.ssrc = self._draw_ssrc(ssrc)
@@ -316,7 +320,7 @@ class SessionCore:
         noise_payload_type = NOISE_PAYLOAD_TYPE if noise_payload_type is None else noise_payload_type
         check_int("noise_payload_type", noise_payload_type, 1, 127)
         if rtx_payload_type is None and self.config.nack and self.config.nack_audio:
-            rtx_payload_type = payload_type + 1 if payload_type >= 96 else _STATIC_RTX_PAYLOAD_TYPE
+            rtx_payload_type = _rtx_beside(payload_type)
         check_int("sample_rate", sample_rate, 8000, 48_000, "Hz")
         check_int("channels", channels, 1, 2)
         cfg = self._recv_config(lib.ARC_MEDIA_AUDIO, payload_type, rtx_payload_type)
