@@ -15,6 +15,7 @@ from arcrtc.audio.figures import QualityMeter
 from arcrtc.config import SessionConfig, check_range
 from arcrtc.errors import ConfigError, UnsupportedError
 from arcrtc.events import Event, SentFrame, to_event
+from arcrtc.fec import FecConfig, fill_send_config
 from arcrtc.handles import AudioSender, Receiver, VideoSender
 from arcrtc.srtp.config import SrtpConfig, native_config, native_key
 from arcrtc.video.config import VideoCodec, VideoResolution
@@ -175,8 +176,9 @@ class SessionCore:
     def send_audio(self, *, codec: str = "opus", bitrate: int = 32_000, sample_rate: int | None = None,
                    channels: int = 1, frame_size_ms: float = 20, payload_type: int | None = None,
                    rtx_payload_type: int | None = None, ssrc: int | None = None, fec: bool = True,
-                   dtx: bool = False, noise_payload_type: int | None = None, expected_loss_pct: int = 5, complexity: int = 9,
-                   application: str = "voip") -> AudioSender:
+                   dtx: bool = False, noise_payload_type: int | None = None, expected_loss_pct: int = 5,
+                   complexity: int = 9, application: str = "voip",
+                   packet_fec: FecConfig | None = None) -> AudioSender:
         """Open a sent audio stream.
 
         :param codec: "opus", "pcmu", "pcma", "g722" or "l16".
@@ -196,6 +198,7 @@ class SessionCore:
         :param expected_loss_pct: loss assumed until the peer reports, 0..100.
         :param complexity: 0..10.
         :param application: "voip", "audio" or "lowdelay".
+        :param packet_fec: parity packets (RFC 5109, RFC 8627); None: none.
         :raises ConfigError: a value is not allowed.
         """
         audio = find_codec(codec)
@@ -224,6 +227,7 @@ class SessionCore:
         cfg.audio_codec = audio.ident
         cfg.noise_payload_type = noise_payload_type if audio.has_noise and dtx else 0
         cfg.frame_us = frame_us
+        self._fill_fec(cfg, packet_fec)
         opus = cfg.opus
         opus.sample_rate_hz = sample_rate
         opus.channels = channels
@@ -239,7 +243,8 @@ class SessionCore:
     def send_video(self, *, codec: str | VideoCodec = "h264", encoder: str = "auto", bitrate: int = 1_500_000,
                    resolution: str | tuple[int, int] | VideoResolution = "720p", frame_rate: float = 30,
                    keyframe_interval: int = 0, payload_type: int = 97, rtx_payload_type: int | None = 98,
-                   ssrc: int | None = None, threads: int = 0, speed: int = -1) -> VideoSender:
+                   ssrc: int | None = None, threads: int = 0, speed: int = -1,
+                   packet_fec: FecConfig | None = None) -> VideoSender:
         """Open a sent video stream.
 
         :param codec: "h264".
@@ -251,6 +256,7 @@ class SessionCore:
         :param rtx_payload_type: of the retransmission stream (RFC 4588); None: none.
         :param threads: slices coded in parallel, 1..16; 0: by size and cores.
         :param speed: 0 best picture ... 7 quickest; -1: by size and cores.
+        :param packet_fec: parity packets (RFC 5109, RFC 8627); None: none.
         :raises ConfigError: a value is not allowed.
         :raises UnsupportedError: no such encoder works here; the message says why.
         """
@@ -271,6 +277,7 @@ class SessionCore:
         cfg.payload_type = payload_type
         cfg.rtx_payload_type = -1 if rtx_payload_type is None else rtx_payload_type
         cfg.rtx_ssrc = 0 if rtx_payload_type is None else self._draw_ssrc(None)
+        self._fill_fec(cfg, packet_fec)
         video = cfg.video
         video.name = name.encode()
         video.codec = lib.ARC_VIDEO_H264
@@ -284,12 +291,19 @@ class SessionCore:
         self.senders.append(sender)
         return sender
 
-    def _recv_config(self, kind: int, payload_type: int, rtx_payload_type: int | None) -> Any:
+    def _fill_fec(self, cfg: Any, config: FecConfig | None) -> None:
+        if config is not None:
+            fill_send_config(cfg.fec, config, 0 if config.in_stream else self._draw_ssrc(config.ssrc))
+
+    def _recv_config(self, kind: int, payload_type: int, rtx_payload_type: int | None,
+                     packet_fec: FecConfig | None) -> Any:
         _check_types(payload_type, rtx_payload_type)
         cfg = ffi.new("struct arc_recv_config *")
         cfg.kind = kind
         cfg.payload_type = payload_type
         cfg.rtx_payload_type = -1 if rtx_payload_type is None else rtx_payload_type
+        if packet_fec is not None:
+            cfg.fec_format, cfg.fec_payload_type = packet_fec.format, packet_fec.payload_type
         cfg.min_latency_ms = self.config.min_latency_ms
         cfg.max_latency_ms = self.config.max_latency_ms
         cfg.initial_latency_ms = self.config.start_latency_ms
@@ -299,7 +313,7 @@ class SessionCore:
     def receive_audio(self, *, codec: str = "opus", payload_type: int | None = None,
                       rtx_payload_type: int | None = None, sample_rate: int = 48_000, channels: int = 1,
                       sent_rate: int | None = None, sent_channels: int | None = None,
-                      noise_payload_type: int | None = None) -> Receiver:
+                      noise_payload_type: int | None = None, packet_fec: FecConfig | None = None) -> Receiver:
         """Be ready for an audio stream; its SSRC is learned from its first authentic packet.
 
         :param codec: "opus", "pcmu", "pcma", "g722" or "l16".
@@ -309,6 +323,7 @@ class SessionCore:
         :param sent_rate: of L16, whose packets do not tell, 8000..48000 Hz; None: ``sample_rate``.
         :param sent_channels: of L16, 1 or 2; None: ``channels``.
         :param noise_payload_type: of comfort noise beside PCMU and PCMA (RFC 3389); None: 13.
+        :param packet_fec: format and payload type of the parity packets that come with it; None: none.
         :raises ConfigError: a value is not allowed.
         """
         audio = find_codec(codec)
@@ -323,7 +338,7 @@ class SessionCore:
             rtx_payload_type = _rtx_beside(payload_type)
         check_int("sample_rate", sample_rate, 8000, 48_000, "Hz")
         check_int("channels", channels, 1, 2)
-        cfg = self._recv_config(lib.ARC_MEDIA_AUDIO, payload_type, rtx_payload_type)
+        cfg = self._recv_config(lib.ARC_MEDIA_AUDIO, payload_type, rtx_payload_type, packet_fec)
         cfg.sample_rate_hz = sample_rate
         cfg.channels = channels
         cfg.audio_codec = audio.ident
@@ -335,16 +350,18 @@ class SessionCore:
         return receiver
 
     def receive_video(self, *, codec: str | VideoCodec = "h264", payload_type: int = 97,
-                      rtx_payload_type: int | None = 98, threads: int = 1) -> Receiver:
+                      rtx_payload_type: int | None = 98, threads: int = 1,
+                      packet_fec: FecConfig | None = None) -> Receiver:
         """Be ready for a video stream; its SSRC is learned from its first authentic packet.
 
         :param threads: of the decoder, 1..16.
+        :param packet_fec: format and payload type of the parity packets that come with it; None: none.
         :raises ConfigError: a value is not allowed.
         """
         if _parse_codec(codec) is not VideoCodec.H264:
             raise UnsupportedError(f"codec={codec!r}: this version receives H264 only")
         check_int("threads", threads, 1, 16)
-        cfg = self._recv_config(lib.ARC_MEDIA_VIDEO, payload_type, rtx_payload_type)
+        cfg = self._recv_config(lib.ARC_MEDIA_VIDEO, payload_type, rtx_payload_type, packet_fec)
         cfg.codec = lib.ARC_VIDEO_H264
         cfg.threads = threads
         receiver = Receiver(self, self._add_recv(cfg, "receive_video"), "video", payload_type)

@@ -18,6 +18,7 @@
 #include "base/seq.h"
 #include "rx/assemble.h"
 #include "rx/heard.h"
+#include "rx/fecdec.h"
 #include "rx/jitter.h"
 #include "rx/members.h"
 #include "rx/nackgen.h"
@@ -26,6 +27,7 @@
 #include "rx/rxstats.h"
 #include "rx/ssrcwatch.h"
 #include "session/session.h"
+#include "tx/fecenc.h"
 #include "tx/history.h"
 #include "tx/pacer.h"
 #include "tx/ssrcgroup.h"
@@ -33,6 +35,9 @@
 #include "video/decoder.h"
 #include "video/encoder.h"
 #include "wire/rtp.h"
+
+/** What a packet in the pacer is. */
+enum arc_peer_kind { ARC_PEER_MEDIA = 0, ARC_PEER_RTX, ARC_PEER_FEC };
 
 enum {
     ARC_PEER_OPUS_CLOCK_HZ  = 48000, /* RFC 7587 §4.1                           */
@@ -101,12 +106,17 @@ struct arc_sendstream {
     int32_t                loss_pct;     /* atomic: what the peer reports   */
     int32_t                key_wanted;   /* atomic flag                     */
     int32_t                muted;        /* atomic flag                     */
+    int64_t                fec_policy;   /* atomic: packed by fec_out.c     */
 
     /* network side */
     uint16_t               next_seq16;
     uint16_t               next_rtx_seq16;
+    uint16_t               next_fec_seq16;
     int64_t                next_seq;     /* unwrapped, for the history      */
     struct arc_history    *history;      /* NULL without retransmission     */
+    struct arc_fecenc     *fec;          /* NULL without parity             */
+    int64_t                fec_applied;  /* policy that it has              */
+    int64_t                fec_sent;     /* parity packets that have left   */
     struct arc_txstats     stats;
     struct arc_sent_frame  leaving;      /* frame whose packets leave now   */
     uint32_t               last_rtp_ts;
@@ -147,6 +157,7 @@ struct arc_recvstream {
     struct arc_unwrap      ts;
     struct arc_rxstats     stats;
     struct arc_nackgen    *nack;         /* NULL: never asks                */
+    struct arc_fecdec     *fec;          /* NULL without parity             */
     int64_t                sr_ntp64;     /* of the last SR                  */
     int64_t                sr_arrival_us;/* 0: none                         */
     int64_t                last_pli_us;
@@ -308,6 +319,14 @@ enum arc_status arc_peer_pull_video(struct arc_recvstream *st, int64_t now_us,
 /* streams.c */
 void arc_peer_free_send(struct arc_sendstream *st);
 void arc_peer_free_recv(struct arc_recvstream *st);
+
+/* fec_out.c */
+enum arc_status arc_peer_fec_open(struct arc_sendstream *st);
+void arc_peer_fec_protect(struct arc_session *s, struct arc_sendstream *st,
+                          const struct arc_pkt *pkt, bool ends_frame,
+                          int64_t now_us);
+void arc_peer_fec_number(struct arc_sendstream *st, struct arc_pkt *pkt,
+                         int64_t now_us);
 
 /* session.c */
 void arc_peer_event(struct arc_session *s, int32_t type, int32_t stream,

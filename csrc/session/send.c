@@ -36,6 +36,8 @@ int32_t arc_peer_payload_room(const struct arc_sendstream *st)
         room -= arc_srtp_overhead_bytes(s->srtp_out);
     if (st->cfg.rtx_payload_type >= 0)
         room -= 2; /* original sequence number, RFC 4588 §4 */
+    if (st->fec)
+        room -= arc_fecenc_overhead_bytes(st->fec);
     return room;
 }
 

@@ -20,6 +20,8 @@ enum {
     REORDER_WAIT_US  = 60000,   /* for a packet that nobody sends again       */
     NACK_REORDER_US  = 10000,
     NACK_TRIES       = 8,
+    AUDIO_FEC_PKTS   = 128,
+    VIDEO_FEC_PKTS   = 512,
 };
 
 /* --- checks ---------------------------------------------------------------------------- */
@@ -30,19 +32,57 @@ static bool payload_type_ok(int32_t pt)
     return pt >= 0 && pt <= 127 && !(pt >= 64 && pt <= 95);
 }
 
-/** A stream and its resends: two types, or one when rtx is negative. */
-static bool payload_types_ok(int32_t pt, int32_t rtx)
+/** Payload types of one stream: media, resends, parity. */
+struct types {
+    int32_t type[3];
+    int32_t n;
+};
+
+static struct types types_of(int32_t pt, int32_t rtx, int32_t fec_format,
+                             int32_t fec)
 {
-    return payload_type_ok(pt) &&
-           (rtx < 0 || (payload_type_ok(rtx) && rtx != pt));
+    struct types t = {{pt, 0, 0}, 1};
+
+    if (rtx >= 0)
+        t.type[t.n++] = rtx;
+    if (fec_format != ARC_FEC_NONE)
+        t.type[t.n++] = fec;
+    return t;
+}
+
+static struct types send_types(const struct arc_send_config *c)
+{
+    return types_of(c->payload_type, c->rtx_payload_type, c->fec.format,
+                    c->fec.payload_type);
+}
+
+static struct types recv_types(const struct arc_recv_config *c)
+{
+    return types_of(c->payload_type, c->rtx_payload_type, c->fec_format,
+                    c->fec_payload_type);
+}
+
+/** Each is allowed, and they differ. */
+static bool types_ok(struct types t)
+{
+    for (int32_t i = 0; i < t.n; i++) {
+        if (!payload_type_ok(t.type[i]))
+            return false;
+        for (int32_t k = 0; k < i; k++)
+            if (t.type[i] == t.type[k])
+                return false;
+    }
+    return true;
 }
 
 /** Some packet could belong to either. */
-static bool share_a_type(int32_t pt, int32_t rtx, int32_t other_pt,
-                         int32_t other_rtx)
+static bool share_a_type(struct types a, struct types b)
 {
-    return pt == other_pt || pt == other_rtx ||
-           (rtx >= 0 && (rtx == other_pt || rtx == other_rtx));
+    for (int32_t i = 0; i < a.n; i++)
+        for (int32_t k = 0; k < b.n; k++)
+            if (a.type[i] == b.type[k])
+                return true;
+    return false;
 }
 
 /** A type of its own beside those of the stream; 0: none. */
@@ -52,22 +92,31 @@ static bool extra_type_ok(int32_t extra, int32_t pt, int32_t rtx)
            (payload_type_ok(extra) && extra != pt && extra != rtx);
 }
 
+/** Parity has an SSRC of its own (RFC 8627 §4.2.1); only that of ULPFEC may go in
+ *  the stream (RFC 5109 §14.2). */
+static bool fec_ssrc_ok(const struct arc_session *s,
+                        const struct arc_send_config *c)
+{
+    const uint32_t ssrc = c->fec.ssrc;
+
+    if (c->fec.format == ARC_FEC_NONE || ssrc == 0)
+        return ssrc == 0 && c->fec.format != ARC_FEC_FLEXFEC;
+    return ssrc != c->ssrc && !arc_peer_owns_ssrc(s, ssrc) &&
+           (c->rtx_payload_type < 0 || ssrc != c->rtx_ssrc);
+}
+
 static bool send_config_ok(const struct arc_session *s,
                            const struct arc_send_config *c)
 {
     bool rtx = c->rtx_payload_type >= 0;
 
-    if (!payload_types_ok(c->payload_type, c->rtx_payload_type) ||
-        c->ssrc == 0 || arc_peer_owns_ssrc(s, c->ssrc))
+    if (!types_ok(send_types(c)) || !fec_ssrc_ok(s, c) || c->ssrc == 0 || arc_peer_owns_ssrc(s, c->ssrc))
         return false;
     if (rtx && (c->rtx_ssrc == 0 || c->rtx_ssrc == c->ssrc ||
                 arc_peer_owns_ssrc(s, c->rtx_ssrc)))
         return false;
     for (int32_t i = 0; i < s->n_send; i++) {
-        const struct arc_send_config *o = &s->send[i]->cfg;
-
-        if (share_a_type(c->payload_type, c->rtx_payload_type, o->payload_type,
-                         o->rtx_payload_type))
+        if (share_a_type(send_types(c), send_types(&s->send[i]->cfg)))
             return false;
     }
     if (c->kind == ARC_MEDIA_AUDIO)
@@ -81,13 +130,10 @@ static bool send_config_ok(const struct arc_session *s,
 static bool recv_config_ok(const struct arc_session *s,
                            const struct arc_recv_config *c)
 {
-    if (!payload_types_ok(c->payload_type, c->rtx_payload_type))
+    if (!types_ok(recv_types(c)))
         return false;
     for (int32_t i = 0; i < s->n_recv; i++) {
-        const struct arc_recv_config *o = &s->recv[i]->cfg;
-
-        if (share_a_type(c->payload_type, c->rtx_payload_type, o->payload_type,
-                         o->rtx_payload_type))
+        if (share_a_type(recv_types(c), recv_types(&s->recv[i]->cfg)))
             return false;
     }
     if (c->kind == ARC_MEDIA_AUDIO)
@@ -115,6 +161,7 @@ void arc_peer_free_send(struct arc_sendstream *st)
         arc_pkt_unref(p.pkt);
     arc_ring_free(st->to_net);
     arc_history_free(st->history);
+    arc_fecenc_free(st->fec);
     arc_aenc_free(st->aenc);
     arc_venc_free(st->venc);
     arc_mem_free(st->gather.pcm);
@@ -235,6 +282,11 @@ static enum arc_status open_send(struct arc_session *s,
         (status = arc_history_new(history_pkts(st), HISTORY_AGE_US,
                                   &st->history)) != ARC_OK)
         return status;
+    if (st->cfg.fec.format != ARC_FEC_NONE &&
+        (status = arc_peer_fec_open(st)) != ARC_OK) {
+        explain(why, why_cap, "FEC: payload type, block or policy is out of range");
+        return status;
+    }
     if ((status = reserve(s, audio)) != ARC_OK)
         return status;
     arc_txstats_init(&st->stats);
@@ -242,6 +294,8 @@ static enum arc_status open_send(struct arc_session *s,
     /* RFC 3550 §5.1: random start values. */
     st->next_seq16     = (uint16_t)arc_rng_below(&s->rng, 0x8000);
     st->next_rtx_seq16 = (uint16_t)arc_rng_below(&s->rng, 0x8000);
+    if (st->fec)
+        st->next_fec_seq16 = (uint16_t)arc_rng_below(&s->rng, 0x8000);
     st->next_seq       = st->next_seq16;
     st->ts_offset      = (uint32_t)arc_rng_u64(&s->rng);
     st->last_key_us    = INT64_MIN / 2;
@@ -307,6 +361,7 @@ void arc_peer_free_recv(struct arc_recvstream *st)
         arc_vframe_unref(st->pictures[--st->n_pictures].frame);
     arc_ring_free(st->to_media);
     arc_nackgen_free(st->nack);
+    arc_fecdec_free(st->fec);
     arc_jitter_free(st->jitter);
     arc_assemble_free(st->assemble);
     arc_opus_dec_free(st->opus);
@@ -352,6 +407,21 @@ static int32_t jitter_pkts(const struct arc_recv_config *c)
                                   MIN_JITTER_PKTS, JITTER_FRAMES);
 }
 
+/** Packets kept for recovery: enough for the longest blocks, but not more than a
+ *  quarter of what the session has. */
+static enum arc_status open_fecdec(const struct arc_session *s,
+                                   struct arc_recvstream *st)
+{
+    struct arc_fecdec_config c = {0};
+
+    c.format      = st->cfg.fec_format;
+    c.window_pkts = st->cfg.kind == ARC_MEDIA_AUDIO ? AUDIO_FEC_PKTS
+                                                    : VIDEO_FEC_PKTS;
+    while (c.window_pkts > s->cfg.pool_pkts / 4)
+        c.window_pkts /= 2;
+    return arc_fecdec_new(&c, &st->fec);
+}
+
 static enum arc_status open_recv(struct arc_session *s,
                                  struct arc_recvstream *st, char *why,
                                  int32_t why_cap)
@@ -387,6 +457,10 @@ static enum arc_status open_recv(struct arc_session *s,
     if (s->cfg.nack && (!audio || s->cfg.nack_audio) &&
         c->rtx_payload_type >= 0 &&
         (status = arc_nackgen_new(&n, &st->nack)) != ARC_OK)
+        return status;
+
+    if (c->fec_format != ARC_FEC_NONE &&
+        (status = open_fecdec(s, st)) != ARC_OK)
         return status;
 
     arc_unwrap_init(&st->seq);
