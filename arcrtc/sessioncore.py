@@ -77,6 +77,13 @@ def _rtx_beside(payload_type: int) -> int:
     return payload_type + 1 if payload_type >= 96 else 113
 
 
+def _check_dtmf_type(payload_type: int | None) -> int:
+    """The payload type of telephone events; 0: none."""
+    if payload_type is not None:
+        check_int("dtmf_payload_type", payload_type, 1, 127)
+    return payload_type or 0
+
+
 class SessionCore:
     """The native session and its streams: what Session and Peer have in common."""
 
@@ -176,7 +183,8 @@ class SessionCore:
     def send_audio(self, *, codec: str = "opus", bitrate: int = 32_000, sample_rate: int | None = None,
                    channels: int = 1, frame_size_ms: float = 20, payload_type: int | None = None,
                    rtx_payload_type: int | None = None, ssrc: int | None = None, fec: bool = True,
-                   dtx: bool = False, noise_payload_type: int | None = None, expected_loss_pct: int = 5,
+                   dtx: bool = False, noise_payload_type: int | None = None,
+                   dtmf_payload_type: int | None = None, expected_loss_pct: int = 5,
                    complexity: int = 9, application: str = "voip",
                    packet_fec: FecConfig | None = None) -> AudioSender:
         """Open a sent audio stream.
@@ -195,6 +203,8 @@ class SessionCore:
         :param fec: in-band FEC, as strong as the loss that the peer reports.
         :param dtx: send next to nothing while nobody speaks: Opus by itself, PCMU and PCMA by comfort noise.
         :param noise_payload_type: of that comfort noise (RFC 3389); None: 13 for PCMU and PCMA.
+        :param dtmf_payload_type: of telephone events (RFC 4733), 101 for instance, for AudioSender.send_dtmf();
+            None: none are sent.
         :param expected_loss_pct: loss assumed until the peer reports, 0..100.
         :param complexity: 0..10.
         :param application: "voip", "audio" or "lowdelay".
@@ -226,6 +236,7 @@ class SessionCore:
         cfg.rtx_ssrc = 0 if rtx_payload_type is None else self._draw_ssrc(None)
         cfg.audio_codec = audio.ident
         cfg.noise_payload_type = noise_payload_type if audio.has_noise and dtx else 0
+        cfg.dtmf_payload_type = _check_dtmf_type(dtmf_payload_type)
         cfg.frame_us = frame_us
         self._fill_fec(cfg, packet_fec)
         opus = cfg.opus
@@ -236,7 +247,8 @@ class SessionCore:
         opus.application = applications[application]
         opus.expected_loss_pct = expected_loss_pct
         opus.dtx, opus.fec, opus.vbr = dtx, fec, True
-        sender = AudioSender(self, self._add_send(cfg, "send_audio"), cfg.ssrc, payload_type, sample_rate, channels)
+        sender = AudioSender(self, self._add_send(cfg, "send_audio"), cfg.ssrc, payload_type, sample_rate, channels,
+                             has_dtmf=dtmf_payload_type is not None)
         self.senders.append(sender)
         return sender
 
@@ -313,7 +325,8 @@ class SessionCore:
     def receive_audio(self, *, codec: str = "opus", payload_type: int | None = None,
                       rtx_payload_type: int | None = None, sample_rate: int = 48_000, channels: int = 1,
                       sent_rate: int | None = None, sent_channels: int | None = None,
-                      noise_payload_type: int | None = None, packet_fec: FecConfig | None = None) -> Receiver:
+                      noise_payload_type: int | None = None, dtmf_payload_type: int | None = None,
+                      packet_fec: FecConfig | None = None) -> Receiver:
         """Be ready for an audio stream; its SSRC is learned from its first authentic packet.
 
         :param codec: "opus", "pcmu", "pcma", "g722" or "l16".
@@ -323,6 +336,8 @@ class SessionCore:
         :param sent_rate: of L16, whose packets do not tell, 8000..48000 Hz; None: ``sample_rate``.
         :param sent_channels: of L16, 1 or 2; None: ``channels``.
         :param noise_payload_type: of comfort noise beside PCMU and PCMA (RFC 3389); None: 13.
+        :param dtmf_payload_type: of telephone events (RFC 4733), whose keys come as events DTMF and DTMF_END;
+            None: none are taken.
         :param packet_fec: format and payload type of the parity packets that come with it; None: none.
         :raises ConfigError: a value is not allowed.
         """
@@ -344,6 +359,7 @@ class SessionCore:
         cfg.audio_codec = audio.ident
         cfg.sent_rate_hz, cfg.sent_channels = sent_rate, sent_channels
         cfg.noise_payload_type = noise_payload_type if audio.has_noise else 0
+        cfg.dtmf_payload_type = _check_dtmf_type(dtmf_payload_type)
         receiver = Receiver(self, self._add_recv(cfg, "receive_audio"), "audio", payload_type,
                             meter=QualityMeter(sample_rate, audio.name))
         self.receivers.append(receiver)

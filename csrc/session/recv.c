@@ -13,6 +13,7 @@
 #include "session/peer.h"
 #include "srtp/srtcp.h"
 #include "wire/demux.h"
+#include "wire/pl_dtmf.h"
 #include "wire/pl_h264.h"
 #include "wire/pl_opus.h"
 #include "wire/rtp.h"
@@ -82,7 +83,8 @@ static bool takes(const struct arc_recvstream *st, const struct arc_rtp *h,
     *is_rtx = h->payload_type == st->cfg.rtx_payload_type;
     return *is_rtx || h->payload_type == st->cfg.payload_type ||
            (st->cfg.noise_payload_type > 0 &&
-            h->payload_type == st->cfg.noise_payload_type);
+            h->payload_type == st->cfg.noise_payload_type) ||
+           arc_peer_is_dtmf(st, h->payload_type);
 }
 
 static void learn_source(struct arc_session *s, struct arc_recvstream *st,
@@ -137,8 +139,13 @@ static bool describe_audio(const struct arc_recvstream *st,
                            const struct arc_rxpkt *p, const uint8_t *payload)
 {
     const struct arc_recv_config *c = &st->cfg;
+    struct arc_pl_dtmf events[ARC_PL_DTMF_MAX_REPORTS];
     struct arc_pl_opus opus;
+    size_t n;
 
+    if (arc_peer_is_dtmf(st, p->payload_type))
+        return arc_pl_dtmf_parse(payload, (size_t)p->payload_len, events, &n) ==
+               ARC_OK;
     if (p->payload_type == c->noise_payload_type && c->noise_payload_type > 0)
         return true; /* a level, and what else the sender likes (RFC 3389 §3) */
     if (c->audio_codec == ARC_AUDIO_OPUS)
@@ -264,6 +271,10 @@ static void on_media(struct arc_session *s, struct arc_recvstream *st,
     }
     place(st, &p, h, now_us);
     count_arrival(st, &p, came_by, h->rtp_ts, now_us);
+    if (arc_peer_is_dtmf(st, p.payload_type)) {
+        arc_peer_on_dtmf(s, st, &p, now_us);
+        return;
+    }
     /* Frames are put together by number: those without media count as well. */
     if (p.payload_len > 0 || st->cfg.kind == ARC_MEDIA_VIDEO)
         hand_over(s, st, &p);
@@ -275,11 +286,12 @@ static void recover(struct arc_session *s, struct arc_recvstream *st,
 {
     struct arc_pkt *pkt;
     struct arc_rtp h;
+    bool is_rtx;
 
     while (arc_fecdec_pop(st->fec, s->pool, &pkt) == ARC_OK) {
         pkt->time_us = now_us;
         if (arc_rtp_parse(pkt->data, (size_t)pkt->len, &h) == ARC_OK &&
-            h.payload_type == st->cfg.payload_type)
+            takes(st, &h, &is_rtx) && !is_rtx)
             on_media(s, st, pkt, &h, ARC_PEER_FEC, now_us);
         else
             s->stats.drops.malformed++;
