@@ -2,27 +2,33 @@
 from __future__ import annotations
 
 from arcrtc.audio.align import Alignment, align, overlap, rms_dbfs, segmental_snr
+from arcrtc.audio.codecs import AUDIO_CODECS, AudioCodec, find_codec
 from arcrtc.audio.config import AudioConfig
 from arcrtc.audio.emodel import Rating, VoicePath, mos_of_r, r_of_mos, rate, rate_wideband
 from arcrtc.audio.equipment import Equipment, equipment
 from arcrtc.audio.figures import AudioFigures, QualityMeter
 from arcrtc.audio.frame import AudioFrame, audio_level
+from arcrtc.audio.opusparameters import OpusParameters
 from arcrtc.audio.pipeline import AudioPipeline, AudioStats
 
 __all__ = [
+    "AUDIO_CODECS",
     "Alignment",
+    "AudioCodec",
     "AudioConfig",
     "AudioFigures",
     "AudioFrame",
     "AudioPipeline",
     "AudioStats",
     "Equipment",
+    "OpusParameters",
     "QualityMeter",
     "Rating",
     "VoicePath",
     "align",
     "audio_level",
     "equipment",
+    "find_codec",
     "mos_of_r",
     "overlap",
     "r_of_mos",
