@@ -115,6 +115,8 @@ class EventType(Enum):
     KEY_RETIRED = lib.ARC_EVENT_KEY_RETIRED  #: a former key is not accepted any more
     PEER_SILENT = lib.ARC_EVENT_PEER_SILENT  #: nothing authentic came for SessionConfig.silence_ms
     PEER_HEARD = lib.ARC_EVENT_PEER_HEARD  #: a silent peer is heard again
+    DTMF = lib.ARC_EVENT_DTMF  #: the peer presses a key (RFC 4733)
+    DTMF_END = lib.ARC_EVENT_DTMF_END  #: .. and lets it go
     # Only of an engine:
     EVENTS_LOST = lib.ARC_HUB_EVENTS_LOST  #: nobody fetched them in time; as many as the value says
     THREAD_STALLED = lib.ARC_HUB_THREAD_STALLED  #: a network thread has not moved for stall_ms
@@ -132,13 +134,26 @@ class Event:
     :ivar value: the SSRC, 0..2**32-1; for RTT the smoothed round-trip time in microseconds; for
         KEY_NEAR_LIMIT the packets that are left; for PEER_SILENT, PEER_HEARD, THREAD_STALLED and
         THREAD_RECOVERED how long that has lasted, in microseconds; for EVENTS_LOST and SOCKET_ERROR
-        how many since the last such event.
+        how many since the last such event; for DTMF the number of the telephone event, 0..255, for
+        DTMF_END that and 256 times its length in milliseconds.
     """
 
     type: EventType
     stream: int | None
     now_us: int
     value: int
+
+    @property
+    def key(self) -> str | None:
+        """The key of DTMF and DTMF_END, one of ``0123456789*#ABCD``; None: another event."""
+        if self.type not in (EventType.DTMF, EventType.DTMF_END):
+            return None
+        return bytes(lib.arc_pl_dtmf_key_of(self.value % 256)).decode("ascii").rstrip("\0") or None
+
+    @property
+    def duration_ms(self) -> int | None:
+        """How long the key of DTMF_END was pressed; None: another event."""
+        return self.value // 256 if self.type is EventType.DTMF_END else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

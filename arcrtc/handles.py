@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from arcrtc._native import check, ffi, lib
+from arcrtc._ranges import check_int
 from arcrtc.audio.figures import QualityMeter
 from arcrtc.audio.frame import AudioFrame, Samples
 from arcrtc.errors import ArgumentError
@@ -123,13 +124,15 @@ class AudioSender(_Sender):
     :ivar ssrc: 1..2**32-1; another one once poll_event() or events() gave SSRC_CHANGED for it.
     :ivar payload_type: 0..127. :ivar index: among the sent streams, 0..7.
     :ivar red: which past frames go out again; None: none, ever.
+    :ivar has_dtmf: keys can be sent.
 
     Lives as long as its session. Threads: those of the session or peer that made it.
     """
 
     def __init__(self, owner: Any, handle: Any, ssrc: int, payload_type: int, sample_rate: int,
-                 channels: int, red: RedConfig | None = None) -> None:
+                 channels: int, red: RedConfig | None = None, has_dtmf: bool = False) -> None:
         super().__init__(owner, handle, "audio", ssrc, payload_type)
+        self.has_dtmf = has_dtmf
         self.sample_rate = sample_rate
         self.channels = channels
         self.red = red
@@ -203,6 +206,30 @@ class AudioSender(_Sender):
         frames = int(self._owner._flush(self))
         out = self._owner._played(self, True)
         return Played(out.played_us / 1000, out.waiting_us / 1000, frames)
+
+
+    def send_dtmf(self, keys: str, *, duration_ms: int = 100, gap_ms: int = 100, volume_dbm0: int = -10) -> None:
+        """Press keys: telephone events in place of sound (RFC 4733); returns at once.
+
+        :param keys: of ``0123456789*#ABCD``, at most 64 of all that wait.
+        :param duration_ms: of each, 40..60_000. :param gap_ms: behind each, 40..10_000.
+        :param volume_dbm0: of the tone where the receiver plays it, -63..0.
+        :raises ArgumentError: another key, or the stream was made without dtmf_payload_type.
+        :raises ConfigError: a number is out of range.
+        :raises BackpressureError: too many keys wait; none of these was taken.
+        """
+        check_int("duration_ms", duration_ms, lib.ARC_DTMF_MIN_US // 1000, lib.ARC_DTMF_MAX_US // 1000, "ms")
+        check_int("gap_ms", gap_ms, lib.ARC_DTMF_MIN_GAP_US // 1000, lib.ARC_DTMF_MAX_GAP_US // 1000, "ms")
+        check_int("volume_dbm0", volume_dbm0, -lib.ARC_PL_DTMF_MAX_VOLUME, 0, "dBm0")
+        events = [lib.arc_pl_dtmf_event_of(key.encode("ascii", "replace")) for key in keys]
+        if not events or -1 in events:
+            raise ArgumentError(f"keys={keys!r} must be some of 0123456789*#ABCD")
+        if not self.has_dtmf:
+            raise ArgumentError("the stream was made without dtmf_payload_type: no keys can be sent")
+        tones = ffi.new("struct arc_dtmf_tone[]", [
+            {"event": event, "volume": -volume_dbm0, "duration_us": 1000 * duration_ms, "gap_us": 1000 * gap_ms}
+            for event in events])
+        self._owner._send_dtmf(self, tones, len(events))
 
 
 class VideoSender(_Sender):

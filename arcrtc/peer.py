@@ -303,6 +303,12 @@ class Peer(SessionCore):
         check(lib.arc_worker_post_audio(self._audio_worker, sender._handle, view, n_samples, at_us),
               "AudioSender.send")
 
+    def _send_dtmf(self, sender: AudioSender, tones: Any, n: int) -> None:
+        with self._lock:  # one thread at a time
+            self._check_open()
+            check(lib.arc_send_dtmf(sender._handle, tones, n), "AudioSender.send_dtmf")
+            lib.arc_loop_kick(self._loop, self._id)
+
     def _send_video(self, sender: VideoSender, frame: Any, capture_us: int | None, now_us: int | None) -> None:
         self._check_open()
         at_us = lib.arc_clock_us() if capture_us is None else capture_us

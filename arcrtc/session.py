@@ -146,6 +146,9 @@ class Session(SessionCore):
         check(lib.arc_send_audio(sender._handle, view, n_samples, now if capture_us is None else capture_us, now),
               "AudioSender.send")
 
+    def _send_dtmf(self, sender: AudioSender, tones: Any, n: int) -> None:
+        check(lib.arc_send_dtmf(sender._handle, tones, n), "AudioSender.send_dtmf")
+
     def _send_video(self, sender: VideoSender, frame: Any, capture_us: int | None, now_us: int | None) -> None:
         now = _clock(now_us)
         if check(lib.arc_send_video(sender._handle, frame, now if capture_us is None else capture_us, now),

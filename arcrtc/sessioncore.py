@@ -23,7 +23,6 @@ from arcrtc.video.config import VideoCodec, VideoResolution
 from arcrtc.video.encoders import choose
 
 _WHY_BYTES: Final = 256
-_STATIC_RTX_PAYLOAD_TYPE: Final = 113  # beside a static payload type, next to which another static one stands
 
 
 def random_ssrc(rng: np.random.Generator | None) -> int:
@@ -72,6 +71,18 @@ def _check_types(payload_type: int, rtx_payload_type: int | None) -> None:
     check_int("payload_type", payload_type, 0, 127)
     if rtx_payload_type is not None:
         check_int("rtx_payload_type", rtx_payload_type, 0, 127)
+
+
+def _rtx_beside(payload_type: int) -> int:
+    """The next number; beside a static payload type, next to which another static one stands, a dynamic one."""
+    return payload_type + 1 if payload_type >= 96 else 113
+
+
+def _check_dtmf_type(payload_type: int | None) -> int:
+    """The payload type of telephone events; 0: none."""
+    if payload_type is not None:
+        check_int("dtmf_payload_type", payload_type, 1, 127)
+    return payload_type or 0
 
 
 class SessionCore:
@@ -175,7 +186,8 @@ class SessionCore:
     def send_audio(self, *, codec: str = "opus", bitrate: int = 32_000, sample_rate: int | None = None,
                    channels: int = 1, frame_size_ms: float = 20, payload_type: int | None = None,
                    rtx_payload_type: int | None = None, ssrc: int | None = None, fec: bool = True,
-                   dtx: bool = False, noise_payload_type: int | None = None, expected_loss_pct: int = 5,
+                   dtx: bool = False, noise_payload_type: int | None = None,
+                   dtmf_payload_type: int | None = None, expected_loss_pct: int = 5,
                    complexity: int = 9, application: str = "voip",
                    packet_fec: FecConfig | None = None, red: RedConfig | None = None,
                    level_extension: int | None = None, play_limit_s: float = 60) -> AudioSender:
@@ -195,6 +207,8 @@ class SessionCore:
         :param fec: in-band FEC, as strong as the loss that the peer reports.
         :param dtx: send next to nothing while nobody speaks: Opus by itself, PCMU and PCMA by comfort noise.
         :param noise_payload_type: of that comfort noise (RFC 3389); None: 13 for PCMU and PCMA.
+        :param dtmf_payload_type: of telephone events (RFC 4733), 101 for instance, for AudioSender.send_dtmf();
+            None: none are sent.
         :param expected_loss_pct: loss assumed until the peer reports, 0..100.
         :param complexity: 0..10.
         :param application: "voip", "audio" or "lowdelay".
@@ -226,7 +240,7 @@ class SessionCore:
         check_int("expected_loss_pct", expected_loss_pct, 0, 100)
         check_int("complexity", complexity, 0, 10)
         if rtx_payload_type is None and self.config.nack and self.config.nack_audio:
-            rtx_payload_type = payload_type + 1 if payload_type >= 96 else _STATIC_RTX_PAYLOAD_TYPE
+            rtx_payload_type = _rtx_beside(payload_type)
         cfg = ffi.new("struct arc_send_config *")
         cfg.kind = lib.ARC_MEDIA_AUDIO
         cfg.ssrc = self._draw_ssrc(ssrc)
@@ -235,6 +249,7 @@ class SessionCore:
         cfg.rtx_ssrc = 0 if rtx_payload_type is None else self._draw_ssrc(None)
         cfg.audio_codec = audio.ident
         cfg.noise_payload_type = noise_payload_type if audio.has_noise and dtx else 0
+        cfg.dtmf_payload_type = _check_dtmf_type(dtmf_payload_type)
         cfg.frame_us = frame_us
         if red is not None:
             cfg.red_payload_type = red.payload_type
@@ -251,7 +266,7 @@ class SessionCore:
         opus.expected_loss_pct = expected_loss_pct
         opus.dtx, opus.fec, opus.vbr = dtx, fec, True
         sender = AudioSender(self, self._add_send(cfg, "send_audio"), cfg.ssrc, payload_type, sample_rate, channels,
-                             red)
+                             red, has_dtmf=dtmf_payload_type is not None)
         self.senders.append(sender)
         return sender
 
@@ -328,8 +343,9 @@ class SessionCore:
     def receive_audio(self, *, codec: str = "opus", payload_type: int | None = None,
                       rtx_payload_type: int | None = None, sample_rate: int = 48_000, channels: int = 1,
                       sent_rate: int | None = None, sent_channels: int | None = None,
-                      noise_payload_type: int | None = None, packet_fec: FecConfig | None = None,
-                      red_payload_type: int | None = None, level_extension: int | None = None) -> Receiver:
+                      noise_payload_type: int | None = None, dtmf_payload_type: int | None = None,
+                      packet_fec: FecConfig | None = None, red_payload_type: int | None = None,
+                      level_extension: int | None = None) -> Receiver:
         """Be ready for an audio stream; its SSRC is learned from its first authentic packet.
 
         :param codec: "opus", "pcmu", "pcma", "g722" or "l16".
@@ -341,6 +357,8 @@ class SessionCore:
         :param noise_payload_type: of comfort noise beside PCMU and PCMA (RFC 3389); None: 13.
         :param red_payload_type: of packets with copies of past ones (RFC 2198), of Opus only, 1..63 or 96..127;
             a resend (RFC 4588) is taken for one of these. None: none come.
+        :param dtmf_payload_type: of telephone events (RFC 4733), whose keys come as events DTMF and DTMF_END;
+            None: none are taken.
         :param packet_fec: format and payload type of the parity packets that come with it; None: none.
         :param level_extension: id, 1..14, of the level in the packets' headers (RFC 6464); stats() then show it
             under ``network``: ``level_neg_dbov`` and ``voice`` of the last packet. None: not read.
@@ -355,7 +373,7 @@ class SessionCore:
         noise_payload_type = NOISE_PAYLOAD_TYPE if noise_payload_type is None else noise_payload_type
         check_int("noise_payload_type", noise_payload_type, 1, 127)
         if rtx_payload_type is None and self.config.nack and self.config.nack_audio:
-            rtx_payload_type = payload_type + 1 if payload_type >= 96 else _STATIC_RTX_PAYLOAD_TYPE
+            rtx_payload_type = _rtx_beside(payload_type)
         check_int("sample_rate", sample_rate, 8000, 48_000, "Hz")
         check_int("channels", channels, 1, 2)
         cfg = self._recv_config(lib.ARC_MEDIA_AUDIO, payload_type, rtx_payload_type, packet_fec)
@@ -369,6 +387,7 @@ class SessionCore:
         if red_payload_type is not None:
             check_int("red_payload_type", red_payload_type, 1, 127)
             cfg.red_payload_type = red_payload_type
+        cfg.dtmf_payload_type = _check_dtmf_type(dtmf_payload_type)
         receiver = Receiver(self, self._add_recv(cfg, "receive_audio"), "audio", payload_type,
                             meter=QualityMeter(sample_rate, audio.name))
         self.receivers.append(receiver)

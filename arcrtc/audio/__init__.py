@@ -3,18 +3,22 @@ from __future__ import annotations
 
 from arcrtc.audio.activity import VoiceActivityDetector
 from arcrtc.audio.align import Alignment, align, overlap, rms_dbfs, segmental_snr
+from arcrtc.audio.codecs import AUDIO_CODECS, AudioCodec, find_codec
 from arcrtc.audio.config import AudioConfig
 from arcrtc.audio.emodel import Rating, VoicePath, mos_of_r, r_of_mos, rate, rate_wideband
 from arcrtc.audio.equipment import Equipment, equipment
 from arcrtc.audio.figures import AudioFigures, QualityMeter
 from arcrtc.audio.frame import AudioFrame, audio_level
 from arcrtc.audio.mixer import AudioMixer
+from arcrtc.audio.opusparameters import OpusParameters
 from arcrtc.audio.pipeline import AudioPipeline, AudioStats
 from arcrtc.audio.resampler import Resampler
 from arcrtc.audio.voice import VoiceBlock, VoiceConfig, VoiceKind, VoiceProfile, VoiceReceiver, VoiceStats
 
 __all__ = [
+    "AUDIO_CODECS",
     "Alignment",
+    "AudioCodec",
     "AudioConfig",
     "AudioFigures",
     "AudioFrame",
@@ -22,6 +26,7 @@ __all__ = [
     "AudioPipeline",
     "AudioStats",
     "Equipment",
+    "OpusParameters",
     "QualityMeter",
     "Rating",
     "Resampler",
@@ -36,6 +41,7 @@ __all__ = [
     "align",
     "audio_level",
     "equipment",
+    "find_codec",
     "mos_of_r",
     "overlap",
     "r_of_mos",

@@ -49,7 +49,8 @@ class AudioCodec:
             allowed = ", ".join(map(str, self.sample_rates)) or "in 8000..48000"
             raise ConfigError(f"sample_rate={sample_rate!r}: that of {self.name} is {allowed} Hz")
         if isinstance(channels, bool) or channels not in range(1, self.max_channels + 1):
-            raise ConfigError(f"channels={channels!r}: {self.name} has {' or '.join(map(str, (1, 2)[:self.max_channels]))}")
+            allowed = "1 or 2" if self.max_channels == 2 else "1"
+            raise ConfigError(f"channels={channels!r}: {self.name} has {allowed}")
 
     def check_frame(self, sample_rate: int, frame_size_ms: float) -> int:
         """Length of a packet's audio in microseconds.

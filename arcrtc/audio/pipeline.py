@@ -1,4 +1,4 @@
-"""Audio frames to Opus packets and back (C module ``audio/opuscodec``)."""
+"""Audio frames to packets and back (C module ``audio/opuscodec``; other codecs: :mod:`arcrtc.audio.telephony`)."""
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arcrtc._native import check, ffi, lib, new_handle, read_view, write_view
-from arcrtc.audio.config import APPLICATIONS, AudioConfig, min_bitrate
+from arcrtc.audio.codecs import AUDIO_CODECS
+from arcrtc.audio.config import APPLICATIONS, BANDWIDTHS, AudioConfig, min_bitrate
 from arcrtc.audio.frame import AudioFrame, lend_samples
-from arcrtc.errors import ArgumentError, CodecError
+from arcrtc.audio.telephony import TelephonyCodec
+from arcrtc.errors import ArgumentError, CodecError, ConfigError
 
 if TYPE_CHECKING:
     from arcrtc.rtp import RtpPacket
-
-RTP_CLOCK_HZ: Final = 48_000  #: of Opus at every sample rate, RFC 7587 section 4.1
 
 _ENCODER_BYTES: Final = 64_000  # told to the garbage collector, see opus_encoder_get_size
 _DECODER_BYTES: Final = 32_000
@@ -48,7 +48,7 @@ class AudioStats:
 
 
 class AudioPipeline:
-    """An Opus encoder and an independent Opus decoder with the same settings.
+    """An encoder and an independent decoder with the same settings, of Opus or another codec.
 
     Not thread-safe: one thread at a time. Decoded frames are float32.
 
@@ -60,6 +60,16 @@ class AudioPipeline:
 
     def __init__(self, config: AudioConfig | None = None) -> None:
         self._config = config = config or AudioConfig()
+        self._clock_hz = AUDIO_CODECS[config.codec].clock_rate(config.sample_rate)
+        self._allowed_samples = config.allowed_frame_samples
+        self._usual_samples = config.frame_samples  # length of the last packet
+        self._next_timestamp = 0
+        self._stats = dict.fromkeys(asdict(AudioStats()), 0)
+        self._other = TelephonyCodec(config) if config.codec != "opus" else None
+        if self._other is None:
+            self._open_opus(config)
+
+    def _open_opus(self, config: AudioConfig) -> None:
         settings = ffi.new("struct arc_opus_enc_config *", {
             "sample_rate_hz": config.sample_rate,
             "channels": config.channels,
@@ -70,6 +80,7 @@ class AudioPipeline:
             "dtx": config.dtx,
             "fec": config.fec,
             "vbr": config.vbr,
+            "vbr_free": config.vbr_free,
         })
         self._encoder = new_handle(lib.arc_opus_enc_new, lib.arc_opus_enc_free, "struct arc_opus_enc",
                                    settings, what="AudioPipeline", size=_ENCODER_BYTES)
@@ -78,10 +89,8 @@ class AudioPipeline:
                                    size=_DECODER_BYTES)
         self._packet = ffi.new("uint8_t[]", lib.ARC_OPUS_MAX_PACKET_BYTES)
         self._count = ffi.new("int32_t *")
-        self._allowed_samples = config.allowed_frame_samples
-        self._usual_samples = config.frame_samples  # length of the last packet
-        self._next_timestamp = 0
-        self._stats = dict.fromkeys(asdict(AudioStats()), 0)
+        check(lib.arc_opus_enc_set_max_bandwidth(self._encoder, BANDWIDTHS.index(config.max_bandwidth)), "AudioPipeline")
+        check(lib.arc_opus_enc_set_channels(self._encoder, config.coded_channels), "AudioPipeline")
 
     @classmethod
     def voip_optimized(cls) -> AudioPipeline:
@@ -100,7 +109,9 @@ class AudioPipeline:
 
     @property
     def lookahead_samples(self) -> int:
-        """Delay that the encoder adds, samples at ``config.sample_rate``."""
+        """Delay that the encoder adds, samples at ``config.sample_rate``; 0: none, or as good as none."""
+        if self._other is not None:
+            return 0
         return int(lib.arc_opus_enc_lookahead_samples(self._encoder))
 
     def stats(self) -> AudioStats:
@@ -115,7 +126,7 @@ class AudioPipeline:
         :param frame: int16 or float32 at the rate and channels of the settings, of one of
             ``config.allowed_frame_samples``. Of floats, NaN counts as 0 and what is beyond
             -1..1 is clipped.
-        :returns: an Opus packet; b"" while DTX says that nothing need be sent.
+        :returns: a packet; b"" while DTX says that nothing need be sent.
         :raises ArgumentError: rate, channels or length do not fit; the message names the allowed ones.
         """
         config, n_samples = self._config, frame.n_samples
@@ -125,8 +136,11 @@ class AudioPipeline:
                 f"{config.sample_rate} Hz and {config.channels}")
         if n_samples not in self._allowed_samples:
             raise ArgumentError(
-                f"the frame has {n_samples} samples; at {config.sample_rate} Hz Opus takes "
+                f"the frame has {n_samples} samples; at {config.sample_rate} Hz {config.codec} takes "
                 f"{', '.join(map(str, self._allowed_samples))}")
+        if self._other is not None:
+            self._stats["encoded_frames"] += 1
+            return self._other.encode(np.ascontiguousarray(frame.to_int16()))
         if config.bitrate < min_bitrate(n_samples, config.sample_rate):
             raise ArgumentError(f"frames of {frame.duration_ms} ms need a bitrate of at least "
                                 f"{min_bitrate(n_samples, config.sample_rate)}")
@@ -145,7 +159,7 @@ class AudioPipeline:
 
         :param encoded: what encode() gave; not empty.
         :param sequence_number: 0..65535.
-        :param timestamp: of the first sample, ticks of 48 kHz, 0..2^32-1.
+        :param timestamp: of the first sample, ticks (of Opus 48 kHz, of G.722 8 kHz), 0..2^32-1.
         :param ssrc: 0..2^32-1.
         :param payload_type: 0..127.
         :param marker: first packet after a DTX gap (RFC 3551 section 4.1).
@@ -195,9 +209,42 @@ class AudioPipeline:
         """
         self._change(lib.arc_opus_enc_set_dtx, dtx=dtx)
 
+    def set_max_bandwidth(self, bandwidth: str) -> None:
+        """Bound the bandwidth of the coded audio: "nb" (4 kHz), "mb", "wb", "swb", "fb" (20 kHz) or "auto".
+
+        :raises ConfigError: another name.
+        """
+        self._change(lambda e, name: lib.arc_opus_enc_set_max_bandwidth(e, BANDWIDTHS.index(name)),
+                     max_bandwidth=bandwidth)
+
+    def set_coded_channels(self, channels: int) -> None:
+        """Code two channels as one (1), always as two (2), or as the encoder thinks best (0).
+
+        :raises ConfigError: more than the frames have.
+        """
+        self._change(lib.arc_opus_enc_set_channels, coded_channels=channels)
+
+    def set_application(self, application: str) -> None:
+        """Change to "voip", "audio" or "lowdelay"; the encoder forgets the signal so far.
+
+        :raises ConfigError: another name.
+        """
+        self._change(lambda e, name: lib.arc_opus_enc_set_application(e, APPLICATIONS.index(name)),
+                     application=application)
+
+    def set_vbr(self, vbr: bool, vbr_free: bool = False) -> None:
+        """Packets of equal length, or as the signal needs it; see :class:`AudioConfig`.
+
+        :raises ConfigError: not a bool.
+        """
+        self._change(lib.arc_opus_enc_set_vbr, vbr=vbr, vbr_free=vbr_free)
+
     def _change(self, setter: Any, **field: Any) -> None:
+        name = next(iter(field))
+        if self._other is not None:
+            raise ConfigError(f"{name}: {self._config.codec} has no such setting")
         config = replace(self._config, **field)  # checks the value
-        check(setter(self._encoder, *field.values()), f"set {next(iter(field))}")
+        check(setter(self._encoder, *field.values()), f"set {name}")
         self._config = config
 
     # Receiving
@@ -225,6 +272,8 @@ class AudioPipeline:
         :raises CodecError: damaged; the next packet can be decoded all the same.
         """
         view = read_view(payload)
+        if self._other is not None:
+            return self._decode_other(self._other, view, timestamp)
         n_samples = lib.arc_opus_packet_samples(view, len(view), self._config.sample_rate)
         if n_samples == 0:
             self._damaged(len(view))
@@ -237,6 +286,15 @@ class AudioPipeline:
         self._stats["decoded_packets"] += 1
         self._usual_samples = n_samples
         return self._frame(out, timestamp, concealed=False)
+
+    def _decode_other(self, codec: TelephonyCodec, view: Any, timestamp: int) -> AudioFrame:
+        n_samples = codec.samples_in(view)
+        samples = codec.decode(view, n_samples) if n_samples else None
+        if samples is None:
+            self._damaged(len(view))
+        self._stats["decoded_packets"] += 1
+        self._usual_samples = n_samples
+        return self._frame(samples, timestamp, concealed=False)
 
     def conceal(self) -> AudioFrame:
         """One frame in place of a lost packet, as long as the packet before it.
@@ -256,6 +314,8 @@ class AudioPipeline:
 
         :returns: as extract_audio_frame(), with ``concealed`` set.
         """
+        if self._other is not None:
+            return self._conceal(self._next_timestamp)
         out = self._room(self._usual_samples)
         check(lib.arc_opus_dec_comfort_float(self._decoder, _lend_room(out), self._usual_samples),
               "comfort_noise")
@@ -263,6 +323,9 @@ class AudioPipeline:
         return self._frame(out, self._next_timestamp, concealed=True)
 
     def _conceal(self, timestamp: int) -> AudioFrame:
+        if self._other is not None:
+            self._stats["concealed_frames"] += 1
+            return self._frame(self._other.conceal(self._usual_samples), timestamp, concealed=True)
         out = self._room(self._usual_samples)
         if self._config.plc:
             check(lib.arc_opus_dec_conceal_float(self._decoder, _lend_room(out), self._usual_samples),
@@ -272,8 +335,10 @@ class AudioPipeline:
 
     def _recover(self, next_payload: bytes, next_timestamp: int) -> AudioFrame:
         view, n_samples = read_view(next_payload), self._usual_samples
-        out = self._room(n_samples)
         timestamp = (next_timestamp - self._ticks(n_samples)) % 2**32
+        if self._other is not None:
+            return self._conceal(timestamp)
+        out = self._room(n_samples)
         status = lib.arc_opus_dec_decode_fec_float(self._decoder, view, len(view), _lend_room(out),
                                                    n_samples)
         if status == lib.ARC_ERR_CODEC:
@@ -285,14 +350,14 @@ class AudioPipeline:
 
     def _damaged(self, n_bytes: int) -> NoReturn:
         self._stats["damaged_packets"] += 1
-        raise CodecError(f"Opus packet of {n_bytes} bytes is damaged")
+        raise CodecError(f"{self._config.codec} packet of {n_bytes} bytes is damaged")
 
     def _room(self, n_samples: int) -> NDArray[np.float32]:
         shape = (n_samples,) if self._config.channels == 1 else (n_samples, self._config.channels)
         return np.zeros(shape, dtype=np.float32)
 
     def _ticks(self, n_samples: int) -> int:
-        return n_samples * RTP_CLOCK_HZ // self._config.sample_rate
+        return n_samples * self._clock_hz // self._config.sample_rate
 
     def _frame(self, samples: NDArray[np.float32], timestamp: int, concealed: bool) -> AudioFrame:
         self._next_timestamp = (timestamp + self._ticks(len(samples))) % 2**32

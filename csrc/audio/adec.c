@@ -13,6 +13,7 @@
 
 enum {
     SID_BYTES = 13,    /* level and the 12 coefficients FFmpeg reads (RFC 3389 §3) */
+    DEEP_PLC_COMPLEXITY = 5, /* the least that libopus 1.5 uses it with         */
     GRAIN_HZ  = 400,   /* lengths are multiples of 2.5 ms ..                    */
     MAX_GRAINS = 48,   /* .. up to 120 ms                                       */
     NOISE_GAIN = 2,    /* FFmpeg scales uniform noise, whose power is a third, as if
@@ -62,6 +63,8 @@ static enum arc_status open_codec(struct arc_adec *d)
         if (status != ARC_OK)
             return status;
         arc_opus_dec_set_fade(d->opus, false);
+        /* Deep PLC, where libopus has it; else nothing changes. */
+        arc_opus_dec_set_complexity(d->opus, DEEP_PLC_COMPLEXITY);
         return arc_opus_heal_new(c->sample_rate_hz, c->channels, &d->heal);
     }
     status = arc_ffaudio_dec_new(c->codec, c->sample_rate_hz,

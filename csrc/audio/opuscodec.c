@@ -8,9 +8,19 @@
 
 #include "audio/fade.h"
 #include "audio/opuscodec.h"
+#include "audio/opuscodec_parts.h"
 #include "base/mem.h"
 
-enum { MAX_FRAMES = 48, MS_PER_S = 1000 }; /* RFC 6716 §3.2.5: 48 of 2.5 ms */
+enum {
+    MAX_FRAMES   = 48,   /* RFC 6716 §3.2.5: of 2.5 ms                          */
+    MS_PER_S     = 1000,
+    DRED_MAX_MS  = 1040, /* what libopus 1.5 codes at most                      */
+    DRED_STEP_MS = 10,
+    /* Requests of libopus 1.5 (opus_defines.h), by number: this core may be
+     * compiled with an older one and find a newer one when it runs. An older
+     * one answers that it does not know them. */
+    SET_DRED_DURATION = 4050,
+};
 
 struct arc_opus_enc {
     OpusEncoder *opus;
@@ -85,6 +95,13 @@ static enum arc_status set(struct arc_opus_enc *e, int request, int32_t value)
                ? ARC_OK : ARC_ERR_LIBRARY;
 }
 
+enum arc_status arc_opus_enc_set_vbr(struct arc_opus_enc *e, bool vbr, bool free)
+{
+    enum arc_status status = set(e, OPUS_SET_VBR_REQUEST, vbr);
+
+    return status ? status : set(e, OPUS_SET_VBR_CONSTRAINT_REQUEST, !free);
+}
+
 static enum arc_status configure(struct arc_opus_enc *e,
                                  const struct arc_opus_enc_config *cfg)
 {
@@ -95,7 +112,7 @@ static enum arc_status configure(struct arc_opus_enc *e,
         set(e, OPUS_SET_PACKET_LOSS_PERC_REQUEST, cfg->expected_loss_pct) ||
         set(e, OPUS_SET_INBAND_FEC_REQUEST, cfg->fec) ||
         set(e, OPUS_SET_DTX_REQUEST, cfg->dtx) ||
-        set(e, OPUS_SET_VBR_REQUEST, cfg->vbr))
+        arc_opus_enc_set_vbr(e, cfg->vbr, cfg->vbr_free))
         return ARC_ERR_LIBRARY;
     return ARC_OK;
 }
@@ -252,6 +269,74 @@ enum arc_status arc_opus_enc_set_dtx(struct arc_opus_enc *e, bool dtx)
     return status;
 }
 
+
+static bool bandwidth_ok(int32_t bandwidth)
+{
+    return bandwidth >= ARC_OPUS_BANDWIDTH_AUTO &&
+           bandwidth <= ARC_OPUS_BANDWIDTH_FB;
+}
+
+enum arc_status arc_opus_enc_set_max_bandwidth(struct arc_opus_enc *e,
+                                               int32_t bandwidth)
+{
+    if (!bandwidth_ok(bandwidth))
+        return ARC_ERR_ARG;
+    if (bandwidth == ARC_OPUS_BANDWIDTH_AUTO)
+        bandwidth = ARC_OPUS_BANDWIDTH_FB;
+    return set(e, OPUS_SET_MAX_BANDWIDTH_REQUEST,
+               OPUS_BANDWIDTH_NARROWBAND + bandwidth - ARC_OPUS_BANDWIDTH_NB);
+}
+
+enum arc_status arc_opus_enc_set_bandwidth(struct arc_opus_enc *e,
+                                           int32_t bandwidth)
+{
+    if (!bandwidth_ok(bandwidth))
+        return ARC_ERR_ARG;
+    return set(e, OPUS_SET_BANDWIDTH_REQUEST,
+               bandwidth == ARC_OPUS_BANDWIDTH_AUTO
+                   ? OPUS_AUTO
+                   : OPUS_BANDWIDTH_NARROWBAND + bandwidth -
+                         ARC_OPUS_BANDWIDTH_NB);
+}
+
+enum arc_status arc_opus_enc_set_channels(struct arc_opus_enc *e,
+                                          int32_t channels)
+{
+    if (channels < 0 || channels > e->channels)
+        return ARC_ERR_ARG;
+    return set(e, OPUS_SET_FORCE_CHANNELS_REQUEST,
+               channels ? channels : OPUS_AUTO);
+}
+
+enum arc_status arc_opus_enc_set_application(struct arc_opus_enc *e,
+                                             int32_t application)
+{
+    if (application < ARC_OPUS_APPLICATION_VOIP ||
+        application > ARC_OPUS_APPLICATION_LOWDELAY)
+        return ARC_ERR_ARG;
+    /* libopus takes another one only before its first frame. */
+    if (opus_encoder_ctl(e->opus, OPUS_RESET_STATE) != OPUS_OK)
+        return ARC_ERR_LIBRARY;
+    return set(e, OPUS_SET_APPLICATION_REQUEST, opus_application(application));
+}
+
+enum arc_status arc_opus_enc_set_dred_ms(struct arc_opus_enc *e, int32_t dred_ms)
+{
+    if (dred_ms < 0 || dred_ms > DRED_MAX_MS || dred_ms % DRED_STEP_MS != 0)
+        return ARC_ERR_ARG;
+    return opus_encoder_ctl(e->opus, SET_DRED_DURATION,
+                            (opus_int32)(dred_ms / DRED_STEP_MS)) == OPUS_OK
+               ? ARC_OK : ARC_ERR_UNSUPPORTED;
+}
+
+int32_t arc_opus_enc_bandwidth(struct arc_opus_enc *e)
+{
+    opus_int32 bandwidth = OPUS_BANDWIDTH_NARROWBAND;
+
+    (void)opus_encoder_ctl(e->opus, OPUS_GET_BANDWIDTH(&bandwidth));
+    return bandwidth - OPUS_BANDWIDTH_NARROWBAND + ARC_OPUS_BANDWIDTH_NB;
+}
+
 int32_t arc_opus_enc_lookahead_samples(struct arc_opus_enc *e)
 {
     opus_int32 samples = 0;
@@ -297,6 +382,16 @@ void arc_opus_dec_free(struct arc_opus_dec *d)
     arc_mem_free(d);
 }
 
+OpusDecoder *arc_opus_dec_lib(struct arc_opus_dec *d)
+{
+    return d->opus;
+}
+
+int32_t arc_opus_dec_rate_hz(const struct arc_opus_dec *d)
+{
+    return d->sample_rate_hz;
+}
+
 void arc_opus_dec_set_fade(struct arc_opus_dec *d, bool fades)
 {
     d->fades = fades;
@@ -315,6 +410,16 @@ enum arc_status arc_opus_dec_copy(struct arc_opus_dec *to,
     *to      = *from;
     to->opus = opus;
     return ARC_OK;
+}
+
+enum arc_status arc_opus_dec_set_complexity(struct arc_opus_dec *d,
+                                            int32_t complexity)
+{
+    if (complexity < 0 || complexity > 10)
+        return ARC_ERR_ARG;
+    return opus_decoder_ctl(d->opus, OPUS_SET_COMPLEXITY_REQUEST,
+                            (opus_int32)complexity) == OPUS_OK
+               ? ARC_OK : ARC_ERR_UNSUPPORTED;
 }
 
 static int decode(struct arc_opus_dec *d, const uint8_t *data, int32_t len,

@@ -33,6 +33,22 @@ enum arc_opus_application {
     ARC_OPUS_APPLICATION_LOWDELAY = 2, /* CELT only: 2.5 ms lookahead, no FEC */
 };
 
+enum arc_opus_bandwidth { /* of the audio (RFC 6716 §2, table 1)              */
+    ARC_OPUS_BANDWIDTH_AUTO = 0, /* as the encoder thinks best                */
+    ARC_OPUS_BANDWIDTH_NB,       /*  4 kHz                                    */
+    ARC_OPUS_BANDWIDTH_MB,       /*  6 kHz                                    */
+    ARC_OPUS_BANDWIDTH_WB,       /*  8 kHz                                    */
+    ARC_OPUS_BANDWIDTH_SWB,      /* 12 kHz                                    */
+    ARC_OPUS_BANDWIDTH_FB,       /* 20 kHz                                    */
+};
+
+/** What the libopus that is loaded can do beyond version 1.3. */
+struct arc_opus_features {
+    bool dec_complexity; /* decoders have one, which buys quality             */
+    bool deep_plc;       /* neural concealment, from complexity 5 on          */
+    bool dred;           /* deep redundancy: more than a second, in packets   */
+};
+
 struct arc_opus_enc_config {
     int32_t sample_rate_hz;    /* 8000, 12000, 16000, 24000 or 48000          */
     int32_t channels;          /* 1 or 2                                      */
@@ -43,6 +59,7 @@ struct arc_opus_enc_config {
     bool    dtx;               /* send nothing while nobody speaks            */
     bool    fec;               /* in-band FEC; needs expected_loss_pct > 0    */
     bool    vbr;               /* constrained VBR; false: every packet equal  */
+    bool    vbr_free;          /* with vbr: without the constraint            */
 };
 
 struct arc_opus_enc; /* opaque */
@@ -86,6 +103,37 @@ enum arc_status arc_opus_enc_set_complexity(struct arc_opus_enc *e,
 enum arc_status arc_opus_enc_set_fec(struct arc_opus_enc *e, bool fec);
 enum arc_status arc_opus_enc_set_dtx(struct arc_opus_enc *e, bool dtx);
 
+/** Packets of equal length (false), or as the signal needs it; `free`: without a
+ *  bound from frame to frame. */
+enum arc_status arc_opus_enc_set_vbr(struct arc_opus_enc *e, bool vbr,
+                                     bool free);
+
+/** No frame has more than that; AUTO: 20 kHz. */
+enum arc_status arc_opus_enc_set_max_bandwidth(struct arc_opus_enc *e,
+                                               int32_t bandwidth);
+
+/** Every frame has that, as far as rate and mode let it; AUTO: as before. */
+enum arc_status arc_opus_enc_set_bandwidth(struct arc_opus_enc *e,
+                                           int32_t bandwidth);
+
+/** Code one channel of two, or two; 0: as the encoder thinks best. Two of a mono
+ *  encoder: ARC_ERR_ARG. */
+enum arc_status arc_opus_enc_set_channels(struct arc_opus_enc *e,
+                                          int32_t channels);
+
+/** Another enum arc_opus_application; the encoder forgets the signal so far. */
+enum arc_status arc_opus_enc_set_application(struct arc_opus_enc *e,
+                                             int32_t application);
+
+/** Deep redundancy (DRED) of so much audio in each packet, as rate and expected
+ *  loss let it; 0..1040 ms, in steps of 10; 0: none.
+ *  @return also ARC_ERR_UNSUPPORTED: this libopus has none */
+enum arc_status arc_opus_enc_set_dred_ms(struct arc_opus_enc *e,
+                                         int32_t dred_ms);
+
+/** enum arc_opus_bandwidth of the last frame; before it of the next. */
+int32_t arc_opus_enc_bandwidth(struct arc_opus_enc *e);
+
 /** Delay the encoder adds, samples per channel at its rate. */
 int32_t arc_opus_enc_lookahead_samples(struct arc_opus_enc *e);
 
@@ -108,6 +156,12 @@ enum arc_status arc_opus_dec_copy(struct arc_opus_dec *to,
  *  extrapolates it, for a caller with a concealment of its own. From the next
  *  call on; before the first packet. */
 void arc_opus_dec_set_fade(struct arc_opus_dec *d, bool fades);
+
+/** CPU against quality, 0 (the default) .. 10; from 5 on lost audio is made up by
+ *  deep PLC, where libopus has it.
+ *  @return ARC_OK, ARC_ERR_ARG, or ARC_ERR_UNSUPPORTED: before libopus 1.5 */
+enum arc_status arc_opus_dec_set_complexity(struct arc_opus_dec *d,
+                                            int32_t complexity);
 
 /**
  * Decode a packet. After a concealment that had begun to fade, the first
@@ -184,6 +238,10 @@ int32_t arc_opus_packet_samples(const uint8_t *data, int32_t len,
 
 /** True if the packet carries FEC for what went before it (RFC 6716 §4.2.3). */
 bool arc_opus_packet_has_fec(const uint8_t *data, int32_t len);
+
+/** What the loaded libopus can do, by trying; takes a few milliseconds.
+ *  @return ARC_OK, ARC_ERR_ARG, ARC_ERR_NOMEM or ARC_ERR_LIBRARY */
+enum arc_status arc_opus_probe(struct arc_opus_features *out);
 
 /** Name and version of the libopus that is loaded, such as "libopus 1.3.1". */
 const char *arc_opus_version(void);

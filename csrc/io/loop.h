@@ -148,10 +148,10 @@ void            arc_loop_add_session_drops(struct arc_session *s,
 /** Never waits for the thread: each number is a recent one, by itself. */
 void            arc_loop_get_stats(struct arc_loop *l,
                                    struct arc_loop_stats *out);
-/* ARC_CDEF_END */
 
 /** There is something to send for this session, if it is here. Never waits. */
 void    arc_loop_kick(struct arc_loop *l, int32_t id);
+/* ARC_CDEF_END */
 
 /** When its present turn began; 0: it waits. For who watches that it moves. */
 int64_t arc_loop_turn_since_us(struct arc_loop *l);

@@ -68,6 +68,20 @@ bool arc_peer_may_leave(const struct arc_session *s)
     return false;
 }
 
+/** Into the pacer, which has room; the reference passes. */
+void arc_peer_to_pacer(struct arc_session *s, const struct arc_sendstream *st,
+                       struct arc_txpkt *p, int64_t now_us)
+{
+    struct arc_pacer_item item = {0};
+
+    attach(p);
+    item.pkt       = p->pkt;
+    item.stream    = st->index;
+    item.kind      = ARC_PEER_MEDIA;
+    item.queued_us = now_us;
+    arc_pacer_push(s->pacer, &item, class_of(st), now_us);
+}
+
 /** When the pacer is full, packets stay in the ring, and when that is full
  *  send.c drops whole frames: a hole inside one would be seen by nobody, since
  *  packets get their numbers behind the pacer. */
@@ -79,14 +93,7 @@ static void fill_pacer(struct arc_session *s, int64_t now_us)
 
         while (arc_pacer_has_room(s->pacer, class_of(st)) &&
                arc_ring_pop(st->to_net, &p) == ARC_OK) {
-            struct arc_pacer_item item = {0};
-
-            attach(&p);
-            item.pkt       = p.pkt;
-            item.stream    = i;
-            item.kind      = ARC_PEER_MEDIA;
-            item.queued_us = now_us;
-            arc_pacer_push(s->pacer, &item, class_of(st), now_us);
+            arc_peer_to_pacer(s, st, &p, now_us);
         }
     }
 }
@@ -165,7 +172,7 @@ static void number_media(struct arc_session *s, struct arc_sendstream *st,
     arc_rtp_set_ssrc(pkt->data, st->cfg.ssrc);
     arc_txstats_on_packet(&st->stats, p.payload_bytes, pkt->len, false, now_us);
     record_frame(s, st, &p, now_us);
-    if (st->history)
+    if (st->history && !p.once)
         arc_history_put(st->history, st->next_seq, pkt, now_us);
     st->next_seq++;
     st->last_rtp_ts     = p.rtp_ts;
@@ -271,6 +278,7 @@ enum arc_status arc_peer_leave(struct arc_session *s, int64_t now_us,
     struct arc_pacer_item item;
 
     set_pace(s);
+    arc_peer_dtmf_turn(s, now_us);
     fill_pacer(s, now_us);
     while (arc_pacer_pop(s->pacer, now_us, &item) == ARC_OK) {
         struct arc_sendstream *st = s->send[item.stream];

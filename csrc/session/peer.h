@@ -20,6 +20,7 @@
 #include "rx/assemble.h"
 #include "rx/heard.h"
 #include "rx/fecdec.h"
+#include "rx/dtmf.h"
 #include "rx/jitter.h"
 #include "rx/losspattern.h"
 #include "rx/members.h"
@@ -73,6 +74,7 @@ struct arc_txpkt {
     bool     is_key;
     bool     first;          /* first packet of its frame                   */
     bool     last;           /* last packet of its frame                    */
+    bool     once;           /* never resent: noise, or an event            */
 };
 
 /** Gathers samples to whole frames. */
@@ -130,9 +132,14 @@ struct arc_sendstream {
     int32_t                red_set;      /* atomic: see send.c              */
     int32_t                key_wanted;   /* atomic flag                     */
     int32_t                muted;        /* atomic flag                     */
+    struct arc_ring       *tones;        /* struct arc_dtmf_tone; NULL: none */
+    int32_t                tone_lasts;   /* atomic flag: no samples are sent */
     int64_t                fec_policy;   /* atomic: packed by fec_out.c     */
 
     /* network side */
+    struct arc_dtmftx      dtmf;
+    int64_t                event_us;     /* the last event began ..         */
+    uint32_t               event_ts;     /* .. at this time stamp           */
     uint16_t               next_seq16;
     uint16_t               next_rtx_seq16;
     uint16_t               next_fec_seq16;
@@ -190,6 +197,7 @@ struct arc_recvstream {
     int64_t                loss_seq, loss_ts; /* of the last packet counted in it */
     int64_t                pkt_ticks;    /* media in a packet; 0: not known  */
     int64_t                told_duplicates; /* in the last summary          */
+    struct arc_dtmfrx      dtmf;
     int64_t                sr_ntp64;     /* of the last SR                  */
     int64_t                sr_arrival_us;/* 0: none                         */
     int64_t                last_pli_us;
@@ -298,8 +306,17 @@ void arc_peer_hear_own(struct arc_sendstream *st);
 void arc_peer_write_level(const struct arc_sendstream *st, struct arc_pkt *pkt);
 void arc_peer_read_level(struct arc_recvstream *st, const uint8_t *packet,
                          const struct arc_rtp *h);
+/* dtmf.c */
+void    arc_peer_dtmf_turn(struct arc_session *s, int64_t now_us);
+void    arc_peer_dtmf_lapse(struct arc_session *s, int64_t now_us);
+int64_t arc_peer_dtmf_next_us(const struct arc_session *s);
+bool    arc_peer_is_dtmf(const struct arc_recvstream *st, int32_t payload_type);
+void    arc_peer_on_dtmf(struct arc_session *s, struct arc_recvstream *st,
+                         const struct arc_rxpkt *p, int64_t now_us);
 
 /* leave.c */
+void arc_peer_to_pacer(struct arc_session *s, const struct arc_sendstream *st,
+                       struct arc_txpkt *p, int64_t now_us);
 size_t arc_peer_seal(struct arc_session *s, struct arc_srtp_batch *work,
                      struct arc_pkt **pkts, size_t n);
 enum arc_status arc_peer_leave(struct arc_session *s, int64_t now_us,

@@ -13,6 +13,7 @@
 #include "session/peer.h"
 #include "srtp/srtcp.h"
 #include "wire/demux.h"
+#include "wire/pl_dtmf.h"
 #include "wire/pl_h264.h"
 #include "wire/pl_opus.h"
 #include "wire/red.h"
@@ -98,7 +99,8 @@ static bool takes(const struct arc_recvstream *st, const struct arc_rtp *h,
     return *is_rtx || h->payload_type == st->cfg.payload_type ||
            (st->cfg.noise_payload_type > 0 &&
             h->payload_type == st->cfg.noise_payload_type) ||
-           is_red(st, h->payload_type);
+           is_red(st, h->payload_type) ||
+           arc_peer_is_dtmf(st, h->payload_type);
 }
 
 static void learn_source(struct arc_session *s, struct arc_recvstream *st,
@@ -153,8 +155,13 @@ static bool describe_audio(const struct arc_recvstream *st,
                            const struct arc_rxpkt *p, const uint8_t *payload)
 {
     const struct arc_recv_config *c = &st->cfg;
+    struct arc_pl_dtmf events[ARC_PL_DTMF_MAX_REPORTS];
     struct arc_pl_opus opus;
+    size_t n;
 
+    if (arc_peer_is_dtmf(st, p->payload_type))
+        return arc_pl_dtmf_parse(payload, (size_t)p->payload_len, events, &n) ==
+               ARC_OK;
     if (p->payload_type == c->noise_payload_type && c->noise_payload_type > 0)
         return true; /* a level, and what else the sender likes (RFC 3389 §3) */
     if (c->audio_codec == ARC_AUDIO_OPUS)
@@ -352,6 +359,10 @@ static void on_media(struct arc_session *s, struct arc_recvstream *st,
     }
     place(st, &p, h, now_us);
     count_arrival(st, &p, came_by, h, now_us);
+    if (arc_peer_is_dtmf(st, p.payload_type)) {
+        arc_peer_on_dtmf(s, st, &p, now_us);
+        return;
+    }
     /* Frames are put together by number: those without media count as well. */
     if (p.payload_len > 0 || st->cfg.kind == ARC_MEDIA_VIDEO)
         hand_over(s, st, &p);

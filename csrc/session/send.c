@@ -177,6 +177,11 @@ static enum arc_status encode_gathered(struct arc_sendstream *st,
     apply_audio_settings(st);
     arc_peer_hear_own(st);
     st->media.frames_in++;
+    if (arc_atomic_load_relaxed(&st->tone_lasts)) {
+        st->media.frames_silent++; /* RFC 4733 §2.5.1.2: the event has its turn */
+        g->spoke = false;
+        return ARC_OK;
+    }
     status = arc_aenc_encode(st->aenc, g->pcm, frame, frame_room(st), &len,
                              &noise);
     if (status != ARC_OK) {
@@ -211,6 +216,7 @@ static enum arc_status encode_gathered(struct arc_sendstream *st,
     p.capture_us    = g->capture_us;
     p.encoded_us    = now_us;
     p.first = p.last = true;
+    p.once  = noise; /* resends have the payload type of samples */
     if (!queue_packet(st, &p)) {
         st->media.frames_dropped++;
         return ARC_AGAIN;

@@ -203,6 +203,7 @@ size_t arc_session_transmit_pkts(struct arc_session *s,
     s->turn_us = now_us;
     arc_peer_keys_turn(s, now_us);
     notice_silence(s, now_us);
+    arc_peer_dtmf_lapse(s, now_us);
     if (cap > ARC_SESSION_BATCH_PKTS)
         cap = ARC_SESSION_BATCH_PKTS;
     while (n + n_plain < cap) {
@@ -233,6 +234,7 @@ enum arc_status arc_session_transmit_pkt(struct arc_session *s, int64_t now_us,
     s->turn_us = now_us;
     arc_peer_keys_turn(s, now_us);
     notice_silence(s, now_us);
+    arc_peer_dtmf_lapse(s, now_us);
     pkt = arc_peer_feedback(s, now_us);
     while (!pkt) {
         /* After a BYE nothing may follow (RFC 3550 §6.6). */
@@ -278,7 +280,9 @@ int64_t arc_session_next_us(struct arc_session *s)
         return 0;
     return arc_min_i64(arc_min_i64(arc_pacer_next_us(s->pacer, s->turn_us),
                                    arc_peer_feedback_next_us(s)),
-                       arc_min_i64(s->keys_us, silence_next_us(s)));
+                       arc_min_i64(arc_min_i64(s->keys_us,
+                                               arc_peer_dtmf_next_us(s)),
+                                   silence_next_us(s)));
 }
 
 void arc_session_bye(struct arc_session *s)

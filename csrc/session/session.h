@@ -38,6 +38,7 @@
 #include "srtp/batch.h"
 #include "srtp/keys.h"
 #include "srtp/srtp.h"
+#include "tx/dtmf.h"
 #include "tx/fecenc.h"
 #include "tx/redenc.h"
 #include "video/encoder.h"
@@ -48,6 +49,7 @@
 #define ARC_SESSION_RECENT_EVENTS 32
 #define ARC_SESSION_MAX_STREAMS  8    /* of each direction                     */
 #define ARC_SESSION_CNAME_BYTES  64
+#define ARC_SESSION_MAX_TONES    64   /* telephone events that wait             */
 #define ARC_SESSION_MAX_SAMPLES  11520 /* a block: 120 ms, 48 kHz, two channels */
 
 struct arc_session;    /* opaque */
@@ -118,6 +120,7 @@ struct arc_send_config {
     struct arc_redenc_set red; /* audio: which copies, if red_payload_type > 0   */
     int32_t  noise_payload_type; /* audio: of comfort noise, which PCMU and PCMA
                                   send with opus.dtx; 0: none is sent            */
+    int32_t  dtmf_payload_type;/* audio: of telephone events; 0: none            */
     int32_t  frame_us;         /* audio: length of a packet, as
                                   arc_audiocodec_frame_ok() says                 */
     int32_t  level_id;         /* audio: id of the level in the header extension
@@ -146,6 +149,7 @@ struct arc_recv_config {
     int32_t profile;           /* audio: enum arc_voice_profile                  */
     int32_t red_payload_type;  /* audio: of packets with copies of past frames (RFC
                                   2198); 0: none                                */
+    int32_t dtmf_payload_type; /* audio: of telephone events; 0: none            */
     int32_t codec;             /* video: enum arc_video_codec                    */
     int32_t threads;           /* video: decoder threads; 0: one                 */
     int32_t min_latency_ms;    /* play-out delay over the fastest packet         */
@@ -284,6 +288,10 @@ enum arc_event_type {
     ARC_EVENT_KEY_RETIRED,       /* a former key is not accepted any more        */
     ARC_EVENT_PEER_SILENT,       /* value: nothing authentic came for so long, us */
     ARC_EVENT_PEER_HEARD,        /* .. and now it does again; value: as above    */
+    ARC_EVENT_DTMF,              /* a telephone event begins (RFC 4733); value: its
+                                    number, 0..255; keys are 0..15             */
+    ARC_EVENT_DTMF_END,          /* .. and is over; value: its number, and 256
+                                    times its length in ms                     */
 };
 
 struct arc_event {
@@ -503,6 +511,16 @@ void arc_send_request_key(struct arc_sendstream *st);
 
 /** From any thread: samples are replaced by silence, pictures dropped. */
 void arc_send_set_muted(struct arc_sendstream *st, bool muted);
+
+/**
+ * Send telephone events, one after the other, in place of the samples of their
+ * time. One thread at a time; the network side must then look: it is due.
+ *
+ * @return ARC_OK; ARC_ERR_BUSY: more than ARC_SESSION_MAX_TONES would wait, none
+ *         was taken; ARC_ERR_ARG (also: the stream has no dtmf_payload_type)
+ */
+enum arc_status arc_send_dtmf(struct arc_sendstream *st,
+                              const struct arc_dtmf_tone *tones, int32_t n);
 
 /** Name of the encoder in use, e.g. "libx264", "opus". */
 const char *arc_send_encoder(const struct arc_sendstream *st);

@@ -123,6 +123,13 @@ static bool fec_ssrc_ok(const struct arc_session *s,
            (c->rtx_payload_type < 0 || ssrc != c->rtx_ssrc);
 }
 
+/** Those of comfort noise and of telephone events. */
+static bool extra_types_ok(int32_t noise, int32_t dtmf, struct types others)
+{
+    return extra_type_ok(noise, others) && extra_type_ok(dtmf, others) &&
+           (noise == 0 || noise != dtmf);
+}
+
 static bool send_config_ok(const struct arc_session *s,
                            const struct arc_send_config *c)
 {
@@ -139,7 +146,8 @@ static bool send_config_ok(const struct arc_session *s,
             return false;
     }
     if (c->kind == ARC_MEDIA_AUDIO)
-        return extra_type_ok(c->noise_payload_type, send_types(c)) &&
+        return extra_types_ok(c->noise_payload_type, c->dtmf_payload_type,
+                              send_types(c)) &&
                send_red_ok(c) &&
                arc_audiocodec_frame_ok(c->audio_codec, c->opus.sample_rate_hz,
                                        c->frame_us) &&
@@ -159,7 +167,8 @@ static bool recv_config_ok(const struct arc_session *s,
     }
     if (c->kind == ARC_MEDIA_AUDIO)
         return (c->channels == 1 || c->channels == 2) &&
-               extra_type_ok(c->noise_payload_type, recv_types(c)) &&
+               extra_types_ok(c->noise_payload_type, c->dtmf_payload_type,
+                              recv_types(c)) &&
                (c->red_payload_type == 0 || c->audio_codec == ARC_AUDIO_OPUS) &&
                level_id_ok(c->level_id);
     return c->kind == ARC_MEDIA_VIDEO;
@@ -182,6 +191,7 @@ void arc_peer_free_send(struct arc_sendstream *st)
     while (st->to_net && arc_ring_pop(st->to_net, &p) == ARC_OK)
         arc_pkt_unref(p.pkt);
     arc_ring_free(st->to_net);
+    arc_ring_free(st->tones);
     arc_history_free(st->history);
     arc_fecenc_free(st->fec);
     arc_aenc_free(st->aenc);
@@ -321,6 +331,11 @@ static enum arc_status open_send(struct arc_session *s,
     }
     if ((status = reserve(s, audio)) != ARC_OK)
         return status;
+    if (audio && st->cfg.dtmf_payload_type > 0 &&
+        (status = arc_ring_new(ARC_SESSION_MAX_TONES, sizeof(struct arc_dtmf_tone),
+                               &st->tones)) != ARC_OK)
+        return status;
+    arc_dtmftx_init(&st->dtmf, st->clock_hz);
     arc_txstats_init(&st->stats);
     arc_repairbudget_init(&st->repair, s->cfg.repair_percent > 0
                                            ? s->cfg.repair_percent
@@ -520,6 +535,7 @@ static enum arc_status open_recv(struct arc_session *s,
         (status = open_fecdec(s, st)) != ARC_OK)
         return status;
 
+    arc_dtmfrx_init(&st->dtmf, st->clock_hz);
     arc_unwrap_init(&st->seq);
     arc_unwrap_init(&st->ts);
     arc_rxstats_init(&st->stats, st->clock_hz);

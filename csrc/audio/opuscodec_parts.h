@@ -1,0 +1,20 @@
+/**
+ * @file audio/opuscodec_parts.h  What the files of audio/opuscodec* share
+ *
+ * Private to them.
+ *
+ * Owner:   lent, as long as the decoder lives.
+ * Threads: the decoder's.
+ */
+#ifndef ARC_AUDIO_OPUSCODEC_PARTS_H
+#define ARC_AUDIO_OPUSCODEC_PARTS_H
+
+#include <opus.h>
+
+#include "audio/opuscodec.h"
+
+/** libopus' decoder. */
+OpusDecoder *arc_opus_dec_lib(struct arc_opus_dec *d);
+int32_t      arc_opus_dec_rate_hz(const struct arc_opus_dec *d);
+
+#endif
