@@ -57,8 +57,8 @@ class Library(NamedTuple):
 LIBRARIES = (
     Library("libcrypto", "libssl-dev", "openssl-devel", "openssl@3", minimum="3.0"),
     Library("opus", "libopus-dev", "opus-devel", "opus", minimum="1.3"),
-    Library("libavcodec", "libavcodec-dev", "ffmpeg-free-devel", "ffmpeg", minimum="59"),
-    Library("libavutil", "libavutil-dev", "ffmpeg-free-devel", "ffmpeg", minimum="57"),
+    Library("libavcodec", "libavcodec-dev", "ffmpeg-free-devel", "ffmpeg", minimum="59.24"),
+    Library("libavutil", "libavutil-dev", "ffmpeg-free-devel", "ffmpeg", minimum="57.24"),
     Library("libswscale", "libswscale-dev", "ffmpeg-free-devel", "ffmpeg", minimum="6"),
     Library("vpx", "libvpx-dev", "libvpx-devel", "libvpx", required=False, minimum="1.8"),
     Library("IPSec_MB", "libipsec-mb-dev", "intel-ipsec-mb-devel", "", required=False, minimum="1.3",

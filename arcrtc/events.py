@@ -193,7 +193,8 @@ class SessionStats:
     :ivar session: datagrams, RTCP, round-trip time, pacer, and ``drops`` with a
         counter for each reason.
     :ivar send: one dictionary a sent stream: ``media``, ``network``, ``queue``.
-    :ivar receive: one a received stream, likewise.
+    :ivar receive: one a received stream, likewise; of sound also ``quality``: the fields of
+        :class:`arcrtc.audio.AudioFigures`, or None before a second was played.
     """
 
     session: dict[str, Any]
@@ -206,7 +207,8 @@ class SessionStats:
 
     def to_table(self) -> str:
         """A few lines for people."""
-        lines = [f"{'stream':<14}{'packets':>9}{'kB':>9}{'lost':>7}{'repaired':>10}{'late':>6}{'concealed':>11}"]
+        lines = [f"{'stream':<14}{'packets':>9}{'kB':>9}{'lost':>7}{'repaired':>10}{'late':>6}{'concealed':>11}"
+                 f"{'delay':>9}{'MOS':>6}"]
         for i, s in enumerate(self.send):
             n = s["network"]
             lines.append(f"{'send ' + s['kind'] + f' {i}':<14}{n['pkts']:>9}{n['bytes'] / 1000:>9.1f}"
@@ -216,10 +218,15 @@ class SessionStats:
             hidden = (f"{100 * m['concealed_samples'] / max(m['samples_out'], 1):.1f} %" if r["kind"] == "audio"
                       else f"{m['frames_given_up'] + m['frames_undecodable']} fr")
             lines.append(f"{'recv ' + r['kind'] + f' {i}':<14}{n['pkts']:>9}{n['bytes'] / 1000:>9.1f}"
-                         f"{n['lost_pkts']:>7}{n['recovered_pkts']:>10}{m['late_pkts']:>6}{hidden:>11}")
+                         f"{n['lost_pkts']:>7}{n['recovered_pkts']:>10}{m['late_pkts']:>6}{hidden:>11}"
+                         + _quality_cells(r.get("quality")))
         rtt = self.session["rtt_us"]
         lines.append("round-trip time " + (f"{rtt / 1000:.1f} ms" if rtt >= 0 else "not known yet"))
         return "\n".join(lines)
+
+
+def _quality_cells(quality: dict[str, Any] | None) -> str:
+    return "" if quality is None else f"{quality['delay_ms']:>6.0f} ms{quality['mos']:>6.2f}"
 
 
 def to_dict(struct: Any) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """Handles of a session's streams: what a program sends through and asks for counters."""
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from arcrtc._native import ffi, lib
+from arcrtc.audio.figures import QualityMeter
 from arcrtc.audio.frame import AudioFrame
 from arcrtc.errors import ArgumentError
 from arcrtc.streamtables import StreamPlace
@@ -167,16 +169,29 @@ class Receiver(_Stream):
 
     _direction = lib.ARC_STREAM_INBOUND
 
-    def __init__(self, owner: Any, handle: Any, kind: str, payload_type: int) -> None:
+    def __init__(self, owner: Any, handle: Any, kind: str, payload_type: int,
+                 meter: QualityMeter | None = None) -> None:
         self._owner = owner
         self._handle = handle
+        self._meter = meter
         self.kind = kind
         self.payload_type = payload_type
         self.index = int(lib.arc_recv_index(handle))
 
     def stats(self) -> dict[str, Any]:
-        """Counters of this stream: ``media`` (buffer, decoder, concealment), ``network`` and ``queue``."""
+        """Counters of this stream: ``media`` (buffer, decoder, concealment), ``network`` and ``queue``.
+
+        Of sound also ``quality``: :class:`arcrtc.audio.AudioFigures` of about the last five seconds as a
+        dictionary, renewed once a second; None in the first second.
+        """
         return dict(self._owner._receiver_stats(self))
+
+    def _rated(self, stats: dict[str, Any], rtt_min_us: int) -> dict[str, Any]:
+        """With ``quality``, if it is sound."""
+        if self._meter is None:
+            return stats
+        found = self._meter.update(stats["media"], stats["network"], rtt_min_us)
+        return {**stats, "quality": None if found is None else asdict(found)}
 
     def __repr__(self) -> str:
         return f"Receiver({self.kind}, payload_type={self.payload_type})"

@@ -242,7 +242,8 @@ class Peer(SessionCore):
             send.append({**self._media_stats(s), "network": to_dict(out.send[s.index])})
         receive = []
         for r in self.receivers:
-            receive.append({**self._media_stats(r), "network": to_dict(out.recv[r.index])})
+            stats = {**self._media_stats(r), "network": to_dict(out.recv[r.index])}
+            receive.append(r._rated(stats, out.session.rtt_min_us))
         return SessionStats(session=session, send=send, receive=receive)
 
     def _media_stats(self, handle: AudioSender | VideoSender | Receiver) -> dict[str, Any]:

@@ -163,7 +163,10 @@ class Session(SessionCore):
         network = ffi.new("struct arc_recv_net_stats *")
         lib.arc_recv_get_stats(receiver._handle, media)
         lib.arc_session_get_recv_stats(self._handle, receiver.index, network)
-        return {"kind": receiver.kind, "media": to_dict(media[0]), "network": to_dict(network[0])}
+        session = ffi.new("struct arc_session_stats *")
+        lib.arc_session_get_stats(self._handle, session)
+        return receiver._rated({"kind": receiver.kind, "media": to_dict(media[0]), "network": to_dict(network[0])},
+                               session.rtt_min_us)
 
 
 __all__ = [

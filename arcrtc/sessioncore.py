@@ -10,6 +10,7 @@ import numpy as np
 
 from arcrtc._native import check, error_for, ffi, lib
 from arcrtc._ranges import check_int
+from arcrtc.audio.figures import QualityMeter
 from arcrtc.config import REPORTS, SessionConfig, check_range
 from arcrtc.errors import ConfigError, UnsupportedError
 from arcrtc.events import Event, SentFrame, to_event
@@ -302,7 +303,8 @@ class SessionCore:
         cfg = self._recv_config(lib.ARC_MEDIA_AUDIO, payload_type, rtx_payload_type)
         cfg.sample_rate_hz = sample_rate
         cfg.channels = channels
-        receiver = Receiver(self, self._add_recv(cfg, "receive_audio"), "audio", payload_type)
+        receiver = Receiver(self, self._add_recv(cfg, "receive_audio"), "audio", payload_type,
+                            meter=QualityMeter(sample_rate, codec))
         self.receivers.append(receiver)
         return receiver
 

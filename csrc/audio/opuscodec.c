@@ -25,7 +25,8 @@ struct arc_opus_dec {
     OpusDecoder *opus;
     int32_t sample_rate_hz;
     int32_t channels;
-    bool    celt; /* the last packet was CELT only */
+    bool    celt;  /* the last packet was CELT only */
+    bool    fades; /* long concealment falls silent */
     struct arc_fade fade;
 };
 
@@ -272,6 +273,7 @@ enum arc_status arc_opus_dec_new(int32_t sample_rate_hz, int32_t channels,
         return ARC_ERR_NOMEM;
     d->sample_rate_hz = sample_rate_hz;
     d->channels       = channels;
+    d->fades          = true;
     arc_fade_init(&d->fade, sample_rate_hz, channels);
 
     d->opus = arc_mem_zalloc(1, (size_t)opus_decoder_get_size(channels));
@@ -293,6 +295,11 @@ void arc_opus_dec_free(struct arc_opus_dec *d)
         return;
     arc_mem_free(d->opus);
     arc_mem_free(d);
+}
+
+void arc_opus_dec_set_fade(struct arc_opus_dec *d, bool fades)
+{
+    d->fades = fades;
 }
 
 static int decode(struct arc_opus_dec *d, const uint8_t *data, int32_t len,
@@ -353,7 +360,7 @@ static enum arc_status fill(struct arc_opus_dec *d, struct arc_pcm out,
         return ARC_ERR_ARG;
     if (decode(d, NULL, 0, out, n_samples, 0) != n_samples)
         return ARC_ERR_CODEC;
-    if (fade)
+    if (fade && d->fades)
         arc_fade_lost(&d->fade, out, n_samples);
     else
         arc_fade_back(&d->fade, out, n_samples);

@@ -99,6 +99,11 @@ enum arc_status arc_opus_dec_new(int32_t sample_rate_hz, int32_t channels,
                                  struct arc_opus_dec **out);
 void            arc_opus_dec_free(struct arc_opus_dec *d);
 
+/** Whether long concealment falls silent (the default), or is left as libopus
+ *  extrapolates it, for a caller with a concealment of its own. From the next
+ *  call on; before the first packet. */
+void arc_opus_dec_set_fade(struct arc_opus_dec *d, bool fades);
+
 /**
  * Decode a packet. After a concealment that had begun to fade, the first
  * 5 ms come up from the level it had reached (audio/fade.h).

@@ -16,6 +16,7 @@
 #include "base/rng.h"
 #include "base/seq.h"
 #include "rx/assemble.h"
+#include "rx/heard.h"
 #include "rx/jitter.h"
 #include "rx/losspattern.h"
 #include "rx/members.h"
@@ -213,6 +214,7 @@ struct arc_recvstream {
     int64_t                adapt_us;     /* next time the buffer is told    */
     int64_t                offset_us;    /* atomic: play-out minus capture  */
     int64_t                hold_us;      /* added for lip-sync              */
+    struct arc_heard       heard;        /* audio                           */
     struct arc_recv_media_stats media;
 };
 

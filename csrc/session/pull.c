@@ -122,6 +122,27 @@ uint32_t arc_peer_wire_ts(const struct arc_recvstream *st, int64_t ts)
     return (uint32_t)(ts - arc_atomic_load_relaxed(&st->ts_shift));
 }
 
+/* --- what is heard ------------------------------------------------------------------ */
+
+static void note_heard(struct arc_recvstream *st, const struct arc_received *out)
+{
+    arc_heard_on_block(&st->heard, out->block == ARC_BLOCK_CONCEALED,
+                       arc_peer_us_of(st, out->n_samples),
+                       out->arrival_us >= 0 ? out->playout_us - out->arrival_us
+                                            : -1);
+}
+
+static void fill_heard(const struct arc_recvstream *st,
+                       struct arc_recv_media_stats *out)
+{
+    const struct arc_heard *h = &st->heard;
+
+    out->gaps           = h->gaps;
+    out->longest_gap_ms = (double)h->longest_gap_us / 1000.0;
+    out->wait_p50_ms    = (double)arc_heard_wait_us(h, 0.5) / 1000.0;
+    out->wait_p95_ms    = (double)arc_heard_wait_us(h, 0.95) / 1000.0;
+}
+
 /* --- the way out -------------------------------------------------------------------- */
 
 enum arc_status arc_recv_pull(struct arc_recvstream *st, int64_t now_us,
@@ -140,7 +161,10 @@ enum arc_status arc_recv_pull(struct arc_recvstream *st, int64_t now_us,
     if (st->cfg.kind == ARC_MEDIA_VIDEO)
         return arc_peer_pull_video(st, now_us, out);
     arc_peer_publish_playout(st);
-    return arc_peer_pull_audio(st, now_us, out);
+    if (arc_peer_pull_audio(st, now_us, out) != ARC_OK)
+        return ARC_AGAIN;
+    note_heard(st, out);
+    return ARC_OK;
 }
 
 int64_t arc_recv_next_us(const struct arc_recvstream *st)
@@ -178,6 +202,7 @@ void arc_recv_get_stats(const struct arc_recvstream *st,
     out->depth_ms      = j.depth_ms;
     if (st->cfg.kind == ARC_MEDIA_AUDIO) {
         out->late_pkts += j.late;
+        fill_heard(st, out);
     } else {
         struct arc_assemble_stats a;
 

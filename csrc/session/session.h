@@ -213,6 +213,10 @@ struct arc_recv_media_stats {
     double  target_ms;        /* play-out delay aimed at                         */
     double  depth_ms;         /* media waiting                                   */
     double  sync_ms;          /* added so that audio and video are in step       */
+    int64_t gaps;             /* audio: concealed stretches that are over         */
+    double  longest_gap_ms;
+    double  wait_p50_ms;      /* audio: from a packet's arrival to its play-out, */
+    double  wait_p95_ms;      /* .. of the whole stream; 0: none was played      */
 };
 
 enum arc_event_type {

@@ -368,6 +368,7 @@ static enum arc_status open_recv(struct arc_session *s,
     arc_unwrap_init(&st->seq);
     arc_unwrap_init(&st->ts);
     arc_rxstats_init(&st->stats, st->clock_hz);
+    arc_heard_init(&st->heard, c->max_latency_ms);
     st->last_pli_us = INT64_MIN / 2;
     return arc_peer_open_repair(st);
 }

@@ -1,0 +1,114 @@
+/**
+ * @file audio/adec.h  One interface to every audio decoder
+ *
+ * A packet's payload in, samples out, at the codec's own rate (Opus: the rate
+ * asked for). What is made up for lost audio keeps its level: fading and joining
+ * are the caller's (audio/conceal).
+ * Which codecs there are, and their rates, stands in audio/audiocodec.h.
+ *
+ * Owner:    `_new` gives it, `_free` takes it (NULL is allowed).
+ * Threads:  one caller at a time.
+ * Samples:  int16, interleaved; `n_samples` and `cap_samples` count per channel
+ *           at arc_adec_rate_hz().
+ */
+#ifndef ARC_AUDIO_ADEC_H
+#define ARC_AUDIO_ADEC_H
+
+#include <stdint.h>
+
+#include "audio/audiocodec.h"
+#include "base/status.h"
+
+/* ARC_CDEF_BEGIN */
+#define ARC_ADEC_MAX_MS      200  /* of one packet (RFC 3551 §4.2); Opus: 120 */
+#define ARC_ADEC_MAX_SAMPLES 9600 /* 200 ms at 48 kHz, per channel            */
+
+struct arc_adec_config {
+    int32_t codec;          /* enum arc_audio_codec, not CN                   */
+    int32_t sample_rate_hz; /* Opus: 8000, 12000, 16000, 24000 or 48000, what
+                               comes out; L16: 8000..48000, what is sent;
+                               others have one rate, and this is not read     */
+    int32_t channels;       /* 1 or 2, that come out. L16: as they are sent;
+                               of the others mono comes out in both of two    */
+};
+
+struct arc_adec; /* opaque */
+
+/** @return ARC_OK, ARC_ERR_ARG, ARC_ERR_NOMEM, ARC_ERR_LIBRARY, or
+ *          ARC_ERR_UNSUPPORTED (the codec is not in this build) */
+enum arc_status arc_adec_new(const struct arc_adec_config *cfg,
+                             struct arc_adec **out);
+void            arc_adec_free(struct arc_adec *d);
+
+/** Rate of the samples that come out. */
+int32_t arc_adec_rate_hz(const struct arc_adec *d);
+
+/** Rate of the RTP time stamps, which is not always that of the samples. */
+int32_t arc_adec_clock_hz(const struct arc_adec *d);
+
+/** Length of a packet's audio, from its headers or its size; 0: malformed. */
+int32_t arc_adec_packet_samples(const struct arc_adec *d, const uint8_t *data,
+                                int32_t len);
+
+/**
+ * Decode a packet.
+ *
+ * @param data          Payload from the network; any bytes are safe
+ * @param cap_samples   Room in `out`; ARC_ADEC_MAX_SAMPLES always suffices
+ * @param n_samples_out Samples written; untouched on a fault
+ *
+ * @return ARC_OK, ARC_ERR_ARG, ARC_ERR_SPACE, or ARC_ERR_CODEC (damaged; the
+ *         decoder goes on with the next packet)
+ */
+enum arc_status arc_adec_decode(struct arc_adec *d, const uint8_t *data,
+                                int32_t len, int16_t *out, int32_t cap_samples,
+                                int32_t *n_samples_out);
+
+/**
+ * Rebuild the lost audio right before `next_data` from the in-band FEC in it.
+ * Decode `next_data` itself afterwards.
+ *
+ * @param n_samples Length of the loss, a multiple of 2.5 ms, up to 120 ms; all
+ *                  of it is filled
+ *
+ * @return ARC_OK; ARC_AGAIN (none in it, or it covers more than n_samples;
+ *         nothing was done), ARC_ERR_ARG or ARC_ERR_CODEC
+ */
+enum arc_status arc_adec_decode_fec(struct arc_adec *d,
+                                    const uint8_t *next_data, int32_t len,
+                                    int16_t *out, int32_t n_samples);
+
+/**
+ * The codec's own extrapolation in place of lost audio; moves its state on.
+ *
+ * @param n_samples A multiple of 2.5 ms, up to 120 ms
+ *
+ * @return ARC_OK; ARC_AGAIN (the codec has none; nothing was done),
+ *         ARC_ERR_ARG or ARC_ERR_CODEC
+ */
+enum arc_status arc_adec_conceal(struct arc_adec *d, int16_t *out,
+                                 int32_t n_samples);
+
+/**
+ * Background noise while the sender is silent on purpose (DTX). Arguments as
+ * arc_adec_conceal().
+ *
+ * @return ARC_OK; ARC_AGAIN (the codec has none, or the sender has not told of
+ *         its noise: arc_adec_set_noise()), ARC_ERR_ARG or ARC_ERR_CODEC
+ */
+enum arc_status arc_adec_comfort(struct arc_adec *d, int16_t *out,
+                                 int32_t n_samples);
+
+/**
+ * Take a packet of comfort noise (RFC 3389: another payload type than the codec's,
+ * 13 by RFC 3551): how the noise sounds from now on. It begins silence; how long
+ * that lasts, the next packet of the codec says.
+ *
+ * @return ARC_OK; ARC_AGAIN (the codec, as Opus, tells of noise in its own
+ *         packets), ARC_ERR_ARG or ARC_ERR_CODEC (empty)
+ */
+enum arc_status arc_adec_set_noise(struct arc_adec *d, const uint8_t *sid,
+                                   int32_t len);
+/* ARC_CDEF_END */
+
+#endif

@@ -1,0 +1,75 @@
+"""audio/adec: one interface to every audio decoder."""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from arcrtc._native import check, ffi, lib, new_handle
+from tests.model.allocation import survives_every_failure
+from tests.model.libopus import Decoder
+from tests.model.speech import blocks, speech
+from tests.unit.test_opuscodec import encode, encoder
+
+OPUS = lib.ARC_AUDIO_OPUS
+
+
+def decoder(codec: int = OPUS, rate: int = 16_000, channels: int = 1) -> Any:
+    config = ffi.new("struct arc_adec_config *", {"codec": codec, "sample_rate_hz": rate, "channels": channels})
+    return new_handle(lib.arc_adec_new, lib.arc_adec_free, "struct arc_adec", config, what="adec")
+
+
+def decode(d: Any, packet: bytes, channels: int = 1) -> NDArray[np.int16]:
+    out, n = np.zeros((lib.ARC_ADEC_MAX_SAMPLES, channels), dtype=np.int16), ffi.new("int32_t *")
+    check(lib.arc_adec_decode(d, packet, len(packet), ffi.from_buffer("int16_t[]", out), len(out), n), "decode")
+    return out[:n[0]]
+
+
+def fill(d: Any, n: int, how: str = "conceal", channels: int = 1) -> NDArray[np.int16]:
+    out = np.zeros((n, channels), dtype=np.int16)
+    check(getattr(lib, f"arc_adec_{how}")(d, ffi.from_buffer("int16_t[]", out), n), how)
+    return out
+
+
+@pytest.mark.parametrize("rate", [8000, 16_000, 48_000])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_adec_opus_is_libopus_itself_also_where_packets_are_lost(rate: int, channels: int) -> None:
+    """Long losses too: the level of what is made up is the caller's."""
+    e = encoder(fec=True, expected_loss_pct=20, bitrate_bps=24_000)
+    packets = [encode(e, pcm) for pcm in blocks(speech()[16_000:64_000], 320)]
+    ours, theirs = decoder(OPUS, rate, channels), Decoder(rate, channels)
+    n = rate // 50
+    assert lib.arc_adec_rate_hz(ours) == rate
+    assert lib.arc_adec_clock_hz(ours) == 48_000
+    lost, fec = {*range(20, 45), 60, 80, 81, 100}, 0
+    for i, packet in enumerate(packets):
+        if i in lost:
+            if i + 1 not in lost:
+                out = np.zeros((n, channels), dtype=np.int16)
+                status = lib.arc_adec_decode_fec(ours, packets[i + 1], len(packets[i + 1]),
+                                                 ffi.from_buffer("int16_t[]", out), n)
+                if status == lib.ARC_OK:
+                    fec += 1
+                    np.testing.assert_array_equal(out, theirs.decode(packets[i + 1], n, fec=True))
+                    continue
+            np.testing.assert_array_equal(fill(ours, n, channels=channels), theirs.decode(None, n))
+        else:
+            assert lib.arc_adec_packet_samples(ours, packet, len(packet)) == n
+            np.testing.assert_array_equal(decode(ours, packet, channels), theirs.decode(packet))
+    assert fec >= 2
+
+
+def test_adec_out_of_memory_leaves_nothing() -> None:
+    allocations, _ = survives_every_failure(decoder)
+    assert allocations == 3
+
+
+@pytest.mark.parametrize(("codec", "rate", "channels"), [(OPUS, 44_100, 1), (OPUS, 48_000, 3), (-1, 48_000, 1),
+                                                         (5, 48_000, 1)])
+def test_adec_new_refuses_what_there_is_not(codec: int, rate: int, channels: int) -> None:
+    config = ffi.new("struct arc_adec_config *", {"codec": codec, "sample_rate_hz": rate, "channels": channels})
+    out = ffi.new("struct arc_adec **")
+    assert lib.arc_adec_new(config, out) == lib.ARC_ERR_ARG
+    assert out[0] == ffi.NULL
