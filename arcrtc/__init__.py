@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         UnsupportedError,
     )
     from arcrtc.events import Concealment, EngineEvent, Event, EventType, ReceivedFrame, SentFrame, SessionStats
+    from arcrtc.fec import FecConfig, FecDecoder, FecEncoder, FecFormat
     from arcrtc.handles import AudioSender, Receiver, VideoSender
     from arcrtc.jitter import JitterBuffer, JitterBufferConfig, JitterBufferStats
     from arcrtc.metrics import NetworkMetrics
@@ -98,6 +99,7 @@ _MODULES: Final = {
         "NoMemoryError", "NoTargetError", "PacketTooLargeError", "ParseError", "ReplayError", "RouteLoopError",
         "SimulationError", "SsrcCollisionError", "StreamNotFoundError", "TransportError", "UnsupportedError"),
     "events": ("Concealment", "EngineEvent", "Event", "EventType", "ReceivedFrame", "SentFrame", "SessionStats"),
+    "fec": ("FecConfig", "FecDecoder", "FecEncoder", "FecFormat"),
     "handles": ("AudioSender", "Receiver", "VideoSender"),
     "jitter": ("JitterBuffer", "JitterBufferConfig", "JitterBufferStats"),
     "metrics": ("NetworkMetrics",),
@@ -145,6 +147,10 @@ __all__ = [
     "EventType",
     "ExtendedReport",
     "ExtensionMap",
+    "FecConfig",
+    "FecDecoder",
+    "FecEncoder",
+    "FecFormat",
     "FullIntraRequest",
     "GenericNack",
     "Goodbye",

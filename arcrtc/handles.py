@@ -10,6 +10,7 @@ from arcrtc._native import ffi, lib
 from arcrtc.audio.figures import QualityMeter
 from arcrtc.audio.frame import AudioFrame
 from arcrtc.errors import ArgumentError
+from arcrtc.fec import fill_policy
 from arcrtc.streamtables import StreamPlace
 from arcrtc.video.frame import VideoFrame
 
@@ -69,6 +70,20 @@ class _Sender(_Stream):
         low, high = (6000, 510_000) if self.kind == "audio" else (10_000, 10**9)
         if not low <= bps <= high or lib.arc_send_set_bitrate(self._handle, bps) != lib.ARC_OK:
             raise ArgumentError(f"bitrate {bps} is outside {low}..{high}")
+
+    def set_fec(self, overhead: float, burst_packets: int = 1, two_dimensional: bool = False) -> None:
+        """Change how much parity there is and of what shape, from the next packet on.
+
+        :param overhead: bytes of repairs over bytes of media, 0..1; 0: none.
+        :param burst_packets: so many losses in a row shall be recovered, 1..32.
+        :param two_dimensional: rows and columns, see FecConfig.
+        :raises ConfigError: out of range.
+        :raises ArgumentError: the stream was opened without packet_fec.
+        """
+        policy = ffi.new("struct arc_fecenc_policy *")
+        fill_policy(policy, overhead, burst_packets, two_dimensional)
+        if lib.arc_send_set_fec(self._handle, policy) != lib.ARC_OK:
+            raise ArgumentError("set_fec: the stream was opened without packet_fec")
 
     def mute(self, muted: bool = True) -> None:
         """Send silence, or no pictures, until called with False."""

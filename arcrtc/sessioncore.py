@@ -10,16 +10,19 @@ import numpy as np
 
 from arcrtc._native import check, error_for, ffi, lib
 from arcrtc._ranges import check_int
+from arcrtc.audio.codecs import NOISE_PAYLOAD_TYPE, find_codec
 from arcrtc.audio.figures import QualityMeter
 from arcrtc.config import REPORTS, SessionConfig, check_range
 from arcrtc.errors import ConfigError, UnsupportedError
 from arcrtc.events import Event, SentFrame, to_event
+from arcrtc.fec import FecConfig, fill_send_config
 from arcrtc.handles import AudioSender, Receiver, VideoSender
 from arcrtc.srtp.config import SrtpConfig, native_config, native_key
 from arcrtc.video.config import VideoCodec, VideoResolution
 from arcrtc.video.encoders import choose
 
 _WHY_BYTES: Final = 256
+_STATIC_RTX_PAYLOAD_TYPE: Final = 113  # beside a static payload type, next to which another static one stands
 
 
 def random_ssrc(rng: np.random.Generator | None) -> int:
@@ -168,52 +171,61 @@ class SessionCore:
             raise _explained(status, what, why)
         return out[0]
 
-    def send_audio(self, *, codec: str = "opus", bitrate: int = 32_000, sample_rate: int = 48_000,
-                   channels: int = 1, frame_size_ms: float = 20, payload_type: int = 111,
+    def send_audio(self, *, codec: str = "opus", bitrate: int = 32_000, sample_rate: int | None = None,
+                   channels: int = 1, frame_size_ms: float = 20, payload_type: int | None = None,
                    rtx_payload_type: int | None = None, ssrc: int | None = None, fec: bool = True,
-                   dtx: bool = False, expected_loss_pct: int = 5, complexity: int = 9,
-                   application: str = "voip") -> AudioSender:
+                   dtx: bool = False, noise_payload_type: int | None = None, expected_loss_pct: int = 5,
+                   complexity: int = 9, application: str = "voip",
+                   packet_fec: FecConfig | None = None) -> AudioSender:
         """Open a sent audio stream.
 
-        :param codec: "opus".
-        :param bitrate: bits per second, 6000..510000.
-        :param sample_rate: of the frames to come: 8000, 12000, 16000, 24000 or 48000 Hz.
-        :param channels: 1 or 2.
-        :param frame_size_ms: audio in a packet: 2.5, 5, 10, 20, 40, 60 ... 120.
-        :param payload_type: 0..63 or 96..127.
+        :param codec: "opus", "pcmu", "pcma", "g722" or "l16".
+        :param bitrate: bits per second of Opus, 6000..510000; the others have one rate.
+        :param sample_rate: of the frames to come: 8000, 12000, 16000, 24000 or 48000 Hz; PCMU and PCMA 8000,
+            G.722 16000, L16 8000..48000. None: the codec's own; Opus and L16: 48000.
+        :param channels: 1 or 2; PCMU, PCMA and G.722: 1.
+        :param frame_size_ms: audio in a packet: 2.5, 5, 10, 20, 40, 60 ... 120; PCMU, PCMA, G.722: 10, 20 ... 60;
+            L16: 1 to 60, as far as a datagram holds it.
+        :param payload_type: 0..63 or 96..127; None: the static one of RFC 3551, 111 of Opus, 112 of L16.
         :param rtx_payload_type: of the retransmission stream; None: none, unless
             the session was made with nack_audio (then payload_type + 1).
         :param ssrc: None: a random one.
         :param fec: in-band FEC, as strong as the loss that the peer reports.
-        :param dtx: send next to nothing while nobody speaks.
+        :param dtx: send next to nothing while nobody speaks: Opus by itself, PCMU and PCMA by comfort noise.
+        :param noise_payload_type: of that comfort noise (RFC 3389); None: 13 for PCMU and PCMA.
         :param expected_loss_pct: loss assumed until the peer reports, 0..100.
         :param complexity: 0..10.
         :param application: "voip", "audio" or "lowdelay".
+        :param packet_fec: parity packets (RFC 5109, RFC 8627); None: none.
         :raises ConfigError: a value is not allowed.
         """
-        if codec.lower() != "opus":
-            raise UnsupportedError(f"codec={codec!r}: audio is sent as opus")
+        audio = find_codec(codec)
+        sample_rate = audio.default_rate if sample_rate is None else sample_rate
+        audio.check(sample_rate, channels)
+        frame_us = audio.check_frame(sample_rate, frame_size_ms)
+        payload_type = audio.static_payload_type(sample_rate, channels) if payload_type is None else payload_type
+        noise_payload_type = NOISE_PAYLOAD_TYPE if noise_payload_type is None else noise_payload_type
         applications = {"voip": lib.ARC_OPUS_APPLICATION_VOIP, "audio": lib.ARC_OPUS_APPLICATION_AUDIO,
                         "lowdelay": lib.ARC_OPUS_APPLICATION_LOWDELAY}
         if application not in applications:
             raise ConfigError(f"application={application!r} is not one of {', '.join(applications)}")
-        if frame_size_ms not in (2.5, 5, 10, 20, 40, 60, 80, 100, 120):
-            raise ConfigError(f"frame_size_ms={frame_size_ms!r} is not one of 2.5, 5, 10, 20, 40, 60, 80, 100, 120")
         _check_types(payload_type, rtx_payload_type)
+        check_int("noise_payload_type", noise_payload_type, 1, 127)
         check_int("bitrate", bitrate, lib.ARC_OPUS_MIN_BITRATE_BPS, lib.ARC_OPUS_MAX_BITRATE_BPS, "bit/s")
-        check_int("sample_rate", sample_rate, 8000, 48_000, "Hz")
-        check_int("channels", channels, 1, 2)
         check_int("expected_loss_pct", expected_loss_pct, 0, 100)
         check_int("complexity", complexity, 0, 10)
         if rtx_payload_type is None and self.config.nack and self.config.nack_audio:
-            rtx_payload_type = payload_type + 1
+            rtx_payload_type = payload_type + 1 if payload_type >= 96 else _STATIC_RTX_PAYLOAD_TYPE
         cfg = ffi.new("struct arc_send_config *")
         cfg.kind = lib.ARC_MEDIA_AUDIO
         cfg.ssrc = self._draw_ssrc(ssrc)
         cfg.payload_type = payload_type
         cfg.rtx_payload_type = -1 if rtx_payload_type is None else rtx_payload_type
         cfg.rtx_ssrc = 0 if rtx_payload_type is None else self._draw_ssrc(None)
-        cfg.frame_us = int(frame_size_ms * 1000)
+        cfg.audio_codec = audio.ident
+        cfg.noise_payload_type = noise_payload_type if audio.has_noise and dtx else 0
+        cfg.frame_us = frame_us
+        self._fill_fec(cfg, packet_fec)
         opus = cfg.opus
         opus.sample_rate_hz = sample_rate
         opus.channels = channels
@@ -229,7 +241,8 @@ class SessionCore:
     def send_video(self, *, codec: str | VideoCodec = "h264", encoder: str = "auto", bitrate: int = 1_500_000,
                    resolution: str | tuple[int, int] | VideoResolution = "720p", frame_rate: float = 30,
                    keyframe_interval: int = 0, payload_type: int = 97, rtx_payload_type: int | None = 98,
-                   ssrc: int | None = None, threads: int = 0, speed: int = -1) -> VideoSender:
+                   ssrc: int | None = None, threads: int = 0, speed: int = -1,
+                   packet_fec: FecConfig | None = None) -> VideoSender:
         """Open a sent video stream.
 
         :param codec: "h264".
@@ -241,6 +254,7 @@ class SessionCore:
         :param rtx_payload_type: of the retransmission stream (RFC 4588); None: none.
         :param threads: slices coded in parallel, 1..16; 0: by size and cores.
         :param speed: 0 best picture ... 7 quickest; -1: by size and cores.
+        :param packet_fec: parity packets (RFC 5109, RFC 8627); None: none.
         :raises ConfigError: a value is not allowed.
         :raises UnsupportedError: no such encoder works here; the message says why.
         """
@@ -261,6 +275,7 @@ class SessionCore:
         cfg.payload_type = payload_type
         cfg.rtx_payload_type = -1 if rtx_payload_type is None else rtx_payload_type
         cfg.rtx_ssrc = 0 if rtx_payload_type is None else self._draw_ssrc(None)
+        self._fill_fec(cfg, packet_fec)
         video = cfg.video
         video.name = name.encode()
         video.codec = lib.ARC_VIDEO_H264
@@ -274,51 +289,77 @@ class SessionCore:
         self.senders.append(sender)
         return sender
 
-    def _recv_config(self, kind: int, payload_type: int, rtx_payload_type: int | None) -> Any:
+    def _fill_fec(self, cfg: Any, config: FecConfig | None) -> None:
+        if config is not None:
+            fill_send_config(cfg.fec, config, 0 if config.in_stream else self._draw_ssrc(config.ssrc))
+
+    def _recv_config(self, kind: int, payload_type: int, rtx_payload_type: int | None,
+                     packet_fec: FecConfig | None) -> Any:
         _check_types(payload_type, rtx_payload_type)
         cfg = ffi.new("struct arc_recv_config *")
         cfg.kind = kind
         cfg.payload_type = payload_type
         cfg.rtx_payload_type = -1 if rtx_payload_type is None else rtx_payload_type
+        if packet_fec is not None:
+            cfg.fec_format, cfg.fec_payload_type = packet_fec.format, packet_fec.payload_type
         cfg.min_latency_ms = self.config.min_latency_ms
         cfg.max_latency_ms = self.config.max_latency_ms
         cfg.initial_latency_ms = self.config.start_latency_ms
         cfg.adaptive = self.config.adaptive
         return cfg
 
-    def receive_audio(self, *, codec: str = "opus", payload_type: int = 111, rtx_payload_type: int | None = None,
-                      sample_rate: int = 48_000, channels: int = 1) -> Receiver:
+    def receive_audio(self, *, codec: str = "opus", payload_type: int | None = None,
+                      rtx_payload_type: int | None = None, sample_rate: int = 48_000, channels: int = 1,
+                      sent_rate: int | None = None, sent_channels: int | None = None,
+                      noise_payload_type: int | None = None, packet_fec: FecConfig | None = None) -> Receiver:
         """Be ready for an audio stream; its SSRC is learned from its first authentic packet.
 
+        :param codec: "opus", "pcmu", "pcma", "g722" or "l16".
+        :param payload_type: 0..63 or 96..127; None: the static one of RFC 3551, 111 of Opus, 112 of L16.
         :param sample_rate: of the blocks that come out: 8000, 12000, 16000, 24000 or 48000 Hz.
         :param channels: of the blocks that come out, 1 or 2, whatever is sent.
+        :param sent_rate: of L16, whose packets do not tell, 8000..48000 Hz; None: ``sample_rate``.
+        :param sent_channels: of L16, 1 or 2; None: ``channels``.
+        :param noise_payload_type: of comfort noise beside PCMU and PCMA (RFC 3389); None: 13.
+        :param packet_fec: format and payload type of the parity packets that come with it; None: none.
         :raises ConfigError: a value is not allowed.
         """
-        if codec.lower() != "opus":
-            raise UnsupportedError(f"codec={codec!r}: audio is received as opus")
+        audio = find_codec(codec)
+        sent_rate, sent_channels = sent_rate or sample_rate, sent_channels or channels
+        check_int("sent_rate", sent_rate, 8000, 48_000, "Hz")
+        check_int("sent_channels", sent_channels, 1, 2)
+        if payload_type is None:
+            payload_type = audio.static_payload_type(sent_rate, sent_channels)
+        noise_payload_type = NOISE_PAYLOAD_TYPE if noise_payload_type is None else noise_payload_type
+        check_int("noise_payload_type", noise_payload_type, 1, 127)
         if rtx_payload_type is None and self.config.nack and self.config.nack_audio:
-            rtx_payload_type = payload_type + 1
+            rtx_payload_type = payload_type + 1 if payload_type >= 96 else _STATIC_RTX_PAYLOAD_TYPE
         check_int("sample_rate", sample_rate, 8000, 48_000, "Hz")
         check_int("channels", channels, 1, 2)
-        cfg = self._recv_config(lib.ARC_MEDIA_AUDIO, payload_type, rtx_payload_type)
+        cfg = self._recv_config(lib.ARC_MEDIA_AUDIO, payload_type, rtx_payload_type, packet_fec)
         cfg.sample_rate_hz = sample_rate
         cfg.channels = channels
+        cfg.audio_codec = audio.ident
+        cfg.sent_rate_hz, cfg.sent_channels = sent_rate, sent_channels
+        cfg.noise_payload_type = noise_payload_type if audio.has_noise else 0
         receiver = Receiver(self, self._add_recv(cfg, "receive_audio"), "audio", payload_type,
-                            meter=QualityMeter(sample_rate, codec))
+                            meter=QualityMeter(sample_rate, audio.name))
         self.receivers.append(receiver)
         return receiver
 
     def receive_video(self, *, codec: str | VideoCodec = "h264", payload_type: int = 97,
-                      rtx_payload_type: int | None = 98, threads: int = 1) -> Receiver:
+                      rtx_payload_type: int | None = 98, threads: int = 1,
+                      packet_fec: FecConfig | None = None) -> Receiver:
         """Be ready for a video stream; its SSRC is learned from its first authentic packet.
 
         :param threads: of the decoder, 1..16.
+        :param packet_fec: format and payload type of the parity packets that come with it; None: none.
         :raises ConfigError: a value is not allowed.
         """
         if _parse_codec(codec) is not VideoCodec.H264:
             raise UnsupportedError(f"codec={codec!r}: this version receives H264 only")
         check_int("threads", threads, 1, 16)
-        cfg = self._recv_config(lib.ARC_MEDIA_VIDEO, payload_type, rtx_payload_type)
+        cfg = self._recv_config(lib.ARC_MEDIA_VIDEO, payload_type, rtx_payload_type, packet_fec)
         cfg.codec = lib.ARC_VIDEO_H264
         cfg.threads = threads
         receiver = Receiver(self, self._add_recv(cfg, "receive_video"), "video", payload_type)

@@ -26,7 +26,9 @@
 #define ARC_PKT_CAP_BYTES      1984 /* from `data` at reset to the end: a 1500 byte
                                        Ethernet frame and all SRTP trailers fit  */
 
-struct arc_pkt_pool;
+/* ARC_CDEF_BEGIN */
+struct arc_pkt_pool; /* opaque */
+/* ARC_CDEF_END */
 
 struct arc_pkt {
     uint8_t *data;    /* first byte; arc_pkt_get() sets it behind the headroom */
@@ -41,6 +43,7 @@ struct arc_pkt {
     uint8_t *buf;     /* start of the slot; pool's own                         */
 };
 
+/* ARC_CDEF_BEGIN */
 /**
  * Make a pool.
  *
@@ -50,6 +53,10 @@ struct arc_pkt {
  * @return ARC_OK, ARC_ERR_ARG or ARC_ERR_NOMEM
  */
 enum arc_status arc_pkt_pool_new(int32_t n_pkts, struct arc_pkt_pool **out);
+
+/** Drop the owner's reference; NULL is allowed. */
+void arc_pkt_pool_unref(struct arc_pkt_pool *pool);
+/* ARC_CDEF_END */
 
 /**
  * Make a share of a pool: its packets are those of the pool that is lent to it,
@@ -67,9 +74,6 @@ enum arc_status arc_pkt_pool_new_share(int32_t limit, struct arc_pkt_pool **out)
  *  arc_pkt_get(); NULL: none come. Packets that are out go back to where they
  *  came from. Keeps a reference to `parent`. */
 void arc_pkt_pool_lend(struct arc_pkt_pool *share, struct arc_pkt_pool *parent);
-
-/** Drop the owner's reference; NULL is allowed. */
-void arc_pkt_pool_unref(struct arc_pkt_pool *pool);
 
 /** Packets that are out now. */
 int32_t arc_pkt_pool_used(const struct arc_pkt_pool *pool);

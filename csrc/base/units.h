@@ -22,6 +22,16 @@ static inline int64_t arc_min_i64(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+static inline double arc_min_d(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+static inline double arc_max_d(double a, double b)
+{
+    return a > b ? a : b;
+}
+
 static inline int64_t arc_max_i64(int64_t a, int64_t b)
 {
     return a > b ? a : b;

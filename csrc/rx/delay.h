@@ -9,6 +9,14 @@
  * Scheduling and Loss Concealment for Voice Communication over IP Networks",
  * IEEE Trans. Multimedia 5(4), 2003, describes the family).
  *
+ * Stalls are told apart when asked for (`stall_share`). A network that stands
+ * still and then gives all that waited at once makes many packets late, but it
+ * is one event: the first of them counts, what is drained behind it does not.
+ * When a stall of three packets or more comes again and again, its height and
+ * period are remembered instead, and the target is what leaves `stall_share` of
+ * the time uncovered. When the stalls stop, they are forgotten after twice their
+ * period.
+ *
  * Target grows at once when the histogram asks for it, and shrinks by at most
  * 1 ms in 50 ms, which time stretching can hide.
  *
@@ -29,12 +37,21 @@
 #define ARC_DELAY_MAX_MS     10000
 #define ARC_DELAY_MIN_SLOTS  10     /* the base looks back over this many .. */
 #define ARC_DELAY_SLOT_US    500000 /* .. half seconds                       */
+#define ARC_DELAY_STALLS     4      /* stalls that are remembered            */
 
 struct arc_delay_config {
     int32_t min_ms;     /* bounds of the target, hard; 0..max_ms            */
     int32_t max_ms;     /* min_ms..10000                                    */
     int32_t initial_ms; /* until 25 packets were seen; min_ms..max_ms       */
     bool    adaptive;   /* false: the target stays at initial_ms            */
+    double  late_share; /* packets that may come later; 0: 0.01; below 0.2   */
+    double  stall_share;/* time that stalls may leave uncovered; 0: they are
+                           packets like others; below 0.2                    */
+};
+
+struct arc_delay_stall {
+    int64_t height_us;  /* relative delay of its first packet               */
+    int64_t at_us;      /* when that came                                   */
 };
 
 struct arc_delay {
@@ -55,6 +72,14 @@ struct arc_delay {
     int32_t bin_us;
     int32_t top_bin;      /* no weight above it                              */
     int64_t n_pkts;
+
+    int64_t last_transit_us; /* packet before this one, by arrival           */
+    int64_t last_us;
+    int64_t head_us;      /* relative delay of the last one that came by itself */
+    int32_t head_bin;     /* where it was counted                            */
+    int32_t n_behind;     /* packets drained behind it                       */
+    int32_t n_stalls;     /* all that there were                             */
+    struct arc_delay_stall stalls[ARC_DELAY_STALLS]; /* ring by n_stalls     */
 };
 
 /** @return ARC_OK or ARC_ERR_ARG (then `d` is untouched) */
@@ -84,6 +109,9 @@ void arc_delay_on_packet(struct arc_delay *d, int64_t transit_us, int64_t now_us
  */
 void arc_delay_adapt(struct arc_delay *d, double loss_rate, double jitter_ms,
                      double rtt_ms);
+
+/** Share of the packets that came later than this over the base, 0..1. */
+double arc_delay_later(const struct arc_delay *d, int64_t relative_us);
 /* ARC_CDEF_END */
 
 #endif

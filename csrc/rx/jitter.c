@@ -5,7 +5,6 @@
 
 #include "base/mem.h"
 #include "base/units.h"
-#include "rx/delay.h"
 #include "rx/jitter.h"
 #include "rx/restart.h"
 #include "rx/ticks.h"
@@ -66,10 +65,12 @@ enum arc_status arc_jitter_new(const struct arc_jitter_config *cfg,
     if (!j)
         return ARC_ERR_NOMEM;
 
-    delay.min_ms     = cfg->min_latency_ms;
-    delay.max_ms     = cfg->max_latency_ms;
-    delay.initial_ms = cfg->initial_latency_ms;
-    delay.adaptive   = cfg->adaptive;
+    delay.min_ms      = cfg->min_latency_ms;
+    delay.max_ms      = cfg->max_latency_ms;
+    delay.initial_ms  = cfg->initial_latency_ms;
+    delay.adaptive    = cfg->adaptive;
+    delay.late_share  = cfg->late_share;
+    delay.stall_share = cfg->stall_share;
     if (arc_delay_init(&j->delay, &delay)) {
         arc_jitter_free(j);
         return ARC_ERR_ARG;
@@ -101,6 +102,11 @@ bool arc_jitter_holds(const struct arc_jitter *j, int64_t seq)
     const struct slot *s = slot_of(j, seq);
 
     return s->state == SLOT_HELD && s->seq == seq;
+}
+
+const struct arc_rxpkt *arc_jitter_at(const struct arc_jitter *j, int64_t seq)
+{
+    return arc_jitter_holds(j, seq) ? &slot_of(j, seq)->p : NULL;
 }
 
 /** The earliest place is played or given up; the next held one is the head. */
@@ -352,6 +358,19 @@ void arc_jitter_adapt(struct arc_jitter *j, double loss_rate, double jitter_ms,
                       double rtt_ms)
 {
     arc_delay_adapt(&j->delay, loss_rate, jitter_ms, rtt_ms);
+}
+
+void arc_jitter_forget_delay(struct arc_jitter *j)
+{
+    const struct arc_delay_config cfg = j->delay.cfg;
+
+    arc_delay_init(&j->delay, &cfg);
+    j->has_transit = false;
+}
+
+const struct arc_delay *arc_jitter_delay(const struct arc_jitter *j)
+{
+    return &j->delay;
 }
 
 int32_t arc_jitter_target_ms(const struct arc_jitter *j)

@@ -29,6 +29,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "rx/delay.h"
 #include "rx/rxpkt.h"
 
 /* ARC_CDEF_BEGIN */
@@ -41,6 +42,8 @@ struct arc_jitter_config {
     int32_t initial_latency_ms; /* min..max                                  */
     bool    adaptive;           /* false: the target stays at initial        */
     int32_t capacity_pkts;      /* 2..16384                                  */
+    double  late_share;         /* rx/delay.h; 0: the default                */
+    double  stall_share;        /* rx/delay.h; 0: stalls are not told apart  */
 };
 
 struct arc_jitter_stats {
@@ -90,6 +93,15 @@ const struct arc_rxpkt *arc_jitter_peek(const struct arc_jitter *j);
 
 /** Whether the packet with this number is in the buffer. */
 bool            arc_jitter_holds(const struct arc_jitter *j, int64_t seq);
+
+/** That packet, lent until the next push or pop; NULL: it is not there. */
+const struct arc_rxpkt *arc_jitter_at(const struct arc_jitter *j, int64_t seq);
+
+/** The network is another one: base, target and what they rest on begin anew. */
+void            arc_jitter_forget_delay(struct arc_jitter *j);
+
+/** Its base, target and what they rest on; lent. */
+const struct arc_delay *arc_jitter_delay(const struct arc_jitter *j);
 
 /** When media time `ts` is to be played at the present target; ARC_NEVER_US
  *  before the first packet. */

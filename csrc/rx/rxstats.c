@@ -140,8 +140,13 @@ bool arc_rxstats_on_packet(struct arc_rxstats *s, int64_t seq, uint32_t rtp_ts,
 
 bool arc_rxstats_on_repaired(struct arc_rxstats *s, int64_t seq)
 {
-    bool missing = s->started && seq <= s->max_seq && note_first(s, seq);
+    bool missing;
 
+    /* Parity may bring the last packets of a block before the next one comes. */
+    if (s->started && seq > s->max_seq &&
+        seq - s->max_seq < ARC_RXSTATS_MAX_DROPOUT_PKTS)
+        advance(s, seq);
+    missing = s->started && seq <= s->max_seq && note_first(s, seq);
     if (missing)
         s->recovered++;
     else
@@ -176,9 +181,10 @@ void arc_rxstats_report(struct arc_rxstats *s, struct arc_rxstats_report *out)
     memset(out, 0, sizeof(*out));
     if (!s->started)
         return;
-    /* Never 256: the packet that raised `expected` was received. */
+    /* 256 is possible, when repairs alone have raised `expected`. */
     if (expected_interval > 0 && lost_interval > 0)
-        out->fraction_lost = (uint8_t)(lost_interval * 256 / expected_interval);
+        out->fraction_lost = (uint8_t)arc_min_i64(
+            lost_interval * 256 / expected_interval, UINT8_MAX);
     out->cumulative_lost =
         (int32_t)arc_clamp_i64(arc_rxstats_lost(s), -0x800000, 0x7fffff);
     /* The cycles count from the first packet (§6.4.1), wherever the caller's

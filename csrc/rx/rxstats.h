@@ -74,7 +74,8 @@ bool arc_rxstats_on_packet(struct arc_rxstats *s, int64_t seq, uint32_t rtp_ts,
 
 /**
  * Note a packet that RTX or FEC brought. It does not lower the reported loss
- * (A.3 counts the stream's own packets), nor does it touch the jitter.
+ * (A.3 counts the stream's own packets), nor does it touch the jitter; one that is
+ * ahead of all others counts as lost at once.
  *
  * @return false: it was not missing, or lies where that is not known
  */

@@ -104,8 +104,6 @@ static void write_sr(const struct arc_session *s,
                      const struct arc_rtcp_report_block *blocks, size_t n,
                      int64_t now_us)
 {
-    const int32_t hz = st->cfg.kind == ARC_MEDIA_AUDIO
-                           ? ARC_PEER_OPUS_CLOCK_HZ : ARC_PEER_VIDEO_CLOCK_HZ;
     struct arc_rtcp_sender_info info;
     struct arc_txstats_sr counts;
 
@@ -113,7 +111,8 @@ static void write_sr(const struct arc_session *s,
     /* The RTP timestamp of now, continued from the last packet's capture. */
     info.ntp64   = arc_peer_ntp(s, now_us);
     info.rtp_ts  = st->last_rtp_ts +
-                   (uint32_t)arc_ticks_from_us(now_us - st->last_capture_us, hz);
+                   (uint32_t)arc_ticks_from_us(now_us - st->last_capture_us,
+                                               st->clock_hz);
     arc_txstats_sr(&st->stats, &counts);
     info.packets = counts.packet_count - st->sr_zero.packet_count;
     info.bytes   = counts.octet_count - st->sr_zero.octet_count;

@@ -96,6 +96,13 @@ bool arc_peer_claim(struct arc_session *s, const struct arc_send_config *c)
         arc_ssrcwatch_remove_own(s->watch, c->ssrc);
         return false;
     }
+    if (c->fec.ssrc != 0 &&
+        arc_ssrcwatch_add_own(s->watch, c->fec.ssrc, 0) != ARC_OK) {
+        arc_ssrcwatch_remove_own(s->watch, c->ssrc);
+        if (rtx)
+            arc_ssrcwatch_remove_own(s->watch, c->rtx_ssrc);
+        return false;
+    }
     if (s->n_send == 0) { /* its SSRC speaks for us from now on */
         arc_ssrcwatch_remove_own(s->watch, s->rtcp_ssrc);
         say_farewell(s, s->rtcp_ssrc, s->stats.rtcp_sent > 0);
@@ -129,6 +136,8 @@ static void rename_media(struct arc_session *s, struct arc_sendstream *st,
     /* Out of reach of the numbers that the history knows. */
     st->next_seq   = (((st->next_seq >> 16) + 2) << 16) + st->next_seq16;
     st->renamed_us = now_us;
+    if (st->fec)
+        arc_fecenc_reset(st->fec);
     st->fir_seen   = false;
     arc_txstats_sr(&st->stats, &st->sr_zero);
     if (st->cfg.kind == ARC_MEDIA_VIDEO)
@@ -151,6 +160,10 @@ static void change_ssrc(struct arc_session *s, uint32_t old, int64_t now_us)
             say_farewell(s, old, st->stats.resent_packets > 0);
             st->cfg.rtx_ssrc   = fresh;
             st->next_rtx_seq16 = (uint16_t)arc_rng_below(&s->rng, 0x8000);
+        } else if (st->cfg.fec.ssrc == old) {
+            say_farewell(s, old, st->fec_sent > 0);
+            st->cfg.fec.ssrc   = fresh;
+            st->next_fec_seq16 = (uint16_t)arc_rng_below(&s->rng, 0x8000);
         }
     }
     if (s->rtcp_ssrc == old) {

@@ -1,5 +1,6 @@
 /**
- * @file session/leave.c  Packets out: ring > pacer > number > history > SRTP
+ * @file session/leave.c  Packets out: ring > pacer > number > history > parity >
+ *                        SRTP
  *
  * The network side of sent streams. Sequence numbers are given here, behind
  * the pacer, so that what a queue drops leaves no hole at the receiver; and
@@ -14,8 +15,7 @@
 #include "wire/rtp.h"
 #include "wire/rtx.h"
 
-enum { KIND_MEDIA = 0, KIND_RTX = 1, MIN_PACE_BPS = 300000,
-       RTP_HEADER_BYTES = 12 };
+enum { MIN_PACE_BPS = 300000, RTP_HEADER_BYTES = 12 };
 
 /* --- ring > pacer -------------------------------------------------------------- */
 
@@ -84,7 +84,7 @@ static void fill_pacer(struct arc_session *s, int64_t now_us)
             attach(&p);
             item.pkt       = p.pkt;
             item.stream    = i;
-            item.kind      = KIND_MEDIA;
+            item.kind      = ARC_PEER_MEDIA;
             item.queued_us = now_us;
             arc_pacer_push(s->pacer, &item, class_of(st), now_us);
         }
@@ -123,7 +123,7 @@ void arc_peer_resend(struct arc_session *s, struct arc_sendstream *st,
     pkt->len       = (int32_t)len;
     item.pkt       = pkt;
     item.stream    = st->index;
-    item.kind      = KIND_RTX;
+    item.kind      = ARC_PEER_RTX;
     item.queued_us = now_us;
     if (arc_pacer_push(s->pacer, &item, ARC_PACER_RTX, now_us) != ARC_OK) {
         s->stats.drops.pacer_full++;
@@ -174,6 +174,8 @@ static void number_media(struct arc_session *s, struct arc_sendstream *st,
     if (!st->sent_any)
         s->look_us = now_us; /* one more who takes part */
     st->sent_any = true;
+    if (st->fec)
+        arc_peer_fec_protect(s, st, pkt, p.last, now_us);
 }
 
 static void number_rtx(struct arc_sendstream *st, struct arc_pkt *pkt,
@@ -273,16 +275,19 @@ enum arc_status arc_peer_leave(struct arc_session *s, int64_t now_us,
     while (arc_pacer_pop(s->pacer, now_us, &item) == ARC_OK) {
         struct arc_sendstream *st = s->send[item.stream];
 
-        if (item.kind == KIND_RTX && item.queued_us < st->renamed_us) {
-            st->nack_misses++; /* of a source that has another name now */
+        if (item.kind != ARC_PEER_MEDIA && item.queued_us < st->renamed_us) {
+            /* of a source that has another name now */
+            st->nack_misses += item.kind == ARC_PEER_RTX;
             arc_pkt_unref(item.pkt);
             continue;
         }
-        if (item.kind == KIND_RTX)
+        if (item.kind == ARC_PEER_RTX)
             number_rtx(st, item.pkt, now_us);
+        else if (item.kind == ARC_PEER_FEC)
+            arc_peer_fec_number(st, item.pkt, now_us);
         else
             number_media(s, st, item.pkt, now_us);
-        *out = own_copy(s, item.pkt, item.kind == KIND_MEDIA && st->history);
+        *out = own_copy(s, item.pkt, item.kind == ARC_PEER_MEDIA && st->history);
         if (*out)
             return ARC_OK;
     }

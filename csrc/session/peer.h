@@ -11,12 +11,14 @@
 #ifndef ARC_SESSION_PEER_H
 #define ARC_SESSION_PEER_H
 
+#include "audio/aenc.h"
 #include "audio/opuscodec.h"
 #include "base/ring.h"
 #include "base/rng.h"
 #include "base/seq.h"
 #include "rx/assemble.h"
 #include "rx/heard.h"
+#include "rx/fecdec.h"
 #include "rx/jitter.h"
 #include "rx/losspattern.h"
 #include "rx/members.h"
@@ -26,6 +28,7 @@
 #include "rx/rxstats.h"
 #include "rx/ssrcwatch.h"
 #include "session/session.h"
+#include "tx/fecenc.h"
 #include "tx/history.h"
 #include "tx/pacer.h"
 #include "tx/repairbudget.h"
@@ -35,6 +38,9 @@
 #include "video/encoder.h"
 #include "wire/rtcpxr.h"
 #include "wire/rtp.h"
+
+/** What a packet in the pacer is. */
+enum arc_peer_kind { ARC_PEER_MEDIA = 0, ARC_PEER_RTX, ARC_PEER_FEC };
 
 enum {
     ARC_PEER_OPUS_CLOCK_HZ  = 48000, /* RFC 7587 §4.1                           */
@@ -65,13 +71,13 @@ struct arc_txpkt {
     bool     last;           /* last packet of its frame                    */
 };
 
-/** Gathers samples to whole Opus frames. */
+/** Gathers samples to whole frames. */
 struct arc_gather {
     int16_t *pcm;            /* room for a frame                            */
     int32_t  fill;           /* samples per channel in pcm                  */
     int32_t  need;           /* samples per channel of a frame              */
     int64_t  capture_us;     /* of pcm[0]                                   */
-    int64_t  ts;             /* of pcm[0], ticks of 48 kHz                  */
+    int64_t  ts;             /* of pcm[0], ticks                            */
     bool     started;
     bool     spoke;          /* the last frame was sent: not in DTX         */
 };
@@ -82,6 +88,7 @@ struct arc_peer_remote {
     double  pkts, lost, bursts;  /* before repair                            */
     bool    in_burst;
     double  repair_pkts, repair_before, repair_after;
+    double  loss_after;          /* of the last report, smoothed             */
     double  discard;
     int32_t delay_ms;
     bool    has_losses, has_repair, has_voip;
@@ -92,9 +99,10 @@ struct arc_sendstream {
     struct arc_session    *session;
     int32_t                index;
     struct arc_send_config cfg;
+    int32_t                clock_hz;     /* of its RTP time stamps          */
 
     /* media side */
-    struct arc_opus_enc   *opus;
+    struct arc_aenc       *aenc;
     struct arc_venc       *venc;
     struct arc_gather      gather;
     struct arc_encoded     pending;      /* encoded, not yet packetized     */
@@ -113,12 +121,17 @@ struct arc_sendstream {
     int32_t                loss_pct;     /* atomic: what the peer reports   */
     int32_t                key_wanted;   /* atomic flag                     */
     int32_t                muted;        /* atomic flag                     */
+    int64_t                fec_policy;   /* atomic: packed by fec_out.c     */
 
     /* network side */
     uint16_t               next_seq16;
     uint16_t               next_rtx_seq16;
+    uint16_t               next_fec_seq16;
     int64_t                next_seq;     /* unwrapped, for the history      */
     struct arc_history    *history;      /* NULL without retransmission     */
+    struct arc_fecenc     *fec;          /* NULL without parity             */
+    int64_t                fec_applied;  /* policy that it has              */
+    int64_t                fec_sent;     /* parity packets that have left   */
     struct arc_txstats     stats;
     struct arc_sent_frame  leaving;      /* frame whose packets leave now   */
     uint32_t               last_rtp_ts;
@@ -161,6 +174,7 @@ struct arc_recvstream {
     struct arc_unwrap      ts;
     struct arc_rxstats     stats;
     struct arc_nackgen    *nack;         /* NULL: never asks                */
+    struct arc_fecdec     *fec;          /* NULL without parity             */
     struct arc_losspattern loss;
     int64_t                loss_seq, loss_ts; /* of the last packet counted in it */
     int64_t                pkt_ticks;    /* media in a packet; 0: not known  */
@@ -269,6 +283,9 @@ struct arc_session {
 /* keys.c */
 void arc_peer_keys_turn(struct arc_session *s, int64_t now_us);
 
+/* send.c */
+int32_t arc_peer_payload_room(const struct arc_sendstream *st);
+
 /* leave.c */
 size_t arc_peer_seal(struct arc_session *s, struct arc_srtp_batch *work,
                      struct arc_pkt **pkts, size_t n);
@@ -298,6 +315,8 @@ enum arc_status arc_peer_open_repair(struct arc_recvstream *st);
 void arc_peer_count_repair(struct arc_recvstream *st, const struct arc_rxpkt *p,
                            int64_t now_us);
 void arc_peer_publish_playout(struct arc_recvstream *st);
+void arc_peer_follow_loss(double *smoothed, double loss);
+void arc_peer_tell_encoder(struct arc_sendstream *st);
 bool arc_peer_may_resend(struct arc_sendstream *st, int64_t now_us);
 int64_t arc_peer_resend_wait_us(const struct arc_session *s);
 void arc_peer_get_loss(struct arc_recvstream *st, int64_t now_us,
@@ -344,6 +363,14 @@ enum arc_status arc_peer_pull_video(struct arc_recvstream *st, int64_t now_us,
 /* streams.c */
 void arc_peer_free_send(struct arc_sendstream *st);
 void arc_peer_free_recv(struct arc_recvstream *st);
+
+/* fec_out.c */
+enum arc_status arc_peer_fec_open(struct arc_sendstream *st);
+void arc_peer_fec_protect(struct arc_session *s, struct arc_sendstream *st,
+                          const struct arc_pkt *pkt, bool ends_frame,
+                          int64_t now_us);
+void arc_peer_fec_number(struct arc_sendstream *st, struct arc_pkt *pkt,
+                         int64_t now_us);
 
 /* session.c */
 void arc_peer_event(struct arc_session *s, int32_t type, int32_t stream,

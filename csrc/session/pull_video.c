@@ -35,6 +35,8 @@ static int32_t unpack(struct arc_recvstream *st, const struct arc_assembled *a)
     for (int64_t seq = a->first_seq; seq <= a->last_seq; seq++) {
         const struct arc_rxpkt *p = arc_assemble_packet(st->assemble, seq);
 
+        if (p && p->payload_len == 0)
+            continue; /* padding, or parity that has a number of the stream */
         if (!p || arc_pl_h264_unpacker_push(&u, p->pkt->data + p->payload_off,
                                             (size_t)p->payload_len) != ARC_OK)
             return 0;

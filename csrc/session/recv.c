@@ -1,6 +1,6 @@
 /**
  * @file session/recv.c  Datagrams in: demux > SRTP > RTP > stream > RTX >
- *                       statistics > losses, NACK > ring
+ *                       statistics > losses, NACK > parity > ring
  *
  * The network side of received streams; pull.c goes on behind the ring. Each
  * way to lose a packet has its counter. Nothing of a stream moves before the
@@ -80,7 +80,9 @@ static bool takes(const struct arc_recvstream *st, const struct arc_rtp *h,
                   bool *is_rtx)
 {
     *is_rtx = h->payload_type == st->cfg.rtx_payload_type;
-    return *is_rtx || h->payload_type == st->cfg.payload_type;
+    return *is_rtx || h->payload_type == st->cfg.payload_type ||
+           (st->cfg.noise_payload_type > 0 &&
+            h->payload_type == st->cfg.noise_payload_type);
 }
 
 static void learn_source(struct arc_session *s, struct arc_recvstream *st,
@@ -94,6 +96,8 @@ static void learn_source(struct arc_session *s, struct arc_recvstream *st,
     arc_unwrap_init(&st->seq);
     arc_unwrap_init(&st->ts);
     arc_rxstats_init(&st->stats, st->clock_hz);
+    if (st->fec)
+        arc_fecdec_reset(st->fec);
     arc_peer_event(s, ARC_EVENT_STREAM_ADDED, st->index, ssrc, now_us);
 }
 
@@ -129,6 +133,23 @@ static struct arc_recvstream *find_stream(struct arc_session *s,
 
 /* --- payload ---------------------------------------------------------------------- */
 
+static bool describe_audio(const struct arc_recvstream *st,
+                           const struct arc_rxpkt *p, const uint8_t *payload)
+{
+    const struct arc_recv_config *c = &st->cfg;
+    struct arc_pl_opus opus;
+
+    if (p->payload_type == c->noise_payload_type && c->noise_payload_type > 0)
+        return true; /* a level, and what else the sender likes (RFC 3389 §3) */
+    if (c->audio_codec == ARC_AUDIO_OPUS)
+        return arc_pl_opus_parse(payload, (size_t)p->payload_len, &opus) ==
+               ARC_OK;
+    return arc_audiocodec_samples(
+               c->audio_codec,
+               arc_audiocodec_rate_hz(c->audio_codec, c->sent_rate_hz),
+               c->sent_channels, payload, p->payload_len) > 0;
+}
+
 /** Look at what the packet starts; false: not the payload format it claims. */
 static bool describe(const struct arc_recvstream *st, struct arc_rxpkt *p)
 {
@@ -137,11 +158,8 @@ static bool describe(const struct arc_recvstream *st, struct arc_rxpkt *p)
     if (p->payload_len == 0)
         return true; /* keep-alive or padding (RFC 6263) */
     if (st->cfg.kind == ARC_MEDIA_AUDIO) {
-        struct arc_pl_opus opus;
-
         p->starts_frame = true;
-        return arc_pl_opus_parse(payload, (size_t)p->payload_len, &opus) ==
-               ARC_OK;
+        return describe_audio(st, p, payload);
     } else {
         struct arc_pl_h264_info nal;
 
@@ -179,13 +197,15 @@ static void place(struct arc_recvstream *st, struct arc_rxpkt *p,
 }
 
 static void count_arrival(struct arc_recvstream *st, const struct arc_rxpkt *p,
-                          uint32_t rtp_ts, int64_t now_us)
+                          enum arc_peer_kind came_by, uint32_t rtp_ts,
+                          int64_t now_us)
 {
     int64_t seq = p->seq - st->seq_shift; /* reports are about the source */
 
     if (p->repaired) {
         arc_rxstats_on_repaired(&st->stats, seq);
-        arc_peer_on_repair(st->session, st, p->seq, now_us);
+        if (came_by == ARC_PEER_RTX)
+            arc_peer_on_repair(st->session, st, p->seq, now_us);
     } else {
         arc_rxstats_on_packet(&st->stats, seq, rtp_ts, p->payload_len,
                               now_us);
@@ -222,12 +242,84 @@ static void hand_over(struct arc_session *s, struct arc_recvstream *st,
 
 /* --- the way in -------------------------------------------------------------------- */
 
+/** A packet of a stream: as it was sent, resent, or recovered by parity. */
+static void on_media(struct arc_session *s, struct arc_recvstream *st,
+                     struct arc_pkt *pkt, const struct arc_rtp *h,
+                     enum arc_peer_kind came_by, int64_t now_us)
+{
+    struct arc_rxpkt p;
+
+    memset(&p, 0, sizeof(p));
+    p.pkt          = pkt;
+    p.arrival_us   = now_us;
+    p.payload_off  = h->payload_off;
+    p.payload_len  = h->payload_len;
+    p.payload_type = h->payload_type;
+    p.marker       = h->marker;
+    p.repaired     = came_by != ARC_PEER_MEDIA;
+    if (!describe(st, &p)) {
+        s->stats.drops.malformed++;
+        return;
+    }
+    place(st, &p, h, now_us);
+    count_arrival(st, &p, came_by, h->rtp_ts, now_us);
+    /* Frames are put together by number: those without media count as well. */
+    if (p.payload_len > 0 || st->cfg.kind == ARC_MEDIA_VIDEO)
+        hand_over(s, st, &p);
+}
+
+/** What parity can bring now. */
+static void recover(struct arc_session *s, struct arc_recvstream *st,
+                    int64_t now_us)
+{
+    struct arc_pkt *pkt;
+    struct arc_rtp h;
+
+    while (arc_fecdec_pop(st->fec, s->pool, &pkt) == ARC_OK) {
+        pkt->time_us = now_us;
+        if (arc_rtp_parse(pkt->data, (size_t)pkt->len, &h) == ARC_OK &&
+            h.payload_type == st->cfg.payload_type)
+            on_media(s, st, pkt, &h, ARC_PEER_FEC, now_us);
+        else
+            s->stats.drops.malformed++;
+        arc_pkt_unref(pkt);
+    }
+}
+
+/** The stream whose parity this is; NULL: none. */
+static struct arc_recvstream *protected_by(const struct arc_session *s,
+                                           const struct arc_rtp *h)
+{
+    for (int32_t i = 0; i < s->n_recv; i++)
+        if (s->recv[i]->fec && h->payload_type == s->recv[i]->cfg.fec_payload_type)
+            return s->recv[i];
+    return NULL;
+}
+
+static void on_parity(struct arc_session *s, struct arc_recvstream *st,
+                      struct arc_pkt *pkt, const struct arc_rtp *h,
+                      int64_t now_us)
+{
+    if (st->ssrc == 0) {
+        s->stats.drops.unknown_stream++;
+        return;
+    }
+    if (h->ssrc == st->ssrc) { /* it has a number of the stream: no hole there */
+        struct arc_rtp empty = *h;
+
+        empty.payload_len = 0;
+        empty.rtp_ts = arc_peer_wire_ts(st, st->last_ts_in);
+        on_media(s, st, pkt, &empty, ARC_PEER_MEDIA, now_us);
+    }
+    arc_fecdec_on_repair(st->fec, pkt, h, st->ssrc);
+    recover(s, st, now_us);
+}
+
 /** A packet that is opened. */
 static bool on_rtp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
 {
     struct arc_session_drops *drops = &s->stats.drops;
     struct arc_recvstream *st;
-    struct arc_rxpkt p;
     struct arc_rtp h;
     bool is_rtx;
 
@@ -238,6 +330,11 @@ static bool on_rtp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
     if (!arc_peer_admit(s, h.ssrc, ARC_SSRC_RTP, pkt->source, 0, now_us))
         return false;
     arc_peer_on_media(s, &h, now_us);
+    st = protected_by(s, &h);
+    if (st) {
+        on_parity(s, st, pkt, &h, now_us);
+        return true;
+    }
     st = find_stream(s, &h, &is_rtx, now_us);
     if (!st || (is_rtx && st->ssrc == 0)) {
         drops->unknown_stream++;
@@ -258,23 +355,12 @@ static bool on_rtp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
             return true;
         }
     }
-    memset(&p, 0, sizeof(p));
-    p.pkt          = pkt;
-    p.arrival_us   = now_us;
-    p.payload_off  = h.payload_off;
-    p.payload_len  = h.payload_len;
-    p.payload_type = h.payload_type;
-    p.marker       = h.marker;
-    p.repaired     = is_rtx;
-    if (!describe(st, &p)) {
-        drops->malformed++;
-        return true;
+    on_media(s, st, pkt, &h, is_rtx ? ARC_PEER_RTX : ARC_PEER_MEDIA, now_us);
+    if (st->fec) {
+        /* A resend may have other extensions than the packet had. */
+        arc_fecdec_on_media(st->fec, pkt, !is_rtx || !h.has_extension);
+        recover(s, st, now_us);
     }
-    place(st, &p, &h, now_us);
-    count_arrival(st, &p, h.rtp_ts, now_us);
-    /* Frames are put together by number: those without media count as well. */
-    if (p.payload_len > 0 || st->cfg.kind == ARC_MEDIA_VIDEO)
-        hand_over(s, st, &p);
     return true;
 }
 

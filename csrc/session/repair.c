@@ -97,6 +97,24 @@ void arc_peer_get_loss(struct arc_recvstream *st, int64_t now_us,
 
 /* --- sent streams --------------------------------------------------------------------- */
 
+/** Quick up and slow down: in-band FEC should not come and go with every
+ *  report. */
+void arc_peer_follow_loss(double *smoothed, double loss)
+{
+    *smoothed += (loss > *smoothed ? 0.5 : 0.1) * (loss - *smoothed);
+}
+
+/** In-band FEC is for what resends, copies and parities leave, where the peer
+ *  tells of that (RFC 7509); else for all that is lost. */
+void arc_peer_tell_encoder(struct arc_sendstream *st)
+{
+    double loss = st->remote.has_repair &&
+                          st->remote.loss_after < st->remote_loss
+                      ? st->remote.loss_after : st->remote_loss;
+
+    arc_atomic_store_relaxed(&st->loss_pct, (int32_t)(loss * 100.0 + 0.5));
+}
+
 /** Whether the stream's share for repairs has room for a resend. */
 bool arc_peer_may_resend(struct arc_sendstream *st, int64_t now_us)
 {

@@ -16,8 +16,6 @@ static double rtt_ms(const struct arc_session *s)
 static void read_send(const struct arc_sendstream *st, int64_t now_us,
                       struct arc_stream_row *row)
 {
-    const bool audio = st->cfg.kind == ARC_MEDIA_AUDIO;
-
     row->stream                = st->index;
     row->direction             = ARC_STREAM_OUTBOUND;
     row->kind                  = st->cfg.kind;
@@ -33,8 +31,7 @@ static void read_send(const struct arc_sendstream *st, int64_t now_us,
     row->pli_count             = st->key_requests;
     row->fraction_lost         = st->remote_last_loss;
     row->jitter_ms             = st->remote_jitter_ticks * 1000.0 /
-                                 (audio ? ARC_PEER_OPUS_CLOCK_HZ
-                                        : ARC_PEER_VIDEO_CLOCK_HZ);
+                                 st->clock_hz;
     row->round_trip_ms         = rtt_ms(st->session);
 }
 

@@ -16,7 +16,7 @@
 enum {
     MAX_PKTS_PER_FRAME  = 1024,
     RESYNC_US           = 60000, /* a capture gap that moves the timestamps   */
-    OPUS_MAX_BYTES      = 1275,
+    AUDIO_MAX_BYTES     = 1500, /* no datagram is longer                       */
 };
 
 /** What a clock may show: beyond it sums of times could overflow. */
@@ -27,7 +27,7 @@ static bool time_ok(int64_t us)
 
 /* --- packets -------------------------------------------------------------- */
 
-static int32_t payload_room(const struct arc_sendstream *st)
+int32_t arc_peer_payload_room(const struct arc_sendstream *st)
 {
     const struct arc_session *s = st->session;
     int32_t room = s->cfg.mtu_bytes - 12;
@@ -36,6 +36,8 @@ static int32_t payload_room(const struct arc_sendstream *st)
         room -= arc_srtp_overhead_bytes(s->srtp_out);
     if (st->cfg.rtx_payload_type >= 0)
         room -= 2; /* original sequence number, RFC 4588 §4 */
+    if (st->fec)
+        room -= arc_fecenc_overhead_bytes(st->fec);
     return room;
 }
 
@@ -79,14 +81,15 @@ static bool queue_packet(struct arc_sendstream *st, const struct arc_txpkt *p)
 
 static void apply_audio_settings(struct arc_sendstream *st)
 {
+    struct arc_opus_enc *opus = arc_aenc_opus(st->aenc);
     int32_t bps  = arc_atomic_load_relaxed(&st->target_bps);
     int32_t loss = arc_atomic_load_relaxed(&st->loss_pct);
 
-    if (bps != st->applied_bps &&
-        arc_opus_enc_set_bitrate(st->opus, bps) == ARC_OK)
+    if (opus && bps != st->applied_bps &&
+        arc_opus_enc_set_bitrate(opus, bps) == ARC_OK)
         st->applied_bps = bps;
-    if (loss != st->applied_loss_pct &&
-        arc_opus_enc_set_loss_pct(st->opus, loss) == ARC_OK)
+    if (opus && loss != st->applied_loss_pct &&
+        arc_opus_enc_set_loss_pct(opus, loss) == ARC_OK)
         st->applied_loss_pct = loss;
     st->media.target_bps = st->applied_bps;
 }
@@ -95,15 +98,16 @@ static enum arc_status encode_gathered(struct arc_sendstream *st,
                                        int64_t now_us)
 {
     struct arc_gather *g = &st->gather;
-    uint8_t data[OPUS_MAX_BYTES];
+    uint8_t data[AUDIO_MAX_BYTES];
     struct arc_txpkt p;
     int32_t len = 0;
+    bool noise;
     enum arc_status status;
 
     apply_audio_settings(st);
     st->media.frames_in++;
-    status = arc_opus_enc_encode(st->opus, g->pcm, g->need, data, sizeof(data),
-                                 &len);
+    status = arc_aenc_encode(st->aenc, g->pcm, data, arc_peer_payload_room(st), &len,
+                             &noise);
     if (status != ARC_OK) {
         st->media.codec_errors++;
         return status;
@@ -116,14 +120,16 @@ static enum arc_status encode_gathered(struct arc_sendstream *st,
 
     memset(&p, 0, sizeof(p));
     p.rtp_ts = (uint32_t)g->ts + st->ts_offset;
-    p.pkt    = len <= payload_room(st) ? new_rtp(st, p.rtp_ts, now_us) : NULL;
+    p.pkt    = new_rtp(st, p.rtp_ts, now_us);
     if (!p.pkt) {
         st->media.frames_dropped++;
         return ARC_AGAIN;
     }
-    if (!g->spoke)
+    if (noise)
+        p.pkt->data[1] = (uint8_t)st->cfg.noise_payload_type; /* RFC 3389 §4 */
+    else if (!g->spoke)
         set_marker(p.pkt); /* first packet of a talkspurt, RFC 7587 §4.2 */
-    g->spoke = true;
+    g->spoke = !noise;
     memcpy(p.pkt->data + p.pkt->len, data, (size_t)len);
     p.pkt->len     += len;
     p.payload_bytes = len;
@@ -134,7 +140,10 @@ static enum arc_status encode_gathered(struct arc_sendstream *st,
         st->media.frames_dropped++;
         return ARC_AGAIN;
     }
-    st->media.frames_encoded++;
+    if (noise)
+        st->media.frames_silent++;
+    else
+        st->media.frames_encoded++;
     st->media.bytes += len;
     return ARC_OK;
 }
@@ -157,7 +166,7 @@ static void place_on_clock(struct arc_sendstream *st, int64_t capture_us)
         expected_us - capture_us < RESYNC_US)
         return;
     if (capture_us > expected_us)
-        g->ts += arc_ticks_from_us(capture_us - expected_us, ARC_PEER_OPUS_CLOCK_HZ);
+        g->ts += arc_ticks_from_us(capture_us - expected_us, st->clock_hz);
     g->capture_us += capture_us - expected_us;
 }
 
@@ -194,7 +203,7 @@ enum arc_status arc_send_audio(struct arc_sendstream *st, const int16_t *pcm,
             if (status != ARC_OK)
                 result = status;
             g->fill = 0;
-            g->ts  += g->need * (ARC_PEER_OPUS_CLOCK_HZ / hz);
+            g->ts  += g->need * (int64_t)st->clock_hz / hz;
             g->capture_us += g->need * ARC_US_PER_S / hz;
         }
     }
@@ -251,7 +260,7 @@ enum arc_status arc_send_video(struct arc_sendstream *st,
 static int32_t packetize(struct arc_sendstream *st, uint32_t rtp_ts,
                          int64_t now_us, struct arc_txpkt *pkts)
 {
-    const size_t room = (size_t)payload_room(st);
+    const size_t room = (size_t)arc_peer_payload_room(st);
     struct arc_pl_h264_packer packer;
     int32_t n = 0;
     bool last = false;
@@ -347,7 +356,8 @@ void arc_send_set_muted(struct arc_sendstream *st, bool muted)
 
 const char *arc_send_encoder(const struct arc_sendstream *st)
 {
-    return st->cfg.kind == ARC_MEDIA_AUDIO ? "opus" : st->cfg.video.name;
+    return st->cfg.kind == ARC_MEDIA_AUDIO
+               ? arc_audiocodec_name(st->cfg.audio_codec) : st->cfg.video.name;
 }
 
 void arc_send_get_stats(const struct arc_sendstream *st,

@@ -38,7 +38,8 @@ bool arc_peer_owns_ssrc(const struct arc_session *s, uint32_t ssrc)
     for (int32_t i = 0; i < s->n_send; i++) {
         const struct arc_send_config *c = &s->send[i]->cfg;
 
-        if (c->ssrc == ssrc || (c->rtx_payload_type >= 0 && c->rtx_ssrc == ssrc))
+        if (c->ssrc == ssrc || (c->rtx_payload_type >= 0 && c->rtx_ssrc == ssrc) ||
+            (c->fec.ssrc != 0 && c->fec.ssrc == ssrc))
             return true;
     }
     return s->n_send == 0 && s->rtcp_ssrc == ssrc;
@@ -343,9 +344,9 @@ void arc_session_get_send_stats(struct arc_session *s, int32_t stream,
     arc_peer_get_remote(st, out);
     out->remote_loss      = st->remote_loss;
     out->remote_lost_pkts = st->remote_lost;
-    out->remote_jitter_ms = st->remote_jitter_ticks * 1000.0 /
-        (st->cfg.kind == ARC_MEDIA_AUDIO ? ARC_PEER_OPUS_CLOCK_HZ
-                                         : ARC_PEER_VIDEO_CLOCK_HZ);
+    out->remote_jitter_ms = st->remote_jitter_ticks * 1000.0 / st->clock_hz;
+    if (st->fec)
+        arc_fecenc_stats(st->fec, &out->fec);
 }
 
 void arc_session_get_recv_stats(struct arc_session *s, int32_t stream,
@@ -365,6 +366,8 @@ void arc_session_get_recv_stats(struct arc_session *s, int32_t stream,
     out->duplicate_pkts = st->stats.duplicates;
     out->reordered_pkts = st->stats.reordered;
     out->jitter_ms      = arc_rxstats_jitter_ms(&st->stats);
+    if (st->fec)
+        arc_fecdec_stats(st->fec, &out->fec);
     if (st->nack) {
         struct arc_nackgen_stats n;
 

@@ -28,14 +28,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "audio/opuscodec.h"
+#include "audio/aenc.h"
 #include "base/log.h"
 #include "base/pkt.h"
 #include "base/status.h"
 #include "base/streamrow.h"
+#include "rx/fecdec.h"
 #include "srtp/batch.h"
 #include "srtp/keys.h"
 #include "srtp/srtp.h"
+#include "tx/fecenc.h"
 #include "video/encoder.h"
 #include "video/vframe.h"
 
@@ -90,24 +92,47 @@ enum arc_session_report {
 
 enum arc_media_kind { ARC_MEDIA_AUDIO = 0, ARC_MEDIA_VIDEO = 1 };
 
+/** Parity packets for a sent stream. */
+struct arc_send_fec_config {
+    int32_t  format;           /* enum arc_fec_format; ARC_FEC_NONE: no parity     */
+    int32_t  payload_type;     /* of the parity packets                            */
+    uint32_t ssrc;             /* of the parity packets; 0, ULPFEC only: they go in
+                                  the stream itself and take numbers of it, as
+                                  GStreamer does it                                */
+    bool     masks;            /* as in struct arc_fecenc_config                   */
+    int32_t  max_block_pkts;   /* likewise                                         */
+    struct arc_fecenc_policy policy; /* at the start                               */
+};
+
 struct arc_send_config {
     int32_t  kind;             /* enum arc_media_kind                            */
     uint32_t ssrc;
     uint32_t rtx_ssrc;         /* used when rtx_payload_type >= 0                */
     int32_t  payload_type;     /* 0..127                                         */
     int32_t  rtx_payload_type; /* -1: no retransmission stream                   */
-    int32_t  frame_us;         /* audio: length of a packet: 2500, 5000, 10000,
-                                  20000, 40000, 60000 .. 120000                 */
-    struct arc_opus_enc_config opus;   /* audio                                  */
+    int32_t  audio_codec;      /* enum arc_audio_codec                           */
+    int32_t  noise_payload_type; /* audio: of comfort noise, which PCMU and PCMA
+                                  send with opus.dtx; 0: none is sent            */
+    int32_t  frame_us;         /* audio: length of a packet, as
+                                  arc_audiocodec_frame_ok() says                 */
+    struct arc_opus_enc_config opus;   /* audio; of codecs other than Opus rate,
+                                          channels and dtx                       */
     struct arc_venc_config     video;  /* video                                  */
+    struct arc_send_fec_config fec;
 };
 
 struct arc_recv_config {
     int32_t kind;
     int32_t payload_type;
     int32_t rtx_payload_type;  /* -1: none                                       */
+    int32_t fec_format;        /* enum arc_fec_format; ARC_FEC_NONE: no parity   */
+    int32_t fec_payload_type;  /* of the parity packets                          */
     int32_t sample_rate_hz;    /* audio: of the blocks that come out             */
     int32_t channels;          /* audio: 1 or 2                                  */
+    int32_t audio_codec;       /* enum arc_audio_codec                           */
+    int32_t sent_rate_hz;      /* audio: L16: of what is sent; else not read     */
+    int32_t sent_channels;     /* audio: L16: likewise                           */
+    int32_t noise_payload_type;/* audio: of comfort noise; 0: none               */
     int32_t codec;             /* video: enum arc_video_codec                    */
     int32_t threads;           /* video: decoder threads; 0: one                 */
     int32_t min_latency_ms;    /* play-out delay over the fastest packet         */
@@ -129,7 +154,7 @@ struct arc_session_drops {
     int64_t unknown_stream;  /* authentic, but no stream takes it                */
     int64_t no_packet;       /* the packet pool was empty                        */
     int64_t media_full;      /* the media side does not fetch                    */
-    int64_t pacer_full;      /* a resend; media wait in their ring                */
+    int64_t pacer_full;      /* a resend or a repair; media wait in their ring    */
     int64_t too_long;        /* datagram above the packet size                   */
     int64_t bye_full;        /* BYE of an SSRC that was given up: no room        */
 };
@@ -160,6 +185,7 @@ struct arc_send_net_stats {
     double   remote_loss;             /* RRs, smoothed: fraction lost, 0..1      */
     int64_t  remote_lost_pkts;        /* last RR: cumulative                     */
     double   remote_jitter_ms;
+    struct arc_fecenc_stats fec;      /* what was made; zeros without parity     */
     /* Extended reports, of the last few; -1: none came. */
     double   remote_loss_before;      /* before repair, 0..1                     */
     double   remote_loss_after;       /* after it                                */
@@ -182,13 +208,14 @@ struct arc_send_media_stats {
 struct arc_recv_net_stats {
     uint32_t ssrc;                    /* 0: nothing came yet                     */
     int64_t  pkts, bytes, lost_pkts;  /* lost: before repair, RFC 3550 A.3       */
-    int64_t  recovered_pkts;          /* came by retransmission                  */
+    int64_t  recovered_pkts;          /* lost, then came by retransmission or FEC */
     int64_t  duplicate_pkts, reordered_pkts;
     int64_t  nack_requested, nack_given_up;
     int64_t  nack_not_in_time;        /* not asked for: the answer would be late */
     int64_t  lost_after_pkts;         /* for good, no repair came                */
     int64_t  discarded_pkts;          /* came too late to be played              */
     double   jitter_ms;
+    struct arc_fecdec_stats fec;      /* zeros without parity                    */
     /* Rates 0..1 of the last seconds (rx/losspattern.h). */
     double   loss_before;             /* did not come by themselves              */
     double   loss_after;              /* nor by repair                           */
@@ -403,10 +430,17 @@ enum arc_status arc_send_video(struct arc_sendstream *st,
  *  there, or the network side does not fetch (dropped whole and counted) */
 enum arc_status arc_send_flush(struct arc_sendstream *st, int64_t now_us);
 
-/** From any thread; takes effect with the next frame, without a key frame.
+/** From any thread; takes effect with the next frame, without a key frame. A codec
+ *  of one rate keeps it.
  *  @return ARC_OK or ARC_ERR_ARG (not 6000..510000 for audio, 10 kb/s ..
  *          1 Gb/s for video) */
 enum arc_status arc_send_set_bitrate(struct arc_sendstream *st, int32_t bps);
+
+/** From any thread: how much parity there is, and of what shape, from the next
+ *  packet on. @return ARC_OK; ARC_ERR_ARG: out of range, or the stream was opened
+ *  without FEC */
+enum arc_status arc_send_set_fec(struct arc_sendstream *st,
+                                 const struct arc_fecenc_policy *policy);
 
 /** From any thread: the next picture is a key frame. */
 void arc_send_request_key(struct arc_sendstream *st);

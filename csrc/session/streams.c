@@ -20,6 +20,8 @@ enum {
     REORDER_WAIT_US  = 60000,   /* for a packet that nobody sends again       */
     NACK_REORDER_US  = 10000,
     NACK_TRIES       = 8,
+    AUDIO_FEC_PKTS   = 128,
+    VIDEO_FEC_PKTS   = 512,
     REPAIR_PERCENT   = 30,
 };
 
@@ -31,26 +33,77 @@ static bool payload_type_ok(int32_t pt)
     return pt >= 0 && pt <= 127 && !(pt >= 64 && pt <= 95);
 }
 
-/** A stream and its resends: two types, or one when rtx is negative. */
-static bool payload_types_ok(int32_t pt, int32_t rtx)
+/** Payload types of one stream: media, resends, parity. */
+struct types {
+    int32_t type[3];
+    int32_t n;
+};
+
+static struct types types_of(int32_t pt, int32_t rtx, int32_t fec_format,
+                             int32_t fec)
 {
-    return payload_type_ok(pt) &&
-           (rtx < 0 || (payload_type_ok(rtx) && rtx != pt));
+    struct types t = {{pt, 0, 0}, 1};
+
+    if (rtx >= 0)
+        t.type[t.n++] = rtx;
+    if (fec_format != ARC_FEC_NONE)
+        t.type[t.n++] = fec;
+    return t;
+}
+
+static struct types send_types(const struct arc_send_config *c)
+{
+    return types_of(c->payload_type, c->rtx_payload_type, c->fec.format,
+                    c->fec.payload_type);
+}
+
+static struct types recv_types(const struct arc_recv_config *c)
+{
+    return types_of(c->payload_type, c->rtx_payload_type, c->fec_format,
+                    c->fec_payload_type);
+}
+
+/** Each is allowed, and they differ. */
+static bool types_ok(struct types t)
+{
+    for (int32_t i = 0; i < t.n; i++) {
+        if (!payload_type_ok(t.type[i]))
+            return false;
+        for (int32_t k = 0; k < i; k++)
+            if (t.type[i] == t.type[k])
+                return false;
+    }
+    return true;
 }
 
 /** Some packet could belong to either. */
-static bool share_a_type(int32_t pt, int32_t rtx, int32_t other_pt,
-                         int32_t other_rtx)
+static bool share_a_type(struct types a, struct types b)
 {
-    return pt == other_pt || pt == other_rtx ||
-           (rtx >= 0 && (rtx == other_pt || rtx == other_rtx));
+    for (int32_t i = 0; i < a.n; i++)
+        for (int32_t k = 0; k < b.n; k++)
+            if (a.type[i] == b.type[k])
+                return true;
+    return false;
 }
 
-/** RFC 6716 §2.1.4, and what libopus joins to longer packets. */
-static bool opus_frame_ok(int32_t us)
+/** A type of its own beside those of the stream; 0: none. */
+static bool extra_type_ok(int32_t extra, int32_t pt, int32_t rtx)
 {
-    return us == 2500 || us == 5000 || us == 10000 ||
-           (us >= 20000 && us <= 120000 && us % 20000 == 0);
+    return extra == 0 ||
+           (payload_type_ok(extra) && extra != pt && extra != rtx);
+}
+
+/** Parity has an SSRC of its own (RFC 8627 §4.2.1); only that of ULPFEC may go in
+ *  the stream (RFC 5109 §14.2). */
+static bool fec_ssrc_ok(const struct arc_session *s,
+                        const struct arc_send_config *c)
+{
+    const uint32_t ssrc = c->fec.ssrc;
+
+    if (c->fec.format == ARC_FEC_NONE || ssrc == 0)
+        return ssrc == 0 && c->fec.format != ARC_FEC_FLEXFEC;
+    return ssrc != c->ssrc && !arc_peer_owns_ssrc(s, ssrc) &&
+           (c->rtx_payload_type < 0 || ssrc != c->rtx_ssrc);
 }
 
 static bool send_config_ok(const struct arc_session *s,
@@ -58,38 +111,36 @@ static bool send_config_ok(const struct arc_session *s,
 {
     bool rtx = c->rtx_payload_type >= 0;
 
-    if (!payload_types_ok(c->payload_type, c->rtx_payload_type) ||
-        c->ssrc == 0 || arc_peer_owns_ssrc(s, c->ssrc))
+    if (!types_ok(send_types(c)) || !fec_ssrc_ok(s, c) || c->ssrc == 0 || arc_peer_owns_ssrc(s, c->ssrc))
         return false;
     if (rtx && (c->rtx_ssrc == 0 || c->rtx_ssrc == c->ssrc ||
                 arc_peer_owns_ssrc(s, c->rtx_ssrc)))
         return false;
     for (int32_t i = 0; i < s->n_send; i++) {
-        const struct arc_send_config *o = &s->send[i]->cfg;
-
-        if (share_a_type(c->payload_type, c->rtx_payload_type, o->payload_type,
-                         o->rtx_payload_type))
+        if (share_a_type(send_types(c), send_types(&s->send[i]->cfg)))
             return false;
     }
     if (c->kind == ARC_MEDIA_AUDIO)
-        return opus_frame_ok(c->frame_us);
+        return extra_type_ok(c->noise_payload_type, c->payload_type,
+                             c->rtx_payload_type) &&
+               arc_audiocodec_frame_ok(c->audio_codec, c->opus.sample_rate_hz,
+                                       c->frame_us);
     return c->kind == ARC_MEDIA_VIDEO;
 }
 
 static bool recv_config_ok(const struct arc_session *s,
                            const struct arc_recv_config *c)
 {
-    if (!payload_types_ok(c->payload_type, c->rtx_payload_type))
+    if (!types_ok(recv_types(c)))
         return false;
     for (int32_t i = 0; i < s->n_recv; i++) {
-        const struct arc_recv_config *o = &s->recv[i]->cfg;
-
-        if (share_a_type(c->payload_type, c->rtx_payload_type, o->payload_type,
-                         o->rtx_payload_type))
+        if (share_a_type(recv_types(c), recv_types(&s->recv[i]->cfg)))
             return false;
     }
     if (c->kind == ARC_MEDIA_AUDIO)
-        return c->channels == 1 || c->channels == 2;
+        return (c->channels == 1 || c->channels == 2) &&
+               extra_type_ok(c->noise_payload_type, c->payload_type,
+                             c->rtx_payload_type);
     return c->kind == ARC_MEDIA_VIDEO;
 }
 
@@ -111,34 +162,54 @@ void arc_peer_free_send(struct arc_sendstream *st)
         arc_pkt_unref(p.pkt);
     arc_ring_free(st->to_net);
     arc_history_free(st->history);
-    arc_opus_enc_free(st->opus);
+    arc_fecenc_free(st->fec);
+    arc_aenc_free(st->aenc);
     arc_venc_free(st->venc);
     arc_mem_free(st->gather.pcm);
     arc_pkt_pool_unref(st->pool);
     arc_mem_free(st);
 }
 
+static enum arc_status open_audio_encoder(struct arc_sendstream *st, char *why,
+                                          int32_t why_cap)
+{
+    struct arc_send_config *c = &st->cfg;
+    struct arc_aenc_config a = {0};
+    enum arc_status status;
+
+    a.codec    = c->audio_codec;
+    a.frame_us = c->frame_us;
+    a.opus     = c->opus;
+    if (c->audio_codec != ARC_AUDIO_OPUS && c->noise_payload_type == 0)
+        a.opus.dtx = false; /* nothing could tell of the silence */
+    status = arc_aenc_new(&a, &st->aenc);
+    if (status != ARC_OK) {
+        if (status == ARC_ERR_ARG)
+            explain(why, why_cap, "this codec has no such sample rate, channel "
+                    "count, bitrate or complexity");
+        return status;
+    }
+    if (c->audio_codec != ARC_AUDIO_OPUS &&
+        arc_aenc_max_bytes(st->aenc) > arc_peer_payload_room(st)) {
+        explain(why, why_cap, "a packet of so many samples is longer than a "
+                "datagram may be");
+        return ARC_ERR_ARG;
+    }
+    st->gather.need = arc_aenc_frame_samples(st->aenc);
+    st->gather.pcm  = arc_mem_zalloc((size_t)st->gather.need,
+                                     2 * sizeof(*st->gather.pcm));
+    st->target_bps = st->applied_bps = c->opus.bitrate_bps;
+    st->applied_loss_pct = st->loss_pct = c->opus.expected_loss_pct;
+    return st->gather.pcm ? ARC_OK : ARC_ERR_NOMEM;
+}
+
 static enum arc_status open_encoder(struct arc_sendstream *st, char *why,
                                     int32_t why_cap)
 {
     struct arc_send_config *c = &st->cfg;
-    enum arc_status status;
 
-    if (c->kind == ARC_MEDIA_AUDIO) {
-        st->gather.need = (int32_t)((int64_t)c->opus.sample_rate_hz *
-                                    c->frame_us / ARC_US_PER_S);
-        st->gather.pcm = arc_mem_zalloc((size_t)arc_max_i64(st->gather.need, 1),
-                                        2 * sizeof(*st->gather.pcm));
-        if (!st->gather.pcm)
-            return ARC_ERR_NOMEM;
-        st->target_bps = st->applied_bps = c->opus.bitrate_bps;
-        st->applied_loss_pct = st->loss_pct = c->opus.expected_loss_pct;
-        status = arc_opus_enc_new(&c->opus, &st->opus);
-        if (status != ARC_OK)
-            explain(why, why_cap, "opus: this sample rate, channel count, "
-                    "bitrate or complexity is not allowed");
-        return status;
-    }
+    if (c->kind == ARC_MEDIA_AUDIO)
+        return open_audio_encoder(st, why, why_cap);
     st->target_bps = st->applied_bps = c->video.bitrate_bps;
     return arc_venc_new(&c->video, &st->venc, why, why_cap);
 }
@@ -212,6 +283,11 @@ static enum arc_status open_send(struct arc_session *s,
         (status = arc_history_new(history_pkts(st), HISTORY_AGE_US,
                                   &st->history)) != ARC_OK)
         return status;
+    if (st->cfg.fec.format != ARC_FEC_NONE &&
+        (status = arc_peer_fec_open(st)) != ARC_OK) {
+        explain(why, why_cap, "FEC: payload type, block or policy is out of range");
+        return status;
+    }
     if ((status = reserve(s, audio)) != ARC_OK)
         return status;
     arc_txstats_init(&st->stats);
@@ -222,6 +298,8 @@ static enum arc_status open_send(struct arc_session *s,
     /* RFC 3550 §5.1: random start values. */
     st->next_seq16     = (uint16_t)arc_rng_below(&s->rng, 0x8000);
     st->next_rtx_seq16 = (uint16_t)arc_rng_below(&s->rng, 0x8000);
+    if (st->fec)
+        st->next_fec_seq16 = (uint16_t)arc_rng_below(&s->rng, 0x8000);
     st->next_seq       = st->next_seq16;
     st->ts_offset      = (uint32_t)arc_rng_u64(&s->rng);
     st->last_key_us    = INT64_MIN / 2;
@@ -251,9 +329,13 @@ enum arc_status arc_session_add_send(struct arc_session *s,
     st = arc_mem_zalloc(1, sizeof(*st));
     if (!st)
         return ARC_ERR_NOMEM;
-    st->session = s;
-    st->index   = s->n_send;
-    st->cfg     = *cfg;
+    st->session  = s;
+    st->index    = s->n_send;
+    st->cfg      = *cfg;
+    st->clock_hz = cfg->kind == ARC_MEDIA_VIDEO
+                       ? ARC_PEER_VIDEO_CLOCK_HZ
+                       : arc_audiocodec_clock_hz(cfg->audio_codec,
+                                                 cfg->opus.sample_rate_hz);
     status = open_send(s, st, why, why_cap);
     if (status == ARC_OK && !arc_peer_claim(s, &st->cfg)) {
         explain(why, why_cap, "the other side uses this SSRC");
@@ -283,6 +365,7 @@ void arc_peer_free_recv(struct arc_recvstream *st)
         arc_vframe_unref(st->pictures[--st->n_pictures].frame);
     arc_ring_free(st->to_media);
     arc_nackgen_free(st->nack);
+    arc_fecdec_free(st->fec);
     arc_jitter_free(st->jitter);
     arc_assemble_free(st->assemble);
     arc_opus_dec_free(st->opus);
@@ -328,6 +411,21 @@ static int32_t jitter_pkts(const struct arc_recv_config *c)
                                   MIN_JITTER_PKTS, JITTER_FRAMES);
 }
 
+/** Packets kept for recovery: enough for the longest blocks, but not more than a
+ *  quarter of what the session has. */
+static enum arc_status open_fecdec(const struct arc_session *s,
+                                   struct arc_recvstream *st)
+{
+    struct arc_fecdec_config c = {0};
+
+    c.format      = st->cfg.fec_format;
+    c.window_pkts = st->cfg.kind == ARC_MEDIA_AUDIO ? AUDIO_FEC_PKTS
+                                                    : VIDEO_FEC_PKTS;
+    while (c.window_pkts > s->cfg.pool_pkts / 4)
+        c.window_pkts /= 2;
+    return arc_fecdec_new(&c, &st->fec);
+}
+
 static enum arc_status open_recv(struct arc_session *s,
                                  struct arc_recvstream *st, char *why,
                                  int32_t why_cap)
@@ -365,6 +463,10 @@ static enum arc_status open_recv(struct arc_session *s,
         (status = arc_nackgen_new(&n, &st->nack)) != ARC_OK)
         return status;
 
+    if (c->fec_format != ARC_FEC_NONE &&
+        (status = open_fecdec(s, st)) != ARC_OK)
+        return status;
+
     arc_unwrap_init(&st->seq);
     arc_unwrap_init(&st->ts);
     arc_rxstats_init(&st->stats, st->clock_hz);
@@ -399,8 +501,12 @@ enum arc_status arc_session_add_recv(struct arc_session *s,
     st->session  = s;
     st->index    = s->n_recv;
     st->cfg      = *cfg;
-    st->clock_hz = cfg->kind == ARC_MEDIA_AUDIO ? ARC_PEER_OPUS_CLOCK_HZ
-                                                : ARC_PEER_VIDEO_CLOCK_HZ;
+    st->clock_hz = cfg->kind == ARC_MEDIA_VIDEO
+                       ? ARC_PEER_VIDEO_CLOCK_HZ
+                       : arc_audiocodec_clock_hz(
+                             cfg->audio_codec,
+                             arc_audiocodec_rate_hz(cfg->audio_codec,
+                                                    cfg->sent_rate_hz));
     status = open_recv(s, st, why, why_cap);
     if (status != ARC_OK) {
         arc_peer_free_recv(st);

@@ -2,8 +2,8 @@
  * @file tx/pacer.h  Bounded priority queue of packets that leave at a paced rate
  *
  * Audio leaves at once, in front of everything, but is charged to the budget.
- * Then, as the budget allows: retransmissions, video, padding; first in, first
- * out within each.
+ * Then, as the budget allows: retransmissions, video, forward error correction,
+ * padding; first in, first out within each.
  *
  * Budget: it fills at the rate and may be saved up to `burst_us`. A packet may
  * leave while the budget is not negative, and is then charged whole. The
@@ -35,6 +35,7 @@ enum arc_pacer_class {
     ARC_PACER_AUDIO = 0,
     ARC_PACER_RTX,
     ARC_PACER_VIDEO,
+    ARC_PACER_FEC,
     ARC_PACER_PADDING,
     ARC_PACER_CLASSES
 };
@@ -58,9 +59,9 @@ struct arc_pacer_item {
 };
 
 struct arc_pacer_stats {
-    int64_t pushed[4];   /* by enum arc_pacer_class                           */
-    int64_t popped[4];
-    int64_t dropped[4];  /* refused: no room                                  */
+    int64_t pushed[5];   /* by enum arc_pacer_class                           */
+    int64_t popped[5];
+    int64_t dropped[5];  /* refused: no room                                  */
     int32_t depth_pkts;
     int64_t depth_bytes; /* with overhead                                     */
     int64_t max_wait_us; /* longest time a packet stayed, since the start     */

@@ -36,12 +36,18 @@ static void roll(struct arc_txstats *s, int64_t now_us)
         *cell(s, ++s->cell_now) = 0;
 }
 
-void arc_txstats_on_packet(struct arc_txstats *s, int32_t payload_bytes,
-                           int32_t wire_bytes, bool resent, int64_t now_us)
+void arc_txstats_on_repair(struct arc_txstats *s, int32_t wire_bytes,
+                           int64_t now_us)
 {
     roll(s, now_us);
     *cell(s, s->cell_now) += wire_bytes;
     s->wire_bytes += wire_bytes;
+}
+
+void arc_txstats_on_packet(struct arc_txstats *s, int32_t payload_bytes,
+                           int32_t wire_bytes, bool resent, int64_t now_us)
+{
+    arc_txstats_on_repair(s, wire_bytes, now_us);
     if (resent) {
         s->resent_packets++;
         s->resent_bytes += payload_bytes;

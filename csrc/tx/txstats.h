@@ -51,6 +51,11 @@ void    arc_txstats_init(struct arc_txstats *s);
 void    arc_txstats_on_packet(struct arc_txstats *s, int32_t payload_bytes,
                               int32_t wire_bytes, bool resent, int64_t now_us);
 
+/** Note a packet of another stream that leaves on behalf of this one, as those of
+ *  FEC do: it counts to the rate only. */
+void    arc_txstats_on_repair(struct arc_txstats *s, int32_t wire_bytes,
+                              int64_t now_us);
+
 void    arc_txstats_sr(const struct arc_txstats *s, struct arc_txstats_sr *out);
 
 /** Wire bit rate of the last second (or since the start, at least 50 ms). */

@@ -13,7 +13,7 @@ from tests.model.allocation import survives_every_failure
 
 MS = 1000
 S = 1_000_000
-AUDIO, RTX, VIDEO, PADDING = range(4)
+AUDIO, RTX, VIDEO, FEC, PADDING = range(5)
 
 
 class Pacer:
@@ -46,7 +46,7 @@ class Pacer:
 
 
 operations = st.lists(st.one_of(
-    st.tuples(st.just("push"), st.integers(0, 3)), st.tuples(st.just("push"), st.integers(0, 3)),
+    st.tuples(st.just("push"), st.integers(0, 4)), st.tuples(st.just("push"), st.integers(0, 4)),
     st.tuples(st.just("drain"), st.just(0)), st.tuples(st.just("wait"), st.integers(0, 30 * MS)),
     st.tuples(st.just("rate"), st.sampled_from([0, 1, 64_000, 1_000_000, 10**10])),
     st.tuples(st.just("reserve"), st.sampled_from([8, 16, 17, 40, 100]))),
@@ -57,14 +57,14 @@ operations = st.lists(st.one_of(
 def test_pacer_keeps_order_bounds_and_its_own_deadline(
         ops: list[tuple[str, int]], capacity: int, rate: int) -> None:
     pacer = Pacer(rate, capacity_pkts=capacity)
-    queues: list[list[int]] = [[], [], [], []]
+    queues: list[list[int]] = [[], [], [], [], []]
     now, name, paused = 0, 0, False
 
     def take(now: int) -> bool:
         got = pacer.pop(now)
         if got is None:
             return False
-        cls = next(c for c in range(4) if queues[c])
+        cls = next(c for c in range(5) if queues[c])
         assert got == (cls, queues[cls].pop(0))
         return True
 
@@ -101,7 +101,7 @@ def test_pacer_keeps_order_bounds_and_its_own_deadline(
     s = pacer.stats()
     assert s.depth_pkts == sum(map(len, queues))
     assert s.depth_bytes == 1000 * s.depth_pkts
-    for c in range(4):
+    for c in range(5):
         assert s.pushed[c] - s.popped[c] == len(queues[c])
 
 
@@ -180,7 +180,7 @@ def test_pacer_full_refuses_by_class_and_keeps_room_for_audio() -> None:
     assert results.count(lib.ARC_OK) == 7
     assert pacer.push(AUDIO, 0, 0) == lib.ARC_OK
     assert pacer.push(AUDIO, 1, 0) == lib.ARC_ERR_SPACE
-    assert list(pacer.stats().dropped) == [1, 0, 2, 0]
+    assert list(pacer.stats().dropped) == [1, 0, 2, 0, 0]
     assert lib.arc_pacer_oldest_us(pacer.handle, 7 * MS) == 7 * MS
 
 
@@ -201,7 +201,7 @@ def test_pacer_reserve_keeps_what_waits_when_it_fails() -> None:
 
 def test_pacer_refuses_wrong_arguments() -> None:
     pacer = Pacer()
-    assert pacer.push(4, 0, 0) == lib.ARC_ERR_ARG
+    assert pacer.push(5, 0, 0) == lib.ARC_ERR_ARG
     assert lib.arc_pacer_push(pacer.handle, ffi.NULL, 0, 0) == lib.ARC_ERR_ARG
     assert pacer.set_rate(-1) == lib.ARC_ERR_ARG
     assert pacer.set_rate(10**10 + 1) == lib.ARC_ERR_ARG

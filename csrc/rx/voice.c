@@ -1,0 +1,379 @@
+/**
+ * @file rx/voice.c  One received voice: life, ways in and out, numbers
+ */
+#include <string.h>
+
+#include "audio/level.h"
+#include "base/mem.h"
+#include "base/units.h"
+#include "rx/ticks.h"
+#include "rx/voice_parts.h"
+
+enum {
+    DEFAULT_PKTS  = 512,
+    MAX_PKTS      = 4096,
+    COPIES        = 64,
+    BEFORE_MS     = ARC_STRETCH_BEFORE_MS,
+    /* What may wait: a bridge (60 ms made up and a packet behind it), a rest of
+     * a block, and what stretching adds to it. */
+    QUEUE_MS      = 2 * ARC_ADEC_MAX_MS + 100,
+    MS_PER_S      = 1000,
+};
+
+/* Late by themselves, without what the slow play-out of the last packets before
+ * them still saves: about one in ten of these is then lost. */
+static const double LATE_SHARE       = 0.012;
+static const double STALL_SHARE      = 0.055;
+static const double LATE_SHARE_HEARD = 0.001; /* recognition: gaps are words */
+
+/* --- life --------------------------------------------------------------------- */
+
+static bool config_ok(const struct arc_voice_config *c)
+{
+    return (c->channels == 1 || c->channels == 2) &&
+           (c->profile == ARC_VOICE_CONVERSATION ||
+            c->profile == ARC_VOICE_RECOGNITION) &&
+           c->cn_payload_type >= -1 && c->cn_payload_type <= 127 &&
+           c->capacity_pkts >= 0 && c->capacity_pkts <= MAX_PKTS;
+}
+
+static enum arc_status make_decoder(struct arc_voice *v)
+{
+    const struct arc_adec_config dec = {v->cfg.codec, v->cfg.sample_rate_hz,
+                                        v->cfg.channels};
+    enum arc_status status = arc_adec_new(&dec, &v->dec);
+
+    if (status != ARC_OK)
+        return status;
+    v->rate_hz       = arc_adec_rate_hz(v->dec);
+    v->clock_hz      = arc_adec_clock_hz(v->dec);
+    v->block_samples = v->rate_hz / MS_PER_S * ARC_VOICE_BLOCK_MS;
+    v->grain_samples = v->rate_hz / (MS_PER_S * 1000 / ARC_VOICE_GRAIN_US);
+    return v->rate_hz == v->cfg.sample_rate_hz ? ARC_OK : ARC_ERR_UNSUPPORTED;
+}
+
+static enum arc_status make_buffers(struct arc_voice *v)
+{
+    const struct arc_voice_config *c = &v->cfg;
+    const bool hears = c->profile == ARC_VOICE_RECOGNITION;
+    const struct arc_jitter_config jitter = {
+        .clock_hz           = v->clock_hz,
+        .min_latency_ms     = c->min_latency_ms,
+        .max_latency_ms     = c->max_latency_ms,
+        .initial_latency_ms = c->initial_latency_ms,
+        .adaptive           = c->adaptive,
+        .capacity_pkts      = c->capacity_pkts ? c->capacity_pkts : DEFAULT_PKTS,
+        .late_share  = c->late_share != 0.0 ? c->late_share
+                       : hears              ? LATE_SHARE_HEARD
+                                            : LATE_SHARE,
+        .stall_share = hears ? 0.0 : STALL_SHARE,
+    };
+    enum arc_status status = arc_jitter_new(&jitter, &v->jitter);
+
+    return status != ARC_OK ? status : arc_copies_new(COPIES, &v->copies);
+}
+
+static enum arc_status make_sound(struct arc_voice *v)
+{
+    const struct arc_conceal_config conceal = {v->rate_hz, v->cfg.channels};
+    const struct arc_stretch_config stretch = {v->rate_hz, v->cfg.channels};
+    const int32_t per_ms = v->rate_hz / MS_PER_S;
+    const size_t size = sizeof(int16_t) * (size_t)v->cfg.channels;
+    enum arc_status status = arc_conceal_new(&conceal, &v->conceal);
+
+    if (status == ARC_OK)
+        status = arc_stretch_new(&stretch, &v->stretch);
+    if (status != ARC_OK)
+        return status;
+    v->queue_pcm = arc_mem_zalloc((size_t)((QUEUE_MS + BEFORE_MS) * per_ms), size);
+    v->pcm       = arc_mem_zalloc((size_t)(ARC_ADEC_MAX_MS * per_ms), size);
+    v->guess     = arc_mem_zalloc((size_t)(ARC_CONCEAL_MAX_MS * per_ms), size);
+    if (!v->queue_pcm || !v->pcm || !v->guess)
+        return ARC_ERR_NOMEM;
+    arc_voicequeue_init(&v->queue, v->queue_pcm, v->cfg.channels,
+                        BEFORE_MS * per_ms, QUEUE_MS * per_ms);
+    return ARC_OK;
+}
+
+enum arc_status arc_voice_new(const struct arc_voice_config *cfg,
+                              struct arc_voice **out)
+{
+    enum arc_status status;
+    struct arc_voice *v;
+
+    if (!cfg || !out || !config_ok(cfg))
+        return ARC_ERR_ARG;
+    v = arc_mem_zalloc(1, sizeof(*v));
+    if (!v)
+        return ARC_ERR_NOMEM;
+    v->cfg = *cfg;
+    status = make_decoder(v);
+    if (status == ARC_OK)
+        status = make_buffers(v);
+    if (status == ARC_OK)
+        status = make_sound(v);
+    if (status != ARC_OK) {
+        arc_voice_free(v);
+        return status;
+    }
+    *out = v;
+    return ARC_OK;
+}
+
+void arc_voice_free(struct arc_voice *v)
+{
+    if (!v)
+        return;
+    arc_jitter_free(v->jitter);
+    arc_copies_free(v->copies);
+    arc_adec_free(v->dec);
+    arc_conceal_free(v->conceal);
+    arc_stretch_free(v->stretch);
+    arc_mem_free(v->queue_pcm);
+    arc_mem_free(v->pcm);
+    arc_mem_free(v->guess);
+    arc_mem_free(v);
+}
+
+int32_t arc_voice_clock_hz(const struct arc_voice *v)
+{
+    return v->clock_hz;
+}
+
+/* --- in ------------------------------------------------------------------------- */
+
+enum arc_status arc_voice_push(struct arc_voice *v, const struct arc_rxpkt *p,
+                               int64_t now_us)
+{
+    return arc_jitter_push(v->jitter, p, now_us);
+}
+
+enum arc_status arc_voice_push_copy(struct arc_voice *v,
+                                    const struct arc_rxpkt *p, int64_t now_us)
+{
+    (void)now_us;
+    return arc_copies_push(v->copies, p);
+}
+
+void arc_voice_set_hold_us(struct arc_voice *v, int64_t hold_us)
+{
+    int64_t room_us = (v->cfg.max_latency_ms - arc_jitter_target_ms(v->jitter)) *
+                      ARC_US_PER_MS;
+
+    v->hold_us = arc_clamp_i64(hold_us, 0, arc_max_i64(room_us, 0));
+}
+
+void arc_voice_adapt(struct arc_voice *v, double loss_rate, double jitter_ms,
+                     double rtt_ms)
+{
+    arc_jitter_adapt(v->jitter, loss_rate, jitter_ms, rtt_ms);
+}
+
+/* --- time ----------------------------------------------------------------------- */
+
+int64_t arc_voice_playout_us(const struct arc_voice *v, int64_t ts)
+{
+    int64_t at_us = arc_jitter_playout_us(v->jitter, ts);
+
+    return at_us == ARC_NEVER_US ? at_us : at_us + v->hold_us;
+}
+
+int64_t arc_voice_behind_us(const struct arc_voice *v)
+{
+    int64_t end_us = v->clock_us + arc_voice_us_of(v, v->queue.n);
+    int64_t behind_us = end_us - arc_voice_playout_us(v, v->next_ts);
+
+    /* The buffer is on another time line already, next_ts is not yet: what is
+     * left of the old one is played as it comes. */
+    return behind_us > ARC_VOICE_JUMP_US || behind_us < -ARC_VOICE_JUMP_US
+               ? 0 : behind_us;
+}
+
+int64_t arc_voice_next_us(const struct arc_voice *v)
+{
+    const struct arc_rxpkt *head = arc_jitter_peek(v->jitter);
+
+    if (v->cfg.profile == ARC_VOICE_RECOGNITION)
+        return arc_voice_give_up_us(v);
+    if (v->playing)
+        return v->clock_us;
+    return head ? arc_voice_playout_us(v, head->ts) : ARC_NEVER_US;
+}
+
+static bool start_playing(struct arc_voice *v, int64_t now_us)
+{
+    const struct arc_rxpkt *head = arc_jitter_peek(v->jitter);
+    int64_t due_us;
+
+    if (!head)
+        return false;
+    due_us = arc_voice_playout_us(v, head->ts);
+    if (now_us < due_us)
+        return false;
+    arc_voice_settle(v, head);
+    arc_voice_begin_at(v, head);
+    v->playing  = true;
+    /* A packet that was waited for longer is due at once, not in the past. */
+    v->clock_us = now_us - due_us > ARC_VOICE_BLOCK_US ? now_us : due_us;
+    return true;
+}
+
+/* --- out ------------------------------------------------------------------------- */
+
+static void count_heard(struct arc_voice *v, const struct arc_voicepiece *p,
+                        int64_t heard_us)
+{
+    struct arc_voice_stats *s = &v->stats;
+    int64_t *const of[ARC_VOICE_KINDS] = {&s->decoded, &s->fec, &s->copy,
+                                          &s->concealed, &s->silent,
+                                          &s->inserted};
+
+    s->out      += p->n;
+    s->inserted += p->inserted;
+    if (p->doubt && v->in_doubt && p->doubt == v->doubt)
+        s->undecided += p->n - p->inserted;
+    else
+        *of[p->kind] += p->n - p->inserted;
+    if (p->arrival_us >= 0) {
+        s->delay_samples += p->n;
+        s->delay_us_sum  += (double)(heard_us - p->arrival_us) * p->n;
+    }
+}
+
+/** The next `n` samples of the queue into the block. */
+static void take_block(struct arc_voice *v, int32_t n,
+                       struct arc_voice_block *out)
+{
+    int32_t most = 0;
+
+    memcpy(out->samples, arc_voicequeue_pcm(&v->queue),
+           (size_t)(n * v->cfg.channels) * sizeof(int16_t));
+    for (int32_t done = 0; done < n;) {
+        struct arc_voicepiece p;
+        int32_t x = (int32_t)arc_min_i64(n - done, v->queue.pieces[0].n);
+
+        arc_voicequeue_take(&v->queue, x, &p);
+        if (done == 0) {
+            out->ts  = p.ts;
+            out->gap = p.gap;
+        }
+        if (out->arrival_us < 0)
+            out->arrival_us = p.arrival_us;
+        if (p.bytes) {
+            out->bytes += p.bytes;
+            out->pkts++;
+        }
+        out->samples_of[p.kind]             += p.n - p.inserted;
+        out->samples_of[ARC_VOICE_INSERTED] += p.inserted;
+        count_heard(v, &p, out->playout_us);
+        done += x;
+    }
+    arc_voicequeue_settle(&v->queue);
+    for (int32_t kind = 0; kind < ARC_VOICE_KINDS; kind++) {
+        if (out->samples_of[kind] > most) {
+            most      = out->samples_of[kind];
+            out->kind = kind;
+        }
+    }
+    out->n_samples  = n;
+    out->level_dbov = arc_level_i16(out->samples,
+                                    (size_t)(n * v->cfg.channels));
+}
+
+static void clear_block(const struct arc_voice *v, struct arc_voice_block *out)
+{
+    memset(out, 0, offsetof(struct arc_voice_block, samples));
+    out->arrival_us     = -1;
+    out->channels       = v->cfg.channels;
+    out->sample_rate_hz = v->cfg.sample_rate_hz;
+}
+
+/** As much of the queue as is of one sort: all true, or all a gap. */
+static int32_t even_samples(const struct arc_voice *v)
+{
+    const struct arc_voicequeue *q = &v->queue;
+    int32_t n = 0;
+
+    for (int32_t i = 0; i < q->n_pieces; i++) {
+        if (q->pieces[i].gap != q->pieces[0].gap)
+            return n;
+        n += q->pieces[i].n;
+    }
+    return n >= v->block_samples ? n : 0;
+}
+
+static enum arc_status pull_listening(struct arc_voice *v, int64_t now_us,
+                                      struct arc_voice_block *out)
+{
+    int32_t n;
+
+    arc_voice_fill_listening(v, now_us);
+    n = even_samples(v);
+    if (n == 0)
+        return ARC_AGAIN;
+    clear_block(v, out);
+    out->playout_us = now_us;
+    take_block(v, (int32_t)arc_min_i64(n, v->block_samples), out);
+    return ARC_OK;
+}
+
+enum arc_status arc_voice_pull(struct arc_voice *v, int64_t now_us,
+                               struct arc_voice_block *out)
+{
+    if (v->cfg.profile == ARC_VOICE_RECOGNITION)
+        return pull_listening(v, now_us, out);
+    if (!v->playing && !start_playing(v, now_us))
+        return ARC_AGAIN;
+    if (now_us < v->clock_us)
+        return ARC_AGAIN;
+    if (!arc_voice_fill(v)) {
+        v->playing = false;
+        return ARC_AGAIN;
+    }
+    arc_voice_pace(v);
+    if (v->queue.n < v->block_samples && !arc_voice_fill(v))
+        return ARC_AGAIN;
+    clear_block(v, out);
+    out->playout_us = v->clock_us;
+    take_block(v, v->block_samples, out);
+    v->clock_us += ARC_VOICE_BLOCK_US;
+    return ARC_OK;
+}
+
+/* --- numbers --------------------------------------------------------------------- */
+
+static int64_t waiting_samples(const struct arc_voice *v)
+{
+    int64_t n = 0;
+
+    for (int32_t i = 0; i < v->queue.n_pieces; i++) {
+        const struct arc_voicepiece *p = &v->queue.pieces[i];
+
+        if (p->kind == ARC_VOICE_DECODED || p->kind == ARC_VOICE_FEC ||
+            p->kind == ARC_VOICE_COPY)
+            n += p->n - p->inserted;
+    }
+    return n;
+}
+
+void arc_voice_stats(const struct arc_voice *v, struct arc_voice_stats *out)
+{
+    struct arc_jitter_stats j;
+
+    *out = v->stats;
+    arc_jitter_stats(v->jitter, &j);
+    out->waiting        = waiting_samples(v);
+    out->pkts           = j.pushed;
+    out->late_pkts     += j.late;
+    out->duplicate_pkts = j.duplicate;
+    out->overflow_pkts  = j.overflow + j.flushed;
+    out->restarts      += j.restarts;
+    out->jitter_ms      = j.jitter_ms;
+    out->target_ms      = j.target_latency_ms;
+    out->rate_hz        = v->rate_hz;
+    out->depth_ms       = j.depth_ms + (int32_t)(arc_voice_us_of(v, v->queue.n) /
+                                                 ARC_US_PER_MS);
+    out->playout_ms     = v->playing ? (double)(arc_voice_behind_us(v) + v->hold_us) /
+                                       (double)ARC_US_PER_MS + j.target_latency_ms
+                                     : 0.0;
+}

@@ -1,0 +1,106 @@
+/**
+ * @file rx/voice_parts.h  The struct of a received voice; private to rx/voice*
+ *
+ * voice.c: life, ways in and out, numbers. voicefill.c: what is heard next, and
+ * what stands in for what is missing. voicepace.c: quicker or slower.
+ *
+ * Owner:   rx/voice.
+ * Threads: one caller at a time.
+ */
+#ifndef ARC_RX_VOICE_PARTS_H
+#define ARC_RX_VOICE_PARTS_H
+
+#include "audio/adec.h"
+#include "audio/conceal.h"
+#include "audio/stretch.h"
+#include "rx/copies.h"
+#include "rx/jitter.h"
+#include "rx/voice.h"
+#include "rx/voicequeue.h"
+
+enum {
+    ARC_VOICE_GRAIN_US   = 2500,     /* codecs extrapolate multiples of it    */
+    ARC_VOICE_BLOCK_US   = ARC_VOICE_BLOCK_MS * 1000,
+    ARC_VOICE_JUMP_US    = 10000000, /* media time: another time line         */
+};
+
+struct arc_voice {
+    struct arc_voice_config cfg;
+    struct arc_jitter      *jitter;
+    struct arc_copies      *copies;
+    struct arc_adec        *dec;
+    struct arc_conceal     *conceal;
+    struct arc_stretch     *stretch;
+    struct arc_voicequeue   queue;
+    int16_t                *queue_pcm;
+    int16_t                *pcm;       /* one packet, decoded               */
+    int16_t                *guess;     /* the codec's extrapolation         */
+
+    int32_t  rate_hz;                  /* the decoder's                     */
+    int32_t  clock_hz;
+    int32_t  block_samples;            /* 10 ms                             */
+    int32_t  grain_samples;            /* 2.5 ms                            */
+    int64_t  hold_us;                  /* lip-sync                          */
+
+    bool     playing;
+    int64_t  clock_us;                 /* when the next block is due        */
+    int64_t  next_ts;                  /* media time behind the queue       */
+    int64_t  unit_ts;                  /* where the missing packet at next_ts
+                                          begins, as far as it is known     */
+    int64_t  end_ts;                   /* where the last packet ended       */
+    int64_t  last_seq;                 /* number of it                      */
+    int64_t  pkt_ticks;                /* length of it                      */
+    int64_t  starved_us;               /* made up since nothing is there    */
+    int64_t  late_since_us;            /* only late packets since; NEVER    */
+    int32_t  doubt;                    /* number of the open question       */
+    bool     in_doubt;
+    bool     uses_dtx;
+    bool     in_noise;                 /* the sender said how its noise sounds */
+    struct arc_voice_stats stats;
+};
+
+/* --- voicefill.c --- */
+
+/** Put at least a block into the queue.
+ *  @return false: nothing came for so long that play-out stops */
+bool arc_voice_fill(struct arc_voice *v);
+
+/** A packet came after a time without: was that a loss, or a pause? */
+void arc_voice_settle(struct arc_voice *v, const struct arc_rxpkt *p);
+
+/** Go on with this packet as if it were the first. */
+void arc_voice_begin_at(struct arc_voice *v, const struct arc_rxpkt *p);
+
+/** Recognition: put into the queue what is there in order. */
+void arc_voice_fill_listening(struct arc_voice *v, int64_t now_us);
+
+/** When arc_voice_fill_listening() gives up what is missing; ARC_NEVER_US. */
+int64_t arc_voice_give_up_us(const struct arc_voice *v);
+
+/** How much later than its target the end of the queue will be heard. */
+int64_t arc_voice_behind_us(const struct arc_voice *v);
+
+/* --- voicepace.c --- */
+
+/** Stretch what waits, if the delay asks for it. */
+void arc_voice_pace(struct arc_voice *v);
+
+/* --- units --- */
+
+static inline int64_t arc_voice_ticks_of(const struct arc_voice *v, int64_t n)
+{
+    return n * v->clock_hz / v->rate_hz;
+}
+
+static inline int64_t arc_voice_samples_of(const struct arc_voice *v,
+                                           int64_t ticks)
+{
+    return ticks * v->rate_hz / v->clock_hz;
+}
+
+static inline int64_t arc_voice_us_of(const struct arc_voice *v, int64_t n)
+{
+    return n * 1000000 / v->rate_hz;
+}
+
+#endif

@@ -1,0 +1,239 @@
+/**
+ * @file tx/redenc.c  Sends past frames of a sound again with later ones
+ */
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/units.h"
+#include "tx/redenc.h"
+#include "wire/red.h"
+
+enum {
+    TOC_CONFIG_BITS = 0xfc, /* RFC 6716 §3.1: with code 0, one frame          */
+    MAX_PAYLOAD_TYPE = 127,
+    RATE_FRAMES     = 50,   /* frames whose unused share may be used later    */
+    PCT             = 100,
+};
+
+struct past {
+    uint32_t rtp_ts;
+    int32_t  len; /* 0: nothing was sent, or nothing that can be copied       */
+    uint8_t  data[ARC_RED_MAX_BLOCK_BYTES];
+};
+
+struct arc_redenc {
+    struct arc_redenc_set   set;
+    struct arc_redenc_stats stats;
+    struct past            *past;      /* ring by frame number                */
+    int64_t                 n_frames;  /* silent ones too                     */
+    uint8_t                 toc;       /* first byte of the last frame        */
+    int64_t                 credit;    /* bytes of copies that may leave, * 100 */
+};
+
+bool arc_redenc_set_ok(const struct arc_redenc_set *set)
+{
+    if (!set || set->n_copies < 0 || set->n_copies > ARC_REDENC_MAX_COPIES ||
+        set->max_overhead_pct < 1 ||
+        set->max_overhead_pct > ARC_REDENC_MAX_OVERHEAD_PCT)
+        return false;
+    for (int32_t i = 0; i < set->n_copies; i++) {
+        if (set->distances[i] < 1 ||
+            set->distances[i] > ARC_REDENC_MAX_DISTANCE)
+            return false;
+        for (int32_t k = 0; k < i; k++)
+            if (set->distances[k] == set->distances[i])
+                return false;
+    }
+    return true;
+}
+
+enum arc_status arc_redenc_new(const struct arc_redenc_set *set,
+                               struct arc_redenc **out)
+{
+    struct arc_redenc *r;
+
+    if (!out || !arc_redenc_set_ok(set))
+        return ARC_ERR_ARG;
+    r = arc_mem_zalloc(1, sizeof(*r));
+    if (!r)
+        return ARC_ERR_NOMEM;
+    r->past = arc_mem_zalloc(ARC_REDENC_MAX_DISTANCE, sizeof(*r->past));
+    if (!r->past) {
+        arc_mem_free(r);
+        return ARC_ERR_NOMEM;
+    }
+    r->set = *set;
+    *out   = r;
+    return ARC_OK;
+}
+
+void arc_redenc_free(struct arc_redenc *r)
+{
+    if (!r)
+        return;
+    arc_mem_free(r->past);
+    arc_mem_free(r);
+}
+
+enum arc_status arc_redenc_change(struct arc_redenc *r,
+                                  const struct arc_redenc_set *set)
+{
+    if (!arc_redenc_set_ok(set))
+        return ARC_ERR_ARG;
+    r->set = *set;
+    return ARC_OK;
+}
+
+/** The frame sent so many before the one that is built; NULL: none was. */
+static const struct past *past_frame(const struct arc_redenc *r, int32_t back)
+{
+    const struct past *p =
+        &r->past[(r->n_frames - back + ARC_REDENC_MAX_DISTANCE) %
+                 ARC_REDENC_MAX_DISTANCE];
+
+    return back <= r->n_frames && p->len > 0 ? p : NULL;
+}
+
+static bool is_due(const struct arc_redenc *r)
+{
+    for (int32_t i = 0; i < r->set.n_copies; i++)
+        if (past_frame(r, r->set.distances[i]))
+            return true;
+    return false;
+}
+
+/** Insert a copy before those that are nearer: the oldest stands first. */
+static void add_part(struct arc_red_part *parts, int32_t *n,
+                     const struct arc_red_part *part)
+{
+    int32_t i = (*n)++;
+
+    for (; i > 0 && parts[i - 1].ts_offset < part->ts_offset; i--)
+        parts[i] = parts[i - 1];
+    parts[i] = *part;
+}
+
+/** Choose the copies of this packet, as far as room, rate and form allow. */
+static int32_t choose(struct arc_redenc *r, int32_t payload_type,
+                      uint32_t rtp_ts, int32_t room, struct arc_red_part *parts)
+{
+    int32_t n = 0;
+
+    for (int32_t i = 0; i < r->set.n_copies; i++) {
+        const struct past *p = past_frame(r, r->set.distances[i]);
+        struct arc_red_part part;
+        int32_t cost;
+
+        if (!p)
+            continue;
+        part.payload_type = payload_type;
+        part.ts_offset    = (int32_t)arc_min_i64(rtp_ts - p->rtp_ts, INT32_MAX);
+        part.data         = p->data;
+        part.len          = p->len;
+        cost = p->len + ARC_RED_HEADER_BYTES;
+        if (part.ts_offset > ARC_RED_MAX_TS_OFFSET_TICKS) { /* RFC 2198 §3 */
+            r->stats.left_out_form++;
+        } else if (cost > room) {
+            r->stats.left_out_room++;
+        } else if ((int64_t)cost * PCT > r->credit) {
+            r->stats.left_out_rate++;
+        } else {
+            add_part(parts, &n, &part);
+            room -= cost;
+            r->credit -= (int64_t)cost * PCT;
+            r->stats.copies++;
+            r->stats.copy_bytes += cost;
+        }
+    }
+    return n;
+}
+
+static void keep(struct arc_redenc *r, uint32_t rtp_ts, const uint8_t *frame,
+                 int32_t len)
+{
+    struct past *p = &r->past[r->n_frames % ARC_REDENC_MAX_DISTANCE];
+
+    p->rtp_ts = rtp_ts;
+    p->len    = 0;
+    r->n_frames++;
+    if (len > ARC_RED_MAX_BLOCK_BYTES) {
+        r->stats.left_out_form++;
+        return;
+    }
+    if (len > 0) {
+        p->len = len;
+        memcpy(p->data, frame, (size_t)len);
+    }
+}
+
+/** The share of copies that this frame pays for. */
+static void earn(struct arc_redenc *r, const uint8_t *frame, int32_t len)
+{
+    int64_t share = (int64_t)len * r->set.max_overhead_pct;
+
+    r->credit = arc_min_i64(r->credit + share,
+                            arc_max_i64(share * RATE_FRAMES, r->credit));
+    r->toc    = frame[0] & TOC_CONFIG_BITS;
+    r->stats.frames++;
+    r->stats.frame_bytes += len;
+}
+
+/** Write a frame that fits, with the copies that fit as well. */
+static enum arc_status write(struct arc_redenc *r, int32_t payload_type,
+                             uint32_t rtp_ts, const uint8_t *frame, int32_t len,
+                             uint8_t *out, int32_t cap, int32_t *len_out,
+                             bool *is_red)
+{
+    struct arc_red_part parts[ARC_REDENC_MAX_COPIES + 1];
+    struct arc_red_part *primary;
+    size_t bytes = (size_t)len;
+    int32_t n = choose(r, payload_type, rtp_ts,
+                       cap - len - ARC_RED_PRIMARY_BYTES, parts);
+
+    *is_red = n > 0;
+    if (n == 0) {
+        memcpy(out, frame, bytes);
+    } else {
+        primary = &parts[n];
+        primary->payload_type = payload_type;
+        primary->ts_offset    = 0;
+        primary->data         = frame;
+        primary->len          = len;
+        arc_red_build(parts, n + 1, out, (size_t)cap, &bytes); /* as chosen */
+    }
+    *len_out = (int32_t)bytes;
+    return ARC_OK;
+}
+
+enum arc_status arc_redenc_build(struct arc_redenc *r, int32_t payload_type,
+                                 uint32_t rtp_ts, const uint8_t *frame,
+                                 int32_t len, uint8_t *out, int32_t cap,
+                                 int32_t *len_out, bool *is_red)
+{
+    enum arc_status status = ARC_ERR_SPACE;
+    bool red = false;
+
+    if (payload_type < 0 || payload_type > MAX_PAYLOAD_TYPE || len < 0 ||
+        (!frame && len > 0) || !out || cap < 1 || !len_out || !is_red)
+        return ARC_ERR_ARG;
+    if (len > 0) {
+        earn(r, frame, len);
+        if (len <= cap)
+            status = write(r, payload_type, rtp_ts, frame, len, out, cap,
+                           len_out, &red);
+    } else {
+        /* A frame of no bytes after its TOC is silence (RFC 6716 §3.2.1). */
+        if (is_due(r))
+            write(r, payload_type, rtp_ts, &r->toc, 1, out, cap, len_out, &red);
+        status = red ? ARC_OK : ARC_AGAIN;
+        r->stats.afterwards += red;
+    }
+    keep(r, rtp_ts, frame, len);
+    *is_red = red;
+    return status;
+}
+
+void arc_redenc_stats(const struct arc_redenc *r, struct arc_redenc_stats *out)
+{
+    *out = r->stats;
+}

@@ -1,0 +1,164 @@
+"""tx/redenc: copies of past frames, and what is left of them at a receiver."""
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from arcrtc import errors
+from arcrtc._native import ffi, lib, new_handle
+from tests.model import red as model
+from tests.model.allocation import survives_every_failure
+from tests.model.red import Block
+
+OPUS, STEP = 111, 960
+
+
+class Core:
+    """The C module; ``build`` returns the payload as blocks."""
+
+    def __init__(self, distances: tuple[int, ...] = (1,), overhead: int = 400) -> None:
+        self.handle = new_handle(lib.arc_redenc_new, lib.arc_redenc_free, "struct arc_redenc",
+                                 self.set(distances, overhead), what="redundancy")
+        self.out, self.n, self.red = ffi.new("uint8_t[2000]"), ffi.new("int32_t *"), ffi.new("bool *")
+
+    @staticmethod
+    def set(distances: tuple[int, ...], overhead: int = 400) -> Any:
+        padded = (*distances, 0, 0, 0, 0)[:4]
+        return ffi.new("struct arc_redenc_set *", {"n_copies": len(distances), "distances": padded,
+                                                   "max_overhead_pct": overhead})
+
+    def build(self, ts: int, frame: bytes, cap: int = 1200) -> list[Block] | int:
+        status = int(lib.arc_redenc_build(self.handle, OPUS, ts % 2**32, frame, len(frame), self.out, cap, self.n,
+                                          self.red))
+        if status != lib.ARC_OK:
+            return status
+        payload = bytes(ffi.buffer(self.out, self.n[0]))
+        assert len(payload) <= cap
+        if not self.red[0]:
+            return [Block(OPUS, 0, payload)]
+        blocks = model.parse(payload)
+        assert not isinstance(blocks, str)
+        return blocks
+
+    def stats(self) -> Any:
+        s = ffi.new("struct arc_redenc_stats *")
+        lib.arc_redenc_stats(self.handle, s)
+        return s
+
+
+def frame_of(k: int, size: int = 20) -> bytes:
+    return bytes([0x48]) + k.to_bytes(2, "big") + bytes(size - 3)
+
+
+frames = st.lists(st.integers(3, 60) | st.just(0) | st.just(1100), min_size=1, max_size=60)
+distances = st.lists(st.integers(1, 16), max_size=4, unique=True).map(tuple)
+
+
+@given(st.sampled_from([0, 2**32 - 5 * STEP]), frames, distances)
+def test_redenc_sends_each_frame_again_at_each_distance(first: int, sizes: list[int],
+                                                        wanted: tuple[int, ...]) -> None:
+    core, sent = Core(wanted), [frame_of(k, size) if size else b"" for k, size in enumerate(sizes)]
+    for k, frame in enumerate(sent):
+        blocks = core.build(first + k * STEP, frame, 6000)
+        # What can be copied: the frame was sent, and fits the ten bits of its length.
+        due = {d: sent[k - d] for d in wanted if d <= k and 0 < len(sent[k - d]) <= 1023}
+        if not frame and not due:
+            assert blocks == lib.ARC_AGAIN
+            continue
+        if isinstance(blocks, int):
+            assert not frame
+            continue  # silent, and the rate allowed none
+        assert blocks[-1].data == (frame or b"\x48")
+        got = {b.ts_offset // STEP: b.data for b in blocks[:-1]}
+        assert got.items() <= due.items()
+        assert [b.ts_offset for b in blocks[:-1]] == sorted((b.ts_offset for b in blocks[:-1]), reverse=True)
+    s = core.stats()
+    assert s.copy_bytes <= 4 * s.frame_bytes
+
+
+def test_redenc_copies_are_the_frames_of_the_set() -> None:
+    core = Core((3, 1))
+    seen = [core.build(k * STEP, frame_of(k)) for k in range(6)]
+    assert seen[0] == [Block(OPUS, 0, frame_of(0))]  # nothing to repeat: not RED
+    assert seen[5] == [Block(OPUS, 3 * STEP, frame_of(2)), Block(OPUS, STEP, frame_of(4)), Block(OPUS, 0, frame_of(5))]
+
+
+def test_redenc_silence_sends_what_is_due_and_then_nothing() -> None:
+    core = Core((3, 1))
+    for k in range(5):
+        core.build(k * STEP, frame_of(k))
+    after = [core.build(k * STEP, b"") for k in range(5, 12)]
+    told = [[(b.ts_offset // STEP, b.data) for b in blocks] if not isinstance(blocks, int) else blocks
+            for blocks in after]
+    toc = (0, b"\x48")  # Opus: nothing in it (RFC 6716 section 3.2.1)
+    assert told == [[(3, frame_of(2)), (1, frame_of(4)), toc], [(3, frame_of(3)), toc], [(3, frame_of(4)), toc],
+                    *[lib.ARC_AGAIN] * 4]
+    assert core.stats().afterwards == 3
+    assert core.build(12 * STEP, frame_of(12)) == [Block(OPUS, 0, frame_of(12))]
+
+
+def test_redenc_filler_of_silence_is_a_packet_of_opus() -> None:
+    core = Core()
+    core.build(0, frame_of(0))
+    blocks = core.build(STEP, b"")
+    assert not isinstance(blocks, int)
+    assert lib.arc_opus_packet_samples(blocks[-1].data, 1, 16_000) == 320
+
+
+def test_redenc_changed_set_applies_to_past_frames() -> None:
+    core = Core(())
+    for k in range(4):
+        assert core.build(k * STEP, frame_of(k)) == [Block(OPUS, 0, frame_of(k))]
+    assert lib.arc_redenc_change(core.handle, core.set((2,))) == lib.ARC_OK
+    assert core.build(4 * STEP, frame_of(4)) == [Block(OPUS, 2 * STEP, frame_of(2)), Block(OPUS, 0, frame_of(4))]
+    assert lib.arc_redenc_change(core.handle, core.set((17,))) == lib.ARC_ERR_ARG
+    assert core.build(5 * STEP, frame_of(5)) == [Block(OPUS, 2 * STEP, frame_of(3)), Block(OPUS, 0, frame_of(5))]
+
+
+@pytest.mark.parametrize(("room", "copies"), [(200, 2), (69, 2), (68, 1), (45, 1), (44, 0), (20, 0)])
+def test_redenc_leaves_out_the_least_important_copy_that_does_not_fit(room: int, copies: int) -> None:
+    core = Core((1, 2))
+    for k in range(2):
+        core.build(k * STEP, frame_of(k))
+    blocks = core.build(2 * STEP, frame_of(2), room)
+    assert not isinstance(blocks, int)
+    assert [b.ts_offset // STEP for b in blocks] == [*([[], [1], [2, 1]][copies]), 0]
+    assert core.stats().left_out_room == 2 - copies
+
+
+def test_redenc_frame_too_long_for_the_datagram_still_gets_its_copy() -> None:
+    core = Core((1,))
+    core.build(0, frame_of(0))
+    assert core.build(STEP, frame_of(1, 50), 40) == lib.ARC_ERR_SPACE
+    assert core.build(2 * STEP, frame_of(2), 200) == [Block(OPUS, STEP, frame_of(1, 50)), Block(OPUS, 0, frame_of(2))]
+
+
+def test_redenc_copies_stay_within_the_stated_overhead() -> None:
+    core = Core((1, 2), overhead=50)
+    for k in range(500):
+        core.build(k * STEP, frame_of(k, 40 + k % 30))
+    s = core.stats()
+    assert 0.48 * s.frame_bytes < s.copy_bytes <= 0.5 * s.frame_bytes
+    assert s.left_out_rate > 0
+
+
+def test_redenc_time_that_jumps_beyond_14_bits_leaves_the_copy_out() -> None:
+    core = Core((1,))
+    core.build(0, frame_of(0))
+    assert core.build(16384, frame_of(1)) == [Block(OPUS, 0, frame_of(1))]
+    assert core.build(16384 + 16383, frame_of(2)) == [Block(OPUS, 16383, frame_of(1)), Block(OPUS, 0, frame_of(2))]
+    assert core.build(100, frame_of(3)) == [Block(OPUS, 0, frame_of(3))]  # backwards
+    assert core.stats().left_out_form == 2
+
+
+@pytest.mark.parametrize(("wanted", "overhead"), [((0,), 100), ((17,), 100), ((2, 2), 100), ((1,), 0), ((1,), 401)])
+def test_redenc_set_out_of_range_raises(wanted: tuple[int, ...], overhead: int) -> None:
+    with pytest.raises(errors.ArgumentError):
+        Core(wanted, overhead)
+
+
+def test_redenc_new_survives_every_failed_allocation() -> None:
+    assert survives_every_failure(Core)[0] == 2
