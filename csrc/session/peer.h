@@ -178,6 +178,8 @@ struct arc_recvstream {
     struct arc_losspattern loss;
     int64_t                loss_seq, loss_ts; /* of the last packet counted in it */
     int64_t                pkt_ticks;    /* media in a packet; 0: not known  */
+    int64_t                parity_us;    /* the last one came               */
+    int64_t                parity_wait_us; /* for the parity of what is missing */
     int64_t                told_duplicates; /* in the last summary          */
     int64_t                sr_ntp64;     /* of the last SR                  */
     int64_t                sr_arrival_us;/* 0: none                         */
@@ -314,6 +316,7 @@ void arc_peer_look_after(struct arc_session *s, int64_t now_us);
 enum arc_status arc_peer_open_repair(struct arc_recvstream *st);
 void arc_peer_count_repair(struct arc_recvstream *st, const struct arc_rxpkt *p,
                            int64_t now_us);
+void arc_peer_on_parity(struct arc_recvstream *st, int64_t now_us);
 void arc_peer_publish_playout(struct arc_recvstream *st);
 void arc_peer_follow_loss(double *smoothed, double loss);
 void arc_peer_tell_encoder(struct arc_sendstream *st);

@@ -311,6 +311,7 @@ static void on_parity(struct arc_session *s, struct arc_recvstream *st,
         empty.rtp_ts = arc_peer_wire_ts(st, st->last_ts_in);
         on_media(s, st, pkt, &empty, ARC_PEER_MEDIA, now_us);
     }
+    arc_peer_on_parity(st, now_us);
     arc_fecdec_on_repair(st->fec, pkt, h, st->ssrc);
     recover(s, st, now_us);
 }

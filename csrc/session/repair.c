@@ -12,6 +12,8 @@ enum {
     SETTLE_MORE_US  = 100000,  /* judged so long after the longest play-out delay */
     LOSS_MEMORY_US  = 5000000, /* figures are of about so long                */
     GMIN_PKTS       = 16,      /* RFC 3611 §4.7.2                             */
+    PARITY_GONE_US  = 1000000, /* none for so long: the peer sends no more     */
+    PARITY_FALL     = 8,       /* shorter blocks: part of the wait that goes   */
 };
 
 /* --- received streams --------------------------------------------------------------- */
@@ -47,10 +49,31 @@ static void learn_length(struct arc_recvstream *st, const struct arc_rxpkt *p)
     st->loss_ts  = p->ts;
 }
 
+static void set_parity_wait(struct arc_recvstream *st, int64_t wait_us)
+{
+    st->parity_wait_us = wait_us;
+    if (st->nack)
+        arc_nackgen_set_hold(st->nack, wait_us);
+}
+
+/** Parity came: what is missing now may come back with the next one, which is as
+ *  far away as the last two were apart. Several at once end one block. */
+void arc_peer_on_parity(struct arc_recvstream *st, int64_t now_us)
+{
+    int64_t apart_us = st->parity_us ? now_us - st->parity_us : 0;
+
+    st->parity_us = now_us;
+    if (apart_us < PARITY_GONE_US)
+        set_parity_wait(st, arc_max_i64(apart_us, st->parity_wait_us -
+                                        st->parity_wait_us / PARITY_FALL));
+}
+
 /** A packet of the stream is here, by itself or by repair. */
 void arc_peer_count_repair(struct arc_recvstream *st, const struct arc_rxpkt *p,
                            int64_t now_us)
 {
+    if (st->parity_wait_us && now_us - st->parity_us >= PARITY_GONE_US)
+        set_parity_wait(st, 0);
     arc_losspattern_on_packet(&st->loss, p->seq, p->repaired,
                               now_us <= played_us(st, p->ts), now_us);
     if (!p->repaired)
