@@ -47,7 +47,8 @@ class RepairController:
     that the peer reports to be left.
 
     :param session: a Session or a Peer.
-    :param audio: limits for streams of sound; None: the defaults, with the session's longest play-out delay.
+    :param audio: limits for streams of sound; None: 1 % wished, within twice the bitrate and 200 ms or the
+        session's longest play-out delay.
     :param video: for pictures; None: 0.1 % wished, within 40 % of the bitrate.
 
     Threads: as those of ``session.stats()``, one at a time.
@@ -57,7 +58,7 @@ class RepairController:
                  video: RepairPolicyConfig | None = None) -> None:
         longest_ms = float(session.config.max_latency_ms)
         self._session = session
-        self._audio = audio or RepairPolicyConfig(max_delay_ms=min(200.0, longest_ms))
+        self._audio = audio or RepairPolicyConfig(max_overhead=1.0, max_delay_ms=min(200.0, longest_ms))
         self._video = video or RepairPolicyConfig(media="video", wished_loss=0.001, max_overhead=0.4,
                                                   max_delay_ms=longest_ms, packet_ms=5.0)
         self._policies: dict[int, RepairPolicy] = {}

@@ -10,6 +10,7 @@ import pytest
 
 from arcrtc.adaptation import GilbertModel, RepairOffer, RepairPlan, RepairPolicy, RepairPolicyConfig, RepairStats
 from arcrtc.audio.frame import AudioFrame
+from arcrtc.fec import FecConfig
 from arcrtc.nack import NackConfig, NackGenerator
 from arcrtc.rtcp import GenericNack, ReceiverReport, RtcpPacket
 from arcrtc.session import Session, SessionConfig
@@ -212,3 +213,36 @@ def test_sim_nack_waits_for_fec_and_then_asks_for_what_it_left() -> None:
     last = max(seq for seq, lost in enumerate(fates) if not lost)
     restored = sum(1 for seq, lost in enumerate(fates[:last]) if lost and seq % 10)
     assert restored - 2 <= gen.stats().restored <= restored  # what outran its successor was never missed
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_sim_auto_repair_turns_parity_on_when_it_is_needed_and_off_again(seed: int) -> None:
+    """A long way, so nobody can ask again: loss comes, parity with it; loss goes, and parity too."""
+    a, b = (Session(SessionConfig(seed=seed + i, repair="auto" if i == 0 else "manual", max_latency_ms=400), now_us=0)
+            for i in (0, 100))
+    fec = FecConfig(overhead=0.0, max_block_packets=10)
+    sender = a.send_audio(packet_fec=fec, fec=False)
+    b.receive_audio(packet_fec=fec)
+    fate = GilbertModel.fitted(0.06, 1.1).losses(seed)
+    flying: list[tuple[int, Session, bytes]] = []
+    sent_by = {}
+    for now in range(0, 100_000 * MS, 2 * MS):
+        if now % PACKET == 0:
+            sender.send(sound(now), capture_us=now, now_us=now)
+        for one, other in ((a, b), (b, a)):
+            while (datagram := one.poll_transmit(now)) is not None:
+                rough = 10_000 * MS <= now < 40_000 * MS
+                if is_rtcp(datagram) or not (rough and next(fate)):
+                    flying.append((now + 200 * MS, other, datagram))
+        while flying and flying[0][0] <= now:
+            _, other, datagram = flying.pop(0)
+            other.receive(datagram, now)
+        for _ in b.frames(now):
+            pass
+        if now % (10_000 * MS) == 0:
+            sent_by[now // (10_000 * MS)] = a.stats().send[0]["network"]["fec"]["repair_pkts"]
+    assert a.repair is not None
+    assert sent_by[1] == 0
+    assert sent_by[4] - sent_by[2] > 100  # a packet in ten, or more
+    assert sent_by[9] == sent_by[8]
+    assert a.repair.decisions == {0: RepairPlan()}
