@@ -68,6 +68,28 @@ void arc_peer_on_parity(struct arc_recvstream *st, int64_t now_us)
                                         st->parity_wait_us / PARITY_FALL));
 }
 
+/** A copy of media time `ts` came in a packet (RFC 2198). Copies have no number
+ *  of their own: it is told by the time between, where that is whole packets.
+ *  What is missing now may come back as far behind. */
+void arc_peer_on_copy(struct arc_recvstream *st, const struct arc_rxpkt *in,
+                      int64_t ts, int64_t now_us)
+{
+    const int64_t back_ticks = in->ts - ts;
+    const int64_t back_us = arc_ticks_to_us(back_ticks, st->clock_hz);
+    int64_t seq;
+
+    if (st->pkt_ticks == 0 || back_ticks % st->pkt_ticks != 0)
+        return;
+    seq = in->seq - back_ticks / st->pkt_ticks;
+    arc_losspattern_on_packet(&st->loss, seq, true, now_us <= played_us(st, ts),
+                              now_us);
+    st->parity_us = now_us;
+    if (back_us > st->parity_wait_us)
+        set_parity_wait(st, back_us);
+    if (st->nack)
+        arc_nackgen_on_repaired(st->nack, (uint64_t)seq, now_us);
+}
+
 /** A packet of the stream is here, by itself or by repair. */
 void arc_peer_count_repair(struct arc_recvstream *st, const struct arc_rxpkt *p,
                            int64_t now_us)

@@ -12,6 +12,7 @@ from arcrtc.adaptation import GilbertModel, RepairOffer, RepairPlan, RepairPolic
 from arcrtc.audio.frame import AudioFrame
 from arcrtc.fec import FecConfig
 from arcrtc.nack import NackConfig, NackGenerator
+from arcrtc.redundancy import RedConfig
 from arcrtc.rtcp import GenericNack, ReceiverReport, RtcpPacket
 from arcrtc.session import Session, SessionConfig
 from arcrtc.sim import NetworkPlan, World
@@ -56,7 +57,7 @@ def talk(seconds: float, *, rtt_ms: float, loss: float, burst: float = 0.0, seed
     a, b = (Session(SessionConfig(seed=seed + i, **settings), now_us=0) for i in (0, 100))
     call = Talk(a, b)
     sender = a.send_audio(**audio)
-    b.receive_audio()
+    b.receive_audio(red_payload_type=RedConfig().payload_type if "red" in audio else None)
     fate = GilbertModel.fitted(loss, burst).losses(seed)
     way_us = int(rtt_ms * MS / 2)
     flying: list[tuple[int, Session, bytes]] = []
@@ -246,3 +247,15 @@ def test_sim_auto_repair_turns_parity_on_when_it_is_needed_and_off_again(seed: i
     assert sent_by[4] - sent_by[2] > 100  # a packet in ten, or more
     assert sent_by[9] == sent_by[8]
     assert a.repair.decisions == {0: RepairPlan()}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_sim_what_a_copy_brought_back_is_not_asked_for(seed: int) -> None:
+    call = talk(20, rtt_ms=40, loss=0.08, seed=seed, config={"max_latency_ms": 300},
+                red=RedConfig(distances=(1,)))
+    heard = call.heard
+    assert heard["loss_before"] > 0.03
+    lost = heard["lost_pkts"]
+    assert len(call.requests) <= 0.5 * lost
+    assert heard["lost_after_pkts"] <= 0.1 * lost
+    assert call.sent["remote_loss_after"] <= 0.3 * call.sent["remote_loss_before"]
