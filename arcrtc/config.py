@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from arcrtc._native import lib
 from arcrtc.errors import ConfigError
@@ -46,6 +46,8 @@ class SessionConfig:
         peers must have agreed on it.
     :ivar repair_percent: of a stream's bitrate that resends may take, what FEC and redundancy take
         included; a request beyond it is refused and counted. 1..100.
+    :ivar repair: "auto": once a second a policy chooses, of what each sent stream was opened with, what lost
+        packets are repaired with (``docs/repair.md``); "manual": that stays as it was set.
     :ivar reports: extended reports that go with the RTCP: "losses" (which packets did not come, RFC 3611
         section 4.1), "repair" (losses that repair has left, RFC 7509), "voip" (bursts and delays of audio,
         RFC 3611 section 4.7), "summary" (section 4.6). A policy at the sender needs the first two.
@@ -72,6 +74,7 @@ class SessionConfig:
     pace_percent: int = 250
     reduced_size: bool = False
     repair_percent: int = 30
+    repair: Literal["manual", "auto"] = "manual"
     reports: tuple[str, ...] = ("losses", "repair", "voip")
     cname: str | None = None
     seed: int | None = None
@@ -91,6 +94,8 @@ class SessionConfig:
         check_range("max_sources", self.max_sources, 8, 4096)
         check_range("silence_ms", self.silence_ms, 0, 86_400_000)
         check_range("repair_percent", self.repair_percent, 1, 100)
+        if self.repair not in ("manual", "auto"):
+            raise ConfigError(f"repair={self.repair!r} is not 'manual' or 'auto'")
         if unknown := [r for r in self.reports if r not in REPORTS]:
             raise ConfigError(f"reports={self.reports!r}: {unknown[0]!r} is not one of {', '.join(REPORTS)}")
         if self.seed is not None:

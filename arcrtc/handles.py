@@ -11,7 +11,7 @@ from arcrtc._ranges import check_int
 from arcrtc.audio.figures import QualityMeter
 from arcrtc.audio.frame import AudioFrame, Samples
 from arcrtc.errors import ArgumentError
-from arcrtc.fec import fill_policy
+from arcrtc.fec import FecConfig, fill_policy
 from arcrtc.redundancy import RedConfig, native_set
 from arcrtc.streamtables import StreamPlace
 from arcrtc.video.frame import VideoFrame
@@ -49,6 +49,9 @@ class _Sender(_Stream):
     """What audio and video senders share. Made by Session and Peer, not by callers."""
 
     _direction = lib.ARC_STREAM_OUTBOUND
+    rtx_payload_type: int | None = None  # of the retransmission stream
+    packet_fec: FecConfig | None = None  # parity that it was opened with
+    in_band_fec = False  # of its codec
 
     def __init__(self, owner: Any, handle: Any, kind: str, ssrc: int, payload_type: int) -> None:
         self._owner = owner

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from arcrtc._memory import give_memory_back
 from arcrtc._native import check, error_for, ffi, lib
+from arcrtc.adaptation.controller import RepairController
+from arcrtc.adaptation.repairloop import RepairLoop
 from arcrtc.config import SessionConfig
 from arcrtc.errors import ArgumentError, ClosedError
 from arcrtc.events import Event, ReceivedFrame, SessionStats, received_frame, to_dict
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 _WHY_BYTES: Final = 256
 _SEND_DEPTH: Final = {"audio": 32, "video": 4}  # frames that may wait for an encoder
 _RECEIVE_DEPTH: Final = {"audio": 32, "video": 8}  # blocks, pictures that may wait for Python
+_repair_loop = RepairLoop(lambda: int(lib.arc_clock_us()))
 _room = threading.local()  # for what is fetched: 23 kB, which thousands of peers share
 
 
@@ -34,6 +37,8 @@ def _received_room() -> Any:
 
 class Peer(SessionCore):
     """A session that runs on an engine's threads. Made by Engine.connect() and Engine.open().
+
+    :ivar repair: what chooses the means of repair; None unless ``SessionConfig.repair`` is "auto".
 
     Frames are sent and fetched through bounded queues, in which the oldest entry makes
     room and is counted.
@@ -55,6 +60,7 @@ class Peer(SessionCore):
         self._udp = self._open_socket(local, remote, socket)
         if rtcp_ports is not None:
             self._split_rtcp(*rtcp_ports)
+        self.repair = RepairController(self) if config.repair == "auto" else None
 
     def _start(self, peer_id: int, thread: int, audio_worker: Any, video_worker: Any) -> None:
         """Hand it to these threads."""
@@ -62,6 +68,8 @@ class Peer(SessionCore):
         self._loop = self._engine._loops[thread]
         self._audio_worker, self._video_worker = audio_worker, video_worker
         self._attach()
+        if self.repair is not None:
+            _repair_loop.add(self.repair)
 
     @staticmethod
     def _open_socket(local: str, remote: str | None, socket: UdpConfig | None) -> Any:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from arcrtc._native import NEVER_US, check, ffi, lib, read_view
+from arcrtc.adaptation.controller import RepairController
 from arcrtc.config import SessionConfig
 from arcrtc.events import (
     Concealment,
@@ -46,6 +47,8 @@ class Session(SessionCore):
         while (received := session.poll_frame(now_us)) is not None:
             ...
 
+    :ivar repair: what chooses the means of repair; None unless ``SessionConfig.repair`` is "auto".
+
     :param config: None: the defaults of SessionConfig, which means plain RTP.
     :param now_us: monotonic time now; None: the clock is read.
     :param ntp_now: wall clock now as NTP timestamp (32.32), for RTCP; None: read.
@@ -63,6 +66,7 @@ class Session(SessionCore):
         self._out = ffi.new("uint8_t[]", config.mtu_bytes)
         self._len = ffi.new("size_t *")
         self._received = ffi.new("struct arc_received *")
+        self.repair = RepairController(self) if config.repair == "auto" else None
 
     def receive(self, datagram: bytes | bytearray | memoryview, now_us: int | None = None) -> None:
         """Take a datagram. Whatever is wrong with it is counted in stats(), never raised."""
@@ -72,6 +76,8 @@ class Session(SessionCore):
     def poll_transmit(self, now_us: int | None = None) -> bytes | None:
         """Return the next datagram that is due; None: none until next_timeout_us()."""
         now = _clock(now_us)
+        if self.repair is not None:
+            self.repair.poll(now)
         for sender in self.senders:
             lib.arc_send_play_turn(sender._handle, now)
         status = lib.arc_session_transmit(self._handle, now, self._out, len(self._out), self._len)

@@ -267,6 +267,8 @@ class SessionCore:
         opus.dtx, opus.fec, opus.vbr = dtx, fec, True
         sender = AudioSender(self, self._add_send(cfg, "send_audio"), cfg.ssrc, payload_type, sample_rate, channels,
                              red, has_dtmf=dtmf_payload_type is not None)
+        sender.rtx_payload_type, sender.packet_fec = rtx_payload_type, packet_fec
+        sender.in_band_fec = fec and codec.lower() == "opus"
         self.senders.append(sender)
         return sender
 
@@ -318,6 +320,7 @@ class SessionCore:
         video.threads, video.speed = threads, speed
         sender = VideoSender(self, self._add_send(cfg, "send_video"), cfg.ssrc, payload_type, width, height,
                              frame_rate, list(passed_over))
+        sender.rtx_payload_type, sender.packet_fec = rtx_payload_type, packet_fec
         self.senders.append(sender)
         return sender
 

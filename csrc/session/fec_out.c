@@ -119,6 +119,7 @@ void arc_peer_fec_number(struct arc_sendstream *st, struct arc_pkt *pkt,
                                              st->clock_hz));
     pkt->time_us = now_us;
     st->fec_sent++;
+    arc_repairbudget_on_planned(&st->repair, pkt->len, now_us);
     if (in_stream) { /* one of its packets, for reports too */
         st->next_seq++;
         arc_txstats_on_packet(&st->stats, pkt->len - ARC_RTP_HEADER_BYTES,

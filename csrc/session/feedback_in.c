@@ -76,14 +76,11 @@ static void on_report(struct arc_session *s,
             continue;
         note_rtt(s, blocks[i].lsr, blocks[i].dlsr, now_us);
         loss = blocks[i].fraction_lost / 256.0;
-        /* In-band FEC should not come and go with every report. */
-        st->remote_loss += ((loss > st->remote_loss ? 0.5 : 0.1) *
-                            (loss - st->remote_loss));
+        arc_peer_follow_loss(&st->remote_loss, loss);
         st->remote_last_loss    = loss;
         st->remote_lost         = blocks[i].cumulative_lost;
         st->remote_jitter_ticks = blocks[i].jitter_ticks;
-        arc_atomic_store_relaxed(&st->loss_pct,
-                                 (int32_t)(st->remote_loss * 100.0 + 0.5));
+        arc_peer_tell_encoder(st);
     }
 }
 

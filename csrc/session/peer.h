@@ -94,6 +94,7 @@ struct arc_peer_remote {
     double  pkts, lost, bursts;  /* before repair                            */
     bool    in_burst;
     double  repair_pkts, repair_before, repair_after;
+    double  loss_after;          /* of the last report, smoothed             */
     double  discard;
     int32_t delay_ms;
     bool    has_losses, has_repair, has_voip;
@@ -196,6 +197,8 @@ struct arc_recvstream {
     struct arc_losspattern loss;
     int64_t                loss_seq, loss_ts; /* of the last packet counted in it */
     int64_t                pkt_ticks;    /* media in a packet; 0: not known  */
+    int64_t                parity_us;    /* the last one came, or a copy    */
+    int64_t                parity_wait_us; /* for that of what is missing    */
     int64_t                told_duplicates; /* in the last summary          */
     struct arc_dtmfrx      dtmf;
     int64_t                sr_ntp64;     /* of the last SR                  */
@@ -344,7 +347,12 @@ void arc_peer_look_after(struct arc_session *s, int64_t now_us);
 enum arc_status arc_peer_open_repair(struct arc_recvstream *st);
 void arc_peer_count_repair(struct arc_recvstream *st, const struct arc_rxpkt *p,
                            int64_t now_us);
+void arc_peer_on_copy(struct arc_recvstream *st, const struct arc_rxpkt *in,
+                      int64_t ts, int64_t now_us);
+void arc_peer_on_parity(struct arc_recvstream *st, int64_t now_us);
 void arc_peer_publish_playout(struct arc_recvstream *st);
+void arc_peer_follow_loss(double *smoothed, double loss);
+void arc_peer_tell_encoder(struct arc_sendstream *st);
 bool arc_peer_may_resend(struct arc_sendstream *st, int64_t now_us);
 int64_t arc_peer_resend_wait_us(const struct arc_session *s);
 void arc_peer_get_loss(struct arc_recvstream *st, int64_t now_us,

@@ -297,7 +297,7 @@ static bool open_red(struct arc_rxpkt *p, struct arc_red *red)
  *  the ring is left to packets. */
 static void hand_over_copies(struct arc_session *s, struct arc_recvstream *st,
                              const struct arc_rxpkt *p,
-                             const struct arc_red *red)
+                             const struct arc_red *red, int64_t now_us)
 {
     int32_t reach = 0;
 
@@ -325,7 +325,9 @@ static void hand_over_copies(struct arc_session *s, struct arc_recvstream *st,
             if (arc_ring_push(st->to_media, &copy) != ARC_OK) {
                 arc_pkt_unref(copy.pkt);
                 st->copies_full++;
+                continue;
             }
+            arc_peer_on_copy(st, p, copy.ts, now_us);
         }
     }
     if (reach > 0)
@@ -366,7 +368,7 @@ static void on_media(struct arc_session *s, struct arc_recvstream *st,
     /* Frames are put together by number: those without media count as well. */
     if (p.payload_len > 0 || st->cfg.kind == ARC_MEDIA_VIDEO)
         hand_over(s, st, &p);
-    hand_over_copies(s, st, &p, &red);
+    hand_over_copies(s, st, &p, &red, now_us);
 }
 
 /** What parity can bring now. */
@@ -413,6 +415,7 @@ static void on_parity(struct arc_session *s, struct arc_recvstream *st,
         empty.rtp_ts = arc_peer_wire_ts(st, st->last_ts_in);
         on_media(s, st, pkt, &empty, ARC_PEER_MEDIA, now_us);
     }
+    arc_peer_on_parity(st, now_us);
     arc_fecdec_on_repair(st->fec, pkt, h, st->ssrc);
     recover(s, st, now_us);
 }

@@ -12,6 +12,8 @@ enum {
     SETTLE_MORE_US  = 100000,  /* judged so long after the longest play-out delay */
     LOSS_MEMORY_US  = 5000000, /* figures are of about so long                */
     GMIN_PKTS       = 16,      /* RFC 3611 §4.7.2                             */
+    PARITY_GONE_US  = 1000000, /* none for so long: the peer sends no more     */
+    PARITY_FALL     = 8,       /* shorter blocks: part of the wait that goes   */
 };
 
 /* --- received streams --------------------------------------------------------------- */
@@ -47,10 +49,53 @@ static void learn_length(struct arc_recvstream *st, const struct arc_rxpkt *p)
     st->loss_ts  = p->ts;
 }
 
+static void set_parity_wait(struct arc_recvstream *st, int64_t wait_us)
+{
+    st->parity_wait_us = wait_us;
+    if (st->nack)
+        arc_nackgen_set_hold(st->nack, wait_us);
+}
+
+/** Parity came: what is missing now may come back with the next one, which is as
+ *  far away as the last two were apart. Several at once end one block. */
+void arc_peer_on_parity(struct arc_recvstream *st, int64_t now_us)
+{
+    int64_t apart_us = st->parity_us ? now_us - st->parity_us : 0;
+
+    st->parity_us = now_us;
+    if (apart_us < PARITY_GONE_US)
+        set_parity_wait(st, arc_max_i64(apart_us, st->parity_wait_us -
+                                        st->parity_wait_us / PARITY_FALL));
+}
+
+/** A copy of media time `ts` came in a packet (RFC 2198). Copies have no number
+ *  of their own: it is told by the time between, where that is whole packets.
+ *  What is missing now may come back as far behind. */
+void arc_peer_on_copy(struct arc_recvstream *st, const struct arc_rxpkt *in,
+                      int64_t ts, int64_t now_us)
+{
+    const int64_t back_ticks = in->ts - ts;
+    const int64_t back_us = arc_ticks_to_us(back_ticks, st->clock_hz);
+    int64_t seq;
+
+    if (st->pkt_ticks == 0 || back_ticks % st->pkt_ticks != 0)
+        return;
+    seq = in->seq - back_ticks / st->pkt_ticks;
+    arc_losspattern_on_packet(&st->loss, seq, true, now_us <= played_us(st, ts),
+                              now_us);
+    st->parity_us = now_us;
+    if (back_us > st->parity_wait_us)
+        set_parity_wait(st, back_us);
+    if (st->nack)
+        arc_nackgen_on_repaired(st->nack, (uint64_t)seq, now_us);
+}
+
 /** A packet of the stream is here, by itself or by repair. */
 void arc_peer_count_repair(struct arc_recvstream *st, const struct arc_rxpkt *p,
                            int64_t now_us)
 {
+    if (st->parity_wait_us && now_us - st->parity_us >= PARITY_GONE_US)
+        set_parity_wait(st, 0);
     arc_losspattern_on_packet(&st->loss, p->seq, p->repaired,
                               now_us <= played_us(st, p->ts), now_us);
     if (!p->repaired)
@@ -92,6 +137,24 @@ void arc_peer_get_loss(struct arc_recvstream *st, int64_t now_us,
 }
 
 /* --- sent streams --------------------------------------------------------------------- */
+
+/** Quick up and slow down: in-band FEC should not come and go with every
+ *  report. */
+void arc_peer_follow_loss(double *smoothed, double loss)
+{
+    *smoothed += (loss > *smoothed ? 0.5 : 0.1) * (loss - *smoothed);
+}
+
+/** In-band FEC is for what resends, copies and parities leave, where the peer
+ *  tells of that (RFC 7509); else for all that is lost. */
+void arc_peer_tell_encoder(struct arc_sendstream *st)
+{
+    double loss = st->remote.has_repair &&
+                          st->remote.loss_after < st->remote_loss
+                      ? st->remote.loss_after : st->remote_loss;
+
+    arc_atomic_store_relaxed(&st->loss_pct, (int32_t)(loss * 100.0 + 0.5));
+}
 
 /** Whether the stream's share for repairs has room for a resend. */
 bool arc_peer_may_resend(struct arc_sendstream *st, int64_t now_us)

@@ -216,6 +216,9 @@ static void on_post_repair(struct arc_session *s, const struct arc_xr_block *b)
     r->repair_pkts   = r->repair_pkts * REPORT_FADE + pkts;
     r->repair_before = r->repair_before * REPORT_FADE + before;
     r->repair_after  = r->repair_after * REPORT_FADE + c.lost_pkts;
+    if (pkts > 0)
+        arc_peer_follow_loss(&r->loss_after, c.lost_pkts / pkts);
+    arc_peer_tell_encoder(st);
 }
 
 static void on_voip(struct arc_session *s, const struct arc_xr_block *b)
