@@ -71,21 +71,24 @@ def interval(before: dict[str, Any] | None, now: dict[str, Any]) -> tuple[float 
 def playout(sent: Sequence[SentFrame], arrivals: Sequence[Arrival], start_us: int) -> report.PlayoutSeries:
     """Every packet from leaving to arrival and to play-out.
 
-    A packet is as bad as the worst block in it; what play-out put in belongs to none.
+    Packets are sent at a steady pace after their capture; one that leaves late counts as late in the network,
+    for that is what the other end sees. A packet is as bad as the worst block in it; what play-out put in belongs to none.
     """
     wire = [f.rtp_timestamp for f in sent]
     blocks = [a for a in arrivals if a.concealment is not Concealment.INSERTED]
     heard = _by_packet(wire, blocks)
+    gathering_us = min((f.first_us - f.capture_us for f in sent), default=0)
     rows = []
     for f in sent:
+        left_us = f.capture_us + gathering_us
         here = heard.get(f.rtp_timestamp, [])
         arrived = next((a.arrival_us for a in here if a.arrival_us >= 0), None)
         kinds = {_STATUS.get(a.concealment, "concealed") for a in here}
         status = next((s for s in ("concealed", "repaired", "played") if s in kinds), "concealed")
         rows.append((
-            round((f.first_us - start_us) / 1000, 2),
-            round((arrived - f.first_us) / 1000, 2) if arrived is not None and status != "repaired" else None,
-            round((here[0].playout_us - f.first_us) / 1000, 2) if here else None, status))
+            round((left_us - start_us) / 1000, 2),
+            round((arrived - left_us) / 1000, 2) if arrived is not None and status != "repaired" else None,
+            round((here[0].playout_us - left_us) / 1000, 2) if here else None, status))
     columns: list[tuple[Any, ...]] = list(zip(*rows, strict=True)) if rows else [()] * 4
     return report.PlayoutSeries(t_ms=columns[0], network_ms=columns[1], playout_ms=columns[2], status=columns[3])
 

@@ -213,9 +213,10 @@ class FrameSeries:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlayoutSeries:
-    """Every packet of sound that was sent: one row each. Both delays begin when it left the sender."""
+    """Every packet of sound that was sent: one row each. Both delays begin when it was due to leave."""
 
-    t_ms: tuple[float, ...] = _doc("when it left", default=())
+    t_ms: tuple[float, ...] = _doc("when it was due to leave the sender: at a steady pace after its capture",
+                                   default=())
     network_ms: tuple[float | None, ...] = _doc("until it arrived by itself; null: it did not", default=())
     playout_ms: tuple[float | None, ...] = _doc(
         "until its sound, or what took its place, was heard; null: neither was", default=())

@@ -1,6 +1,7 @@
 """From what a call measured of its sound to its report: packets, intervals, scores."""
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -61,6 +62,14 @@ def test_playout_over_the_wrap_of_time_stamps() -> None:
     found = voice.playout([sent(i, first) for i in range(3)], [block(i, first_ts=first) for i in range(3)], start_us=0)
     assert found.status == ("played",) * 3
     assert found.network_ms == (30,) * 3
+
+
+def test_playout_counts_what_leaves_late_as_late() -> None:
+    late = replace(sent(1), first_us=sent(1).first_us + 40 * MS)
+    found = voice.playout([sent(0), late], [block(0), block(1, arrival_ms=95)], start_us=0)
+    assert found.t_ms == (25, 45)
+    assert found.network_ms == (30, 70)
+    assert found.playout_ms == (75, 75)
 
 
 def test_playout_of_nothing() -> None:
