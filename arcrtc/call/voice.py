@@ -71,8 +71,9 @@ def interval(before: dict[str, Any] | None, now: dict[str, Any]) -> tuple[float 
 def playout(sent: Sequence[SentFrame], arrivals: Sequence[Arrival], start_us: int) -> report.PlayoutSeries:
     """Every packet from leaving to arrival and to play-out.
 
-    Packets are sent at a steady pace after their capture; one that leaves late counts as late in the network,
-    for that is what the other end sees. A packet is as bad as the worst block in it; what play-out put in belongs to none.
+    Packets are sent at a steady pace after their capture; one that leaves late counts as late in the
+    network, for that is what the other end sees. A packet is as bad as the worst block in it; what
+    play-out put in belongs to none.
     """
     wire = [f.rtp_timestamp for f in sent]
     blocks = [a for a in arrivals if a.concealment is not Concealment.INSERTED]
