@@ -12,7 +12,7 @@ from arcrtc._native import check, error_for, ffi, lib
 from arcrtc._ranges import check_int
 from arcrtc.audio.codecs import NOISE_PAYLOAD_TYPE, find_codec
 from arcrtc.audio.figures import QualityMeter
-from arcrtc.config import SessionConfig, check_range
+from arcrtc.config import REPORTS, SessionConfig, check_range
 from arcrtc.errors import ConfigError, UnsupportedError
 from arcrtc.events import Event, SentFrame, to_event
 from arcrtc.fec import FecConfig, fill_send_config
@@ -106,6 +106,8 @@ class SessionCore:
         cfg.nack = config.nack
         cfg.nack_audio = config.nack_audio
         cfg.reduced_size = config.reduced_size
+        cfg.repair_percent = config.repair_percent
+        cfg.reports = sum({REPORTS[name] for name in config.reports})
         out = ffi.new("struct arc_session **")
         status = lib.arc_session_new(cfg, now_us, out)
         ffi.memmove(cfg, bytes(ffi.sizeof("struct arc_session_config")), ffi.sizeof("struct arc_session_config"))

@@ -99,6 +99,11 @@ enum arc_status arc_opus_dec_new(int32_t sample_rate_hz, int32_t channels,
                                  struct arc_opus_dec **out);
 void            arc_opus_dec_free(struct arc_opus_dec *d);
 
+/** Make `to` go on as `from` would. @return ARC_OK, or ARC_ERR_ARG (they differ
+ *  in rate or channels) */
+enum arc_status arc_opus_dec_copy(struct arc_opus_dec *to,
+                                  const struct arc_opus_dec *from);
+
 /** Whether long concealment falls silent (the default), or is left as libopus
  *  extrapolates it, for a caller with a concealment of its own. From the next
  *  call on; before the first packet. */

@@ -20,6 +20,7 @@
 #include "rx/heard.h"
 #include "rx/fecdec.h"
 #include "rx/jitter.h"
+#include "rx/losspattern.h"
 #include "rx/members.h"
 #include "rx/nackgen.h"
 #include "rx/rtt.h"
@@ -30,10 +31,12 @@
 #include "tx/fecenc.h"
 #include "tx/history.h"
 #include "tx/pacer.h"
+#include "tx/repairbudget.h"
 #include "tx/ssrcgroup.h"
 #include "tx/txstats.h"
 #include "video/decoder.h"
 #include "video/encoder.h"
+#include "wire/rtcpxr.h"
 #include "wire/rtp.h"
 
 /** What a packet in the pacer is. */
@@ -77,6 +80,17 @@ struct arc_gather {
     int64_t  ts;             /* of pcm[0], ticks                            */
     bool     started;
     bool     spoke;          /* the last frame was sent: not in DTX         */
+};
+
+/** What the peer's extended reports say of a stream; weights of packets, the
+ *  newest 1 each. */
+struct arc_peer_remote {
+    double  pkts, lost, bursts;  /* before repair                            */
+    bool    in_burst;
+    double  repair_pkts, repair_before, repair_after;
+    double  discard;
+    int32_t delay_ms;
+    bool    has_losses, has_repair, has_voip;
 };
 
 /** A sent stream. */
@@ -127,6 +141,8 @@ struct arc_sendstream {
     struct arc_txstats_sr  sr_zero;      /* counters when that was          */
     int64_t                last_key_us;  /* a key frame was asked for       */
     int64_t                nacked, nack_misses;
+    struct arc_repairbudget repair;
+    struct arc_peer_remote remote;
     int64_t                key_requests; /* PLI, FIR                        */
     double                 remote_loss;  /* smoothed                        */
     double                 remote_last_loss; /* of the last interval        */
@@ -158,6 +174,10 @@ struct arc_recvstream {
     struct arc_rxstats     stats;
     struct arc_nackgen    *nack;         /* NULL: never asks                */
     struct arc_fecdec     *fec;          /* NULL without parity             */
+    struct arc_losspattern loss;
+    int64_t                loss_seq, loss_ts; /* of the last packet counted in it */
+    int64_t                pkt_ticks;    /* media in a packet; 0: not known  */
+    int64_t                told_duplicates; /* in the last summary          */
     int64_t                sr_ntp64;     /* of the last SR                  */
     int64_t                sr_arrival_us;/* 0: none                         */
     int64_t                last_pli_us;
@@ -180,6 +200,9 @@ struct arc_recvstream {
                                             0: no SR yet                    */
     int32_t                loss_permille;/* atomic, for the jitter buffer   */
     int64_t                jitter_us;    /* atomic                          */
+    int64_t                playout_zero_us; /* atomic: media time 0 is played;
+                                            ARC_NEVER_US: not known         */
+    int32_t                target_ms;    /* atomic: play-out delay          */
 
     /* media side */
     struct arc_jitter     *jitter;       /* audio: packets; video: frames   */
@@ -286,7 +309,25 @@ void arc_peer_on_media(struct arc_session *s, const struct arc_rtp *h,
 bool arc_peer_has_spoken(const struct arc_session *s);
 void arc_peer_look_after(struct arc_session *s, int64_t now_us);
 
+/* repair.c */
+enum arc_status arc_peer_open_repair(struct arc_recvstream *st);
+void arc_peer_count_repair(struct arc_recvstream *st, const struct arc_rxpkt *p,
+                           int64_t now_us);
+void arc_peer_publish_playout(struct arc_recvstream *st);
+bool arc_peer_may_resend(struct arc_sendstream *st, int64_t now_us);
+int64_t arc_peer_resend_wait_us(const struct arc_session *s);
+void arc_peer_get_loss(struct arc_recvstream *st, int64_t now_us,
+                       struct arc_recv_net_stats *out);
+
+/* reports_xr.c */
+void arc_peer_write_xr_reports(struct arc_session *s, struct arc_writer *w,
+                               size_t keep_bytes, int64_t now_us);
+void arc_peer_on_xr_report(struct arc_session *s, const struct arc_xr_block *b);
+void arc_peer_get_remote(const struct arc_sendstream *st,
+                         struct arc_send_net_stats *out);
+
 /* feedback_in.c */
+struct arc_sendstream *arc_peer_sent_by(struct arc_session *s, uint32_t ssrc);
 bool arc_peer_on_rtcp(struct arc_session *s, const uint8_t *data, size_t len,
                       uint64_t addr, int64_t now_us);
 void arc_peer_on_repair(struct arc_session *s, struct arc_recvstream *st,

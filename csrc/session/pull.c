@@ -160,6 +160,7 @@ enum arc_status arc_recv_pull(struct arc_recvstream *st, int64_t now_us,
     tell_buffer(st, now_us);
     if (st->cfg.kind == ARC_MEDIA_VIDEO)
         return arc_peer_pull_video(st, now_us, out);
+    arc_peer_publish_playout(st);
     if (arc_peer_pull_audio(st, now_us, out) != ARC_OK)
         return ARC_AGAIN;
     note_heard(st, out);

@@ -1,6 +1,6 @@
 /**
  * @file session/recv.c  Datagrams in: demux > SRTP > RTP > stream > RTX >
- *                       statistics > NACK > parity > ring
+ *                       statistics > losses, NACK > parity > ring
  *
  * The network side of received streams; pull.c goes on behind the ring. Each
  * way to lose a packet has its counter. Nothing of a stream moves before the
@@ -210,8 +210,7 @@ static void count_arrival(struct arc_recvstream *st, const struct arc_rxpkt *p,
         arc_rxstats_on_packet(&st->stats, seq, rtp_ts, p->payload_len,
                               now_us);
     }
-    if (st->nack)
-        arc_nackgen_on_packet(st->nack, p->seq, now_us);
+    arc_peer_count_repair(st, p, now_us);
 }
 
 /** A media side that stands still must leave packets for what goes on: for

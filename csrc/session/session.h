@@ -71,10 +71,23 @@ struct arc_session_config {
     bool    nack_audio;                  /* for audio as well; costs a round trip
                                             of play-out delay                    */
     bool    reduced_size;                /* RFC 5506 feedback packets            */
+    int32_t repair_percent;              /* of a stream's target rate that resends
+                                            may take, what FEC takes included;
+                                            1..100; 0: 30                        */
+    int32_t reports;                     /* extended reports with our RTCP: bits
+                                            of enum arc_session_report           */
     int32_t max_sources;                 /* others that are known at a time; 8..
                                             4096; 0: 256                         */
     int64_t silence_us;                  /* without an authentic datagram: the
                                             peer is silent; 0: never told        */
+};
+
+enum arc_session_report {
+    ARC_REPORT_LOSSES      = 1, /* which packets did not come (RFC 3611 §4.1)     */
+    ARC_REPORT_POST_REPAIR = 2, /* losses that repair has left (RFC 7509)         */
+    ARC_REPORT_VOIP        = 4, /* bursts and delays of audio (RFC 3611 §4.7)     */
+    ARC_REPORT_SUMMARY     = 8, /* lost and duplicate packets (RFC 3611 §4.6)     */
+    ARC_REPORT_ALL         = 15,
 };
 
 enum arc_media_kind { ARC_MEDIA_AUDIO = 0, ARC_MEDIA_VIDEO = 1 };
@@ -165,12 +178,21 @@ struct arc_send_net_stats {
     uint32_t ssrc;
     int64_t  pkts, bytes;             /* media, without resends; bytes: payload  */
     int64_t  rtx_pkts, rtx_bytes;
-    int64_t  nacked_pkts, nack_misses;/* asked for; of these not kept any more   */
+    int64_t  nacked_pkts, nack_misses;/* asked for; of these not kept any more, or
+                                         resent less than a round trip ago       */
+    int64_t  nack_refused;            /* asked for, over repair_percent          */
     int64_t  send_bps;                /* on the wire, last second                */
     double   remote_loss;             /* RRs, smoothed: fraction lost, 0..1      */
     int64_t  remote_lost_pkts;        /* last RR: cumulative                     */
     double   remote_jitter_ms;
     struct arc_fecenc_stats fec;      /* what was made; zeros without parity     */
+    /* Extended reports, of the last few; -1: none came. */
+    double   remote_loss_before;      /* before repair, 0..1                     */
+    double   remote_loss_after;       /* after it                                */
+    double   remote_burst_length;     /* mean, packets lost in a row; 0: none    */
+    double   remote_discard;          /* came too late to be played, 0..1, since
+                                         the start                               */
+    double   remote_delay_ms;         /* play-out delay, jitter buffer           */
 };
 
 /** Media side of a sent stream. */
@@ -189,8 +211,17 @@ struct arc_recv_net_stats {
     int64_t  recovered_pkts;          /* lost, then came by retransmission or FEC */
     int64_t  duplicate_pkts, reordered_pkts;
     int64_t  nack_requested, nack_given_up;
+    int64_t  nack_not_in_time;        /* not asked for: the answer would be late */
+    int64_t  lost_after_pkts;         /* for good, no repair came                */
+    int64_t  discarded_pkts;          /* came too late to be played              */
     double   jitter_ms;
     struct arc_fecdec_stats fec;      /* zeros without parity                    */
+    /* Rates 0..1 of the last seconds (rx/losspattern.h). */
+    double   loss_before;             /* did not come by themselves              */
+    double   loss_after;              /* nor by repair                           */
+    double   loss_unplayed;           /* nor in time                             */
+    double   burst_length;            /* mean, packets, before repair; 0: none   */
+    double   burst_length_after;
 };
 
 /** Media side of a received stream. */

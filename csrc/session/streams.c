@@ -22,6 +22,7 @@ enum {
     NACK_TRIES       = 8,
     AUDIO_FEC_PKTS   = 128,
     VIDEO_FEC_PKTS   = 512,
+    REPAIR_PERCENT   = 30,
 };
 
 /* --- checks ---------------------------------------------------------------------------- */
@@ -290,6 +291,9 @@ static enum arc_status open_send(struct arc_session *s,
     if ((status = reserve(s, audio)) != ARC_OK)
         return status;
     arc_txstats_init(&st->stats);
+    arc_repairbudget_init(&st->repair, s->cfg.repair_percent > 0
+                                           ? s->cfg.repair_percent
+                                           : REPAIR_PERCENT);
 
     /* RFC 3550 §5.1: random start values. */
     st->next_seq16     = (uint16_t)arc_rng_below(&s->rng, 0x8000);
@@ -468,7 +472,7 @@ static enum arc_status open_recv(struct arc_session *s,
     arc_rxstats_init(&st->stats, st->clock_hz);
     arc_heard_init(&st->heard, c->max_latency_ms);
     st->last_pli_us = INT64_MIN / 2;
-    return ARC_OK;
+    return arc_peer_open_repair(st);
 }
 
 enum arc_status arc_session_add_recv(struct arc_session *s,
