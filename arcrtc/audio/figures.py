@@ -17,7 +17,7 @@ from arcrtc.audio.equipment import Band, equipment
 WINDOW_S: Final = 5.0  #: sound that a live rating looks back over
 _STEP_S: Final = 1.0  # it is renewed so often
 _MOST_BURST_RATIO: Final = 8.0  # G.107 table 2: the largest that the model was tested with
-_PACKET_MS: Final = (2.5, 5.0, 10.0, 20.0, 40.0, 60.0, 80.0, 100.0, 120.0)  # those of Opus; RFC 7587 section 4.2
+_PACKET_MS: Final = (2.5, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 80.0, 100.0, 120.0)  # those of all codecs
 _USUAL_PACKET_MS: Final = 20.0  # taken where nothing tells
 
 
