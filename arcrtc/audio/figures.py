@@ -17,7 +17,7 @@ from arcrtc.audio.equipment import Band, equipment
 WINDOW_S: Final = 5.0  #: sound that a live rating looks back over
 _STEP_S: Final = 1.0  # it is renewed so often
 _MOST_BURST_RATIO: Final = 8.0  # G.107 table 2: the largest that the model was tested with
-_PACKET_MS: Final = (2.5, 5.0, 10.0, 20.0, 40.0, 60.0, 80.0, 100.0, 120.0)  # those of Opus; RFC 7587 section 4.2
+_PACKET_MS: Final = (2.5, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 80.0, 100.0, 120.0)  # those of all codecs
 _USUAL_PACKET_MS: Final = 20.0  # taken where nothing tells
 
 
@@ -27,7 +27,8 @@ class AudioFigures:
 
     :ivar played_s: sound played, seconds.
     :ivar concealed_pct: made up because nothing was there, percent of the sound played.
-    :ivar fec_pct: rebuilt from redundancy, percent.
+    :ivar fec_pct: rebuilt from in-band FEC, percent.
+    :ivar copy_pct: from redundant blocks of later packets (RED), percent.
     :ivar silent_pct: the sender was silent on purpose, percent.
     :ivar inserted_pct: put in by slowing down or waiting, percent.
     :ivar removed_pct: left out by hurrying, percent.
@@ -47,6 +48,7 @@ class AudioFigures:
     played_s: float
     concealed_pct: float
     fec_pct: float
+    copy_pct: float
     silent_pct: float
     inserted_pct: float
     removed_pct: float
@@ -69,6 +71,7 @@ class Counters:
     played: int
     concealed: int
     fec: int
+    copies: int
     silent: int
     inserted: int
     removed: int
@@ -83,8 +86,8 @@ class Counters:
         """From the dictionaries ``media`` and ``network`` of a received stream's statistics."""
         return cls(
             played=media["samples_out"], concealed=media["concealed_samples"], fec=media["fec_samples"],
-            silent=media["silent_samples"], inserted=media["inserted_samples"], removed=media["skipped_samples"],
-            gaps=media["gaps"], lost_pkts=network["lost_pkts"], pkts=network["pkts"],
+            copies=media["copy_samples"], silent=media["silent_samples"], inserted=media["inserted_samples"],
+            removed=media["skipped_samples"], gaps=media["gaps"], lost_pkts=network["lost_pkts"], pkts=network["pkts"],
             repaired_pkts=network["recovered_pkts"], bytes=network["bytes"])
 
     def since(self, before: Counters | None) -> Counters:
@@ -123,7 +126,8 @@ def figures(gained: Counters, *, sample_rate: int, codec: str, playout_ms: float
 
     return AudioFigures(
         played_s=round(gained.played / sample_rate, 3), concealed_pct=share(gained.concealed),
-        fec_pct=share(gained.fec), silent_pct=share(gained.silent), inserted_pct=share(gained.inserted),
+        fec_pct=share(gained.fec), copy_pct=share(gained.copies), silent_pct=share(gained.silent),
+        inserted_pct=share(gained.inserted),
         removed_pct=share(gained.removed), gaps=gained.gaps, gap_mean_ms=round(gap_ms, 2),
         loss_before_pct=round(100 * gained.lost_pkts / expected, 3) if expected else 0.0,
         loss_after_pct=round(loss_after_pct, 3), burst_ratio=round(burst_ratio, 3), delay_ms=round(delay_ms, 2),
@@ -132,7 +136,7 @@ def figures(gained: Counters, *, sample_rate: int, codec: str, playout_ms: float
 
 def _packet_ms(gained: Counters, sample_rate: int) -> float:
     """Length of a packet: the sound that came in packets over their number, to the nearest length there is."""
-    carried = gained.played - gained.silent - gained.inserted - gained.concealed - gained.fec
+    carried = gained.played - gained.silent - gained.inserted - gained.concealed - gained.fec - gained.copies
     packets = gained.pkts + gained.repaired_pkts
     if carried <= 0 or not packets:
         return _USUAL_PACKET_MS
@@ -176,7 +180,7 @@ class QualityMeter:
         if now.played - self._marks[-1].played >= _STEP_S * self._sample_rate:
             self._found = figures(
                 now.since(self._marks[0]), sample_rate=self._sample_rate, codec=self._codec,
-                playout_ms=media["target_ms"] + media["sync_ms"],
+                playout_ms=media["playout_ms"],
                 rtt_ms=rtt_min_us / 1000 if rtt_min_us >= 0 else None, jitter_ms=network["jitter_ms"])
             self._marks.append(now)
         return self._found

@@ -172,7 +172,7 @@ class _Call:
     def _is_played(self, sender: AudioSender | VideoSender) -> bool:
         arrivals = self.sink.audio if sender.kind == "audio" else self.sink.video
         last = next((timestamp for index, timestamp in reversed(self.sampler.sent) if index == sender.index), None)
-        return last is None or any(a.rtp_timestamp == last for a in arrivals[-_LAST_ARRIVALS:])
+        return last is None or any((a.rtp_timestamp - last) % 2**32 < 2**31 for a in arrivals[-_LAST_ARRIVALS:])
 
     def _drain(self, b: Peer) -> None:
         while (received := b.poll_frame()) is not None:

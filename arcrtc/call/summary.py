@@ -19,6 +19,7 @@ from arcrtc.session import Concealment, EventType, SentFrame
 from arcrtc.sim.link import LinkStats
 
 _RTP_HEADER_BYTES: Final = 12
+_PACKET_SAMPLES: Final = 960  # 20 ms at 48 kHz: what a call sends and receives
 _REPAIR_SAMPLES: Final = 3
 _FREEZE_WINDOW: Final = 30  # intervals that are averaged
 _FREEZE_FEWEST: Final = 5
@@ -82,7 +83,7 @@ def _stream(result: CallResult, i: int, scored: bool) -> report.StreamReport:
     sent = sorted((f for (s, _), f in result.sampler.sent.items() if s == sender.index),
                   key=lambda f: f.capture_us)
     arrivals = result.sink.audio if kind == "audio" else result.sink.video
-    pairs = _match(sent, arrivals)
+    pairs = _match(sent, arrivals) if kind == "video" else voice.match(sent, arrivals)
     last = result.sampler.samples[-1]
     tx, rx = last.sender["send"][i], last.receiver["receive"][i]
     wire_bytes = (tx["network"]["bytes"] + tx["network"]["rtx_bytes"]
@@ -108,13 +109,12 @@ def _stream(result: CallResult, i: int, scored: bool) -> report.StreamReport:
 
 
 def _fec_packets(kind: str, media: dict[str, Any]) -> int:
-    """Packets whose sound the in-band FEC of the next one brought back."""
-    block = media["samples_out"] / media["frames_out"] if media["frames_out"] else 0
-    return round(media["fec_samples"] / block) if block and kind == "audio" else 0
+    """Packets whose sound came back by in-band FEC or a redundant block of a later one."""
+    return round((media["fec_samples"] + media["copy_samples"]) / _PACKET_SAMPLES) if kind == "audio" else 0
 
 
 def _match(sent: Sequence[SentFrame], arrivals: Sequence[Arrival]) -> list[Pair]:
-    """Frames that were sent and played, in the order of play-out; made-up sound has no sender."""
+    """Pictures that were sent and shown, in the order of play-out."""
     by_timestamp = {f.rtp_timestamp: f for f in sent}
     return [(by_timestamp[a.rtp_timestamp], a) for a in arrivals
             if a.rtp_timestamp in by_timestamp and a.concealment is Concealment.DECODED]

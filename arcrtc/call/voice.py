@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import pairwise
 from typing import Any, Final
 
@@ -20,8 +20,9 @@ from arcrtc.call.sink import Arrival
 from arcrtc.session import OPUS_CLOCK_HZ, Concealment, SentFrame
 
 _ALIGN_HZ: Final = 16_000  # speech is compared at this rate: a third of the work, and all of the speech
-_MADE_UP: Final = (Concealment.CONCEALED, Concealment.INSERTED)
-_STATUS: Final = {Concealment.DECODED: "played", Concealment.FEC: "repaired"}
+_MADE_UP: Final = (Concealment.CONCEALED, Concealment.GAP)
+_STATUS: Final = {Concealment.CONCEALED: "concealed", Concealment.GAP: "concealed", Concealment.FEC: "repaired",
+                  Concealment.COPY: "repaired"}
 _LONGEST_PACKET_TICKS: Final = OPUS_CLOCK_HZ * 120 // 1000  # RFC 7587 section 4.2
 
 Pair = tuple[SentFrame, Arrival]
@@ -42,12 +43,13 @@ def quality(result: CallResult, rx: dict[str, Any], sent: Sequence[SentFrame], p
     delays_ms = [(a.playout_us - f.capture_us) / 1000 for f, a in pairs]
     found = figures(
         Counters.of(media, rx["network"]), sample_rate=sink.sound_rate or OPUS_CLOCK_HZ, codec="opus",
-        playout_ms=media["target_ms"] + media["sync_ms"], rtt_ms=None, jitter_ms=rx["network"]["jitter_ms"],
+        playout_ms=media["playout_ms"], rtt_ms=None, jitter_ms=rx["network"]["jitter_ms"],
         delay_ms=float(np.median(delays_ms)) if delays_ms else None)
     offset, correlation = _alignment(result, source, heard, sent)
     return report.AudioQuality(
         concealed_pct=found.concealed_pct, concealed_events=sum(b and not a for a, b in pairwise([False, *made_up])),
-        longest_gap_ms=round(media["longest_gap_ms"], 1), fec_pct=found.fec_pct, silent_pct=found.silent_pct,
+        longest_gap_ms=round(media["longest_gap_ms"], 1), fec_pct=found.fec_pct, copy_pct=found.copy_pct,
+        silent_pct=found.silent_pct,
         inserted_pct=found.inserted_pct, removed_pct=found.removed_pct, loss_before_pct=found.loss_before_pct,
         loss_after_pct=found.loss_after_pct, burst_ratio=found.burst_ratio, jitter_ms=found.jitter_ms,
         wait_p50_ms=round(media["wait_p50_ms"], 2), wait_p95_ms=round(media["wait_p95_ms"], 2),
@@ -71,23 +73,39 @@ def interval(before: dict[str, Any] | None, now: dict[str, Any]) -> tuple[float 
 def playout(sent: Sequence[SentFrame], arrivals: Sequence[Arrival], start_us: int) -> report.PlayoutSeries:
     """Every packet from leaving to arrival and to play-out.
 
-    A packet is as bad as the worst block in it; what play-out put in belongs to none.
+    Packets are sent at a steady pace after their capture; one that leaves late counts as late in the
+    network, for that is what the other end sees. A packet is as bad as the worst block that begins in it.
     """
     wire = [f.rtp_timestamp for f in sent]
-    blocks = [a for a in arrivals if a.concealment is not Concealment.INSERTED]
-    heard = _by_packet(wire, blocks)
+    heard = _by_packet(wire, arrivals)
+    gathering_us = min((f.first_us - f.capture_us for f in sent), default=0)
     rows = []
     for f in sent:
+        left_us = f.capture_us + gathering_us
         here = heard.get(f.rtp_timestamp, [])
         arrived = next((a.arrival_us for a in here if a.arrival_us >= 0), None)
-        kinds = {_STATUS.get(a.concealment, "concealed") for a in here}
+        kinds = {_STATUS.get(a.concealment, "played") for a in here}
         status = next((s for s in ("concealed", "repaired", "played") if s in kinds), "concealed")
         rows.append((
-            round((f.first_us - start_us) / 1000, 2),
-            round((arrived - f.first_us) / 1000, 2) if arrived is not None and status != "repaired" else None,
-            round((here[0].playout_us - f.first_us) / 1000, 2) if here else None, status))
+            round((left_us - start_us) / 1000, 2),
+            round((arrived - left_us) / 1000, 2) if arrived is not None and status != "repaired" else None,
+            round((here[0].playout_us - left_us) / 1000, 2) if here else None, status))
     columns: list[tuple[Any, ...]] = list(zip(*rows, strict=True)) if rows else [()] * 4
     return report.PlayoutSeries(t_ms=columns[0], network_ms=columns[1], playout_ms=columns[2], status=columns[3])
+
+
+def match(sent: Sequence[SentFrame], arrivals: Sequence[Arrival]) -> list[Pair]:
+    """Packets that were sent and played: each with its first block out of it, which need not be its beginning.
+
+    The block's play-out time is set back to that of the packet's first sample.
+    """
+    found = _by_packet([f.rtp_timestamp for f in sent], [a for a in arrivals if a.concealment is Concealment.DECODED])
+    pairs = []
+    for f in sent:
+        if (here := found.get(f.rtp_timestamp)) is not None:
+            into_us = (here[0].rtp_timestamp - f.rtp_timestamp) % 2**32 * 1_000_000 // OPUS_CLOCK_HZ
+            pairs.append((f, replace(here[0], playout_us=here[0].playout_us - into_us)))
+    return pairs
 
 
 def _by_packet(wire: Sequence[int], blocks: Sequence[Arrival]) -> dict[int, list[Arrival]]:

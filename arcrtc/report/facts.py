@@ -123,7 +123,8 @@ def _audio_rows(a: AudioQuality) -> Iterator[tuple[str, str]]:
         yield "Loss before / after repair", (f"{words.percent(a.loss_before_pct)} / "
                                              f"{words.percent(a.loss_after_pct)}{bursts}")
     if a.fec_pct is not None:
-        yield "Rebuilt / sender silent", f"{words.percent(a.fec_pct)} / {words.percent(a.silent_pct)}"
+        yield "FEC / copies / sender silent", " / ".join(
+            words.percent(v) for v in (a.fec_pct, a.copy_pct, a.silent_pct))
     if a.inserted_pct is not None:
         yield "Put in / left out", f"{words.percent(a.inserted_pct)} / {words.percent(a.removed_pct)}"
     if a.wait_p50_ms is not None:

@@ -39,9 +39,8 @@ _TITLES: Final = {  # section -> its title, and what to look for in it
              "when it had to be played."),
     "jitter": ("Jitter buffer", "Its delay on top of the network's. Aim above the network's peaks: needless "
                "delay. Aim below them: concealment."),
-    "playout": ("Play-out over the network", "Each packet of sound from leaving the sender: its way through the "
-                "network as a dot, the moment at which it was heard as a line. What lies above the line came too "
-                "late."),
+    "playout": ("Play-out over the network", "Each packet of sound: its time in the network as a dot, the moment at "
+                "which it was heard as a line. What lies above the line came too late."),
     "mos": ("How it sounds", "Mean opinion scores, 1 bad to 5 excellent: the E-model's estimate from losses and delay, "
             "and what PESQ and PLCMOS make of the sound itself."),
     "latency": ("Latency", "From capture to play-out: one dot for each block of sound or picture."),
@@ -96,7 +95,7 @@ def to_html(report: CallReport, first_frames: FramePair | None = None,
         "loss": _per_stream(report, plots.loss_plot),
         "jitter": _per_stream(report, plots.jitter_plot),
         "playout": _playout(report),
-        "mos": _per_stream(report, voiceplots.mos_plot),
+        "mos": _whole_width(report, voiceplots.mos_plot, ()),
         "latency": _per_stream(report, plots.latency_plot),
         "stages": _stages(report),
         "frames": _frames(report),
@@ -185,9 +184,9 @@ def _whole_width(report: CallReport, plot: Callable[[CallReport, StreamReport], 
     legend = "".join(
         f'<li><span class="swatch" style="background:{plots.css_variable(color)}"></span>{text}</li>'
         for color, text in colors)
+    below = f'<ul class="stages">{legend}</ul>' if legend else ""
     return "".join(
-        f'<div class="card"><h3>{_label(report, s)}</h3><div class="scroll wide">{svg}</div>'
-        f'<ul class="stages">{legend}</ul></div>'
+        f'<div class="card"><h3>{_label(report, s)}</h3><div class="scroll wide">{svg}</div>{below}</div>'
         for s in report.streams if (svg := plot(report, s)))
 
 

@@ -115,7 +115,8 @@ class AudioQuality:
     concealed_pct: float = _doc("of the sound played, made up in place of lost packets, percent")
     concealed_events: int | None = _doc("times that concealment began", default=None)
     longest_gap_ms: float | None = _doc("longest stretch that was concealed", default=None)
-    fec_pct: float | None = _doc("rebuilt from redundancy, percent", default=None)
+    fec_pct: float | None = _doc("rebuilt from in-band FEC, percent", default=None)
+    copy_pct: float | None = _doc("from redundant blocks of later packets (RED), percent", default=None)
     silent_pct: float | None = _doc("the sender was silent on purpose, percent", default=None)
     inserted_pct: float | None = _doc("put in by slowing down or waiting, percent", default=None)
     removed_pct: float | None = _doc("left out by hurrying, percent", default=None)
@@ -213,9 +214,10 @@ class FrameSeries:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlayoutSeries:
-    """Every packet of sound that was sent: one row each. Both delays begin when it left the sender."""
+    """Every packet of sound that was sent: one row each. Both delays begin when it was due to leave."""
 
-    t_ms: tuple[float, ...] = _doc("when it left", default=())
+    t_ms: tuple[float, ...] = _doc("when it was due to leave the sender: at a steady pace after its capture",
+                                   default=())
     network_ms: tuple[float | None, ...] = _doc("until it arrived by itself; null: it did not", default=())
     playout_ms: tuple[float | None, ...] = _doc(
         "until its sound, or what took its place, was heard; null: neither was", default=())

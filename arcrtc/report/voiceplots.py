@@ -34,7 +34,7 @@ def playout_plot(report: CallReport, stream: StreamReport) -> str | None:
                 alpha=0.75, label="network, each packet")
         ax.plot(t, played, color=color, linewidth=1.3, drawstyle="steps-post", label="play-out")
         _mark_changes(ax, t, played)
-        plots.finish(ax, report, "ms since it left the sender")
+        plots.finish(ax, report, "ms since it was due to leave")
         _strip(strip, t, status, report.meta.duration_s)
         title = f"Every packet of {stream.name}: delay in the network, delay of play-out, and whether it was played"
         return plots.svg(fig, f"playout-{stream.ssrc}", title)
@@ -47,7 +47,9 @@ def mos_plot(report: CallReport, stream: StreamReport) -> str | None:
     if not plots.known(mos) and not windows:
         return None
     with plots.drawing():
-        fig, ax = plots.axes()
+        fig = Figure(figsize=(plots.WHOLE_WIDTH, 2.3))
+        ax = fig.subplots()
+        fig.subplots_adjust(left=0.055, right=0.982, top=0.87, bottom=0.13)
         if plots.known(mos):
             ax.plot(t, mos, color=plots.stream_color(report, stream), label="E-model")
         for name, style in (("pesq", "solid"), ("plcmos", plots.DASHED)):

@@ -182,6 +182,7 @@ def _speech(
             concealed_events=9,
             longest_gap_ms=80.0,
             fec_pct=2.1,
+            copy_pct=0.8,
             silent_pct=0.0,
             inserted_pct=0.6,
             removed_pct=0.4,

@@ -12,14 +12,15 @@ from arcrtc.audio import AudioFigures, QualityMeter
 from arcrtc.audio.figures import Counters, figures
 
 RATE = 16_000
-SECOND = Counters(played=RATE, concealed=0, fec=0, silent=0, inserted=0, removed=0, gaps=0, lost_pkts=0, pkts=50,
-                  repaired_pkts=0, bytes=4000)
+SECOND = Counters(played=RATE, concealed=0, fec=0, copies=0, silent=0, inserted=0, removed=0, gaps=0, lost_pkts=0,
+                  pkts=50, repaired_pkts=0, bytes=4000)
 
 
 def stats(seconds: float, **changed: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """(media, network) after so much undisturbed speech at 32 kb/s, with changes."""
-    media = {"samples_out": round(RATE * seconds), "concealed_samples": 0, "fec_samples": 0, "silent_samples": 0,
-             "inserted_samples": 0, "skipped_samples": 0, "gaps": 0, "target_ms": 20.0, "sync_ms": 0.0}
+    media = {"samples_out": round(RATE * seconds), "concealed_samples": 0, "fec_samples": 0, "copy_samples": 0,
+             "silent_samples": 0,
+             "inserted_samples": 0, "skipped_samples": 0, "gaps": 0, "playout_ms": 20.0}
     network = {"lost_pkts": 0, "pkts": round(50 * seconds), "recovered_pkts": 0, "bytes": round(4000 * seconds),
                "jitter_ms": 3.0}
     for name, value in changed.items():

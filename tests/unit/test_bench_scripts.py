@@ -42,6 +42,7 @@ def load(name: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look there
     spec.loader.exec_module(module)
     return module
 
@@ -94,3 +95,31 @@ def test_bench_scale_finds_what_does_not_come_back() -> None:
     assert scale.faults({"cycles": [flat, flat, flat]}) == []
     assert "1 bytes stay" in scale.faults({"cycles": [flat, {**flat, "after": [6, 70 * mib]}]})[0]
     assert "grew by 30 MiB" in scale.faults({"cycles": [flat, flat, {**flat, "after": [5, 100 * mib]}]})[0]
+
+
+def test_bench_voice_in_small_gives_its_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    voice = load("bench_voice")
+    voice.main(["--seconds", "2", "--rounds", "2", "--json"])
+    report = json.loads(capsys.readouterr().out)
+    assert set(report["results"]) == set(voice.NETWORKS)
+    for found in report["results"].values():
+        assert found["arcrtc"]["ms_per_s"] > 0
+        assert 1.5 < found["arcrtc"]["seconds_out"] < 2.5
+        assert 1.5 < found["libopus"]["seconds_out"] <= 2
+    voice._print(report["results"])
+    assert "libopus alone" in capsys.readouterr().out
+
+
+def test_bench_emodel_finds_the_factors_it_was_given() -> None:
+    """Losses drawn as asked for, and a fit of rows that the model itself made."""
+    from arcrtc.audio.emodel import equipment_impairment
+
+    emodel = load("bench_emodel")
+    for burst in (1, 3):
+        lost = emodel.losses(200_000, 10, burst, seed=1)
+        starts = int((lost[1:] & ~lost[:-1]).sum())
+        assert lost.mean() == pytest.approx(0.1, abs=0.01)
+        assert lost.sum() / starts == pytest.approx(burst if burst > 1 else 1 / 0.9, rel=0.05)
+    rows = [(loss, burst, equipment_impairment(10, 12.5, loss, burst)) for loss in (3, 10, 20) for burst in (1, 2)]
+    assert emodel.fit_bpl(rows, 10) == pytest.approx(12.5, rel=0.02)
+    assert emodel.raw_ie(emodel.BEST_PESQ) == pytest.approx(0, abs=0.1)

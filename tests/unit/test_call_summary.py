@@ -140,7 +140,7 @@ def sample(t_s: float, *, sent_bytes: int = 0, rtx_bytes: int = 0, received_byte
         "kind": "video", "network": {"bytes": received_bytes, "pkts": pkts, "lost_pkts": lost,
                                      "recovered_pkts": recovered},
         "media": {"target_ms": 40.0, "sync_ms": 5.0, "depth_ms": 30.0, "samples_out": 960, "frames_out": 1,
-                  "fec_samples": fec_samples}}]}
+                  "fec_samples": fec_samples, "copy_samples": 0}}]}
     return Sample(round(t_s * 1e6), sender, receiver)
 
 

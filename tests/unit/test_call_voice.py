@@ -1,6 +1,7 @@
 """From what a call measured of its sound to its report: packets, intervals, scores."""
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,12 +49,11 @@ def test_playout_in_blocks_shorter_than_packets_is_as_bad_as_the_worst_of_them()
     assert found.network_ms == (30, 30, None)
 
 
-def test_playout_leaves_out_what_was_put_in() -> None:
-    """A block of nothing new bears the time stamp of what follows it."""
-    arrivals = [block(0), block(1, Concealment.INSERTED, playout_ms=80), block(1)]
-    found = voice.playout([sent(0), sent(1)], arrivals, start_us=0)
-    assert found.status == ("played", "played")
-    assert found.playout_ms == (75, 75)
+def test_playout_stretched_sound_is_played_copies_are_repairs_and_gaps_losses() -> None:
+    arrivals = [block(0, Concealment.INSERTED), block(1, Concealment.COPY), block(2, Concealment.GAP),
+                block(3, Concealment.SILENT)]
+    found = voice.playout([sent(i) for i in range(4)], arrivals, start_us=0)
+    assert found.status == ("played", "repaired", "concealed", "played")
 
 
 def test_playout_over_the_wrap_of_time_stamps() -> None:
@@ -63,6 +63,23 @@ def test_playout_over_the_wrap_of_time_stamps() -> None:
     assert found.network_ms == (30,) * 3
 
 
+def test_playout_counts_what_leaves_late_as_late() -> None:
+    late = replace(sent(1), first_us=sent(1).first_us + 40 * MS)
+    found = voice.playout([sent(0), late], [block(0), block(1, arrival_ms=95)], start_us=0)
+    assert found.t_ms == (25, 45)
+    assert found.network_ms == (30, 70)
+    assert found.playout_ms == (75, 75)
+
+
+def test_match_sets_a_block_back_to_the_beginning_of_its_packet() -> None:
+    """After stretching, blocks begin anywhere in a packet."""
+    arrivals = [block(0.25, playout_ms=105), block(0.75), block(1, Concealment.CONCEALED), block(2.5)]
+    pairs = voice.match([sent(i) for i in range(4)], arrivals)
+    assert [f.rtp_timestamp for f, _ in pairs] == [0, 1920]
+    assert [a.playout_us - f.capture_us for f, a in pairs] == [105 * MS, 100 * MS]
+    assert arrivals[0].playout_us == 110 * MS  # what was kept stays as it was
+
+
 def test_playout_of_nothing() -> None:
     assert voice.playout([], [], 0).t_ms == ()
     assert voice.playout([], [block(0)], 0).t_ms == ()
@@ -70,7 +87,8 @@ def test_playout_of_nothing() -> None:
 
 
 def stats(played: int, concealed: int, mos: float | None) -> dict[str, Any]:
-    media = {"samples_out": played, "concealed_samples": concealed, "fec_samples": 0, "silent_samples": 0,
+    media = {"samples_out": played, "concealed_samples": concealed, "fec_samples": 0, "copy_samples": 0,
+             "silent_samples": 0,
              "inserted_samples": 0, "skipped_samples": 0, "gaps": 0}
     return {"kind": "audio", "media": media, "quality": None if mos is None else {"mos": mos},
             "network": {"lost_pkts": 0, "pkts": 0, "recovered_pkts": 0, "bytes": 0}}
