@@ -18,6 +18,7 @@ enum {
      * a block, and what stretching adds to it. */
     QUEUE_MS      = 2 * ARC_ADEC_MAX_MS + 100,
     MS_PER_S      = 1000,
+    COPY_MAX_S    = 1,     /* a copy that comes later is of no use               */
     LONG_US       = 80000, /* a longer play-out delay is felt in a talk          */
 };
 
@@ -149,6 +150,8 @@ enum arc_status arc_voice_push(struct arc_voice *v, const struct arc_rxpkt *p,
 {
     enum arc_status status = arc_jitter_push(v->jitter, p, now_us);
 
+    if (status == ARC_OK)
+        v->newest_ts = arc_max_i64(v->newest_ts, p->ts);
     if (status == ARC_ERR_OLD)
         arc_voice_note_loss(v, -1); /* it was late, not lost */
     return status;
@@ -157,7 +160,11 @@ enum arc_status arc_voice_push(struct arc_voice *v, const struct arc_rxpkt *p,
 enum arc_status arc_voice_push_copy(struct arc_voice *v,
                                     const struct arc_rxpkt *p, int64_t now_us)
 {
+    int64_t behind = v->newest_ts - p->ts;
+
     (void)now_us;
+    if (behind > 0 && behind <= (int64_t)v->clock_hz * COPY_MAX_S)
+        v->repair_ticks = arc_max_i64(v->repair_ticks, behind);
     return arc_copies_push(v->copies, p);
 }
 
@@ -172,7 +179,20 @@ void arc_voice_set_hold_us(struct arc_voice *v, int64_t hold_us)
 void arc_voice_adapt(struct arc_voice *v, double loss_rate, double jitter_ms,
                      double rtt_ms)
 {
-    arc_jitter_adapt(v->jitter, loss_rate, jitter_ms, rtt_ms);
+    v->told_loss      = loss_rate;
+    v->told_jitter_ms = jitter_ms;
+    v->told_rtt_ms    = rtt_ms;
+    arc_voice_retarget(v);
+}
+
+void arc_voice_retarget(struct arc_voice *v)
+{
+    int64_t ticks = arc_max_i64(v->repair_ticks, v->repair_before);
+    double repair_ms = (double)arc_ticks_to_us(ticks, v->clock_hz) /
+                       (double)ARC_US_PER_MS;
+
+    arc_jitter_adapt(v->jitter, arc_max_d(v->told_loss, v->loss),
+                     v->told_jitter_ms, arc_max_d(v->told_rtt_ms, repair_ms));
 }
 
 /* --- time ----------------------------------------------------------------------- */
