@@ -215,6 +215,20 @@ int64_t arc_voice_behind_us(const struct arc_voice *v)
                ? 0 : behind_us;
 }
 
+int64_t arc_voice_heard_us(const struct arc_voice *v, int64_t ts)
+{
+    int64_t at_us = arc_voice_playout_us(v, ts);
+
+    if (at_us == ARC_NEVER_US || !v->playing)
+        return at_us;
+    return at_us + arc_max_i64(arc_voice_behind_us(v), 0);
+}
+
+int32_t arc_voice_target_ms(const struct arc_voice *v)
+{
+    return arc_jitter_target_ms(v->jitter);
+}
+
 int64_t arc_voice_next_us(const struct arc_voice *v)
 {
     const struct arc_rxpkt *head = arc_jitter_peek(v->jitter);
