@@ -12,6 +12,7 @@
 
 #include "audio/adec.h"
 #include "audio/conceal.h"
+#include "audio/resample.h"
 #include "audio/stretch.h"
 #include "rx/copies.h"
 #include "rx/jitter.h"
@@ -31,6 +32,7 @@ struct arc_voice {
     struct arc_adec        *dec;
     struct arc_conceal     *conceal;
     struct arc_stretch     *stretch;
+    struct arc_resampler   *resampler; /* NULL: the decoder has the rate asked for */
     struct arc_voicequeue   queue;
     int16_t                *queue_pcm;
     int16_t                *pcm;       /* one packet, decoded               */

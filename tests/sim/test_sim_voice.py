@@ -2,13 +2,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from arcrtc._native import NEVER_US, lib
-from arcrtc.audio import VoiceBlock, VoiceConfig, VoiceKind, VoiceProfile, VoiceReceiver
+from arcrtc.audio import (
+    AudioConfig,
+    AudioFrame,
+    AudioPipeline,
+    VoiceBlock,
+    VoiceConfig,
+    VoiceKind,
+    VoiceProfile,
+    VoiceReceiver,
+)
+from tests.model.speech import speech
 from tests.model.voice_path import (
     MS,
     Arrival,
@@ -20,6 +31,7 @@ from tests.model.voice_path import (
     opus_packets,
     pcmu_packets,
     play,
+    rtp,
 )
 
 SECONDS = 40
@@ -119,12 +131,10 @@ def test_sim_voice_copies_come_before_fec_and_concealment() -> None:
 
 
 def _ts(packet: Sent) -> int:
-    from tests.model.voice_path import rtp
     return rtp(packet).header.timestamp
 
 
 def _push(receiver: VoiceReceiver, packet: Sent, now: int) -> None:
-    from tests.model.voice_path import rtp
     receiver.push(rtp(packet, receiver.clock_hz), now)
 
 
@@ -132,9 +142,6 @@ def _push(receiver: VoiceReceiver, packet: Sent, now: int) -> None:
 
 
 def test_sim_voice_clean_network_sounds_bit_for_bit_as_libopus_decodes() -> None:
-    from arcrtc.audio import AudioConfig, AudioPipeline
-    from tests.model.voice_path import rtp
-
     sent = opus_packets(20)
     heard = play(arrivals(sent, np.zeros(len(sent))), VoiceConfig(min_latency_ms=40), end_us=20_000_000)
     decoder = AudioPipeline(AudioConfig(bitrate=24_000))
@@ -173,7 +180,7 @@ def test_sim_voice_reordering_duplication_bursts_keep_bounds(seed: int, base_ms:
     assert max(latencies) <= 200 + 15
     assert heard.stats.duplicate_pkts > 0
     times = [b.playout_us for b in heard.blocks]
-    assert all(b - a == 10 * MS for a, b in zip(times, times[1:], strict=False))  # the device's clock has no hole
+    assert all(b - a == 10 * MS for a, b in pairwise(times))  # the device's clock has no hole
     assert heard.share("concealed", "undecided") <= lost.mean() + 0.06
 
 
@@ -216,9 +223,6 @@ def test_sim_voice_pauses_of_the_sender_are_silence_not_loss() -> None:
 
 
 def test_sim_voice_dtx_of_opus_is_silence_after_the_first_pause() -> None:
-    from tests.model.speech import speech
-    from arcrtc.audio import AudioConfig, AudioFrame, AudioPipeline
-
     pcm = speech().copy()
     pcm[2 * 16_000:5 * 16_000] = 0
     pipeline, sent = AudioPipeline(AudioConfig(bitrate=24_000, dtx=True)), []
@@ -324,9 +328,19 @@ def test_sim_voice_silence_of_the_network_stops_play_out_until_a_packet_comes() 
     coming = [(p.media_us + 1000 + (5_000_000 if i >= 250 else 0), p) for i, p in enumerate(sent)]
     heard = play(coming, PCMU, end_us=14_900_000)
     times = [b.playout_us for b in heard.blocks]
-    holes = [b - a for a, b in zip(times, times[1:], strict=False) if b - a > 10 * MS]
+    holes = [b - a for a, b in pairwise(times) if b - a > 10 * MS]
     assert len(holes) == 1
     assert 3_500_000 <= holes[0] <= 4_500_000
     receiver = VoiceReceiver(PCMU)
     assert receiver.next_us == NEVER_US
     assert receiver.pull(0) is None
+
+
+@pytest.mark.parametrize("rate", [16_000, 48_000])
+def test_sim_voice_telephony_comes_out_at_the_rate_asked_for(rate: int) -> None:
+    sent = pcmu_packets(5)
+    heard = play(arrivals(sent, np.zeros(len(sent))), replace(PCMU, sample_rate=rate), end_us=4_900_000)
+    assert {len(b.samples) for b in heard.blocks} == {rate // 100}
+    assert all(sum(b.counts.values()) == len(b.samples) for b in heard.blocks)
+    assert heard.stats.rate_hz == 8000
+    assert heard.stats.decoded == heard.stats.out
