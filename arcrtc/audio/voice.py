@@ -46,7 +46,8 @@ class VoiceConfig:
 
     :ivar codec: "opus", "pcmu", "pcma", "g722" or "l16".
     :ivar sample_rate: of what comes out. Hertz; Opus: 8000, 12000, 16000, 24000 or
-        48000, PCMU and PCMA: 8000, G.722: 16000, L16: 8000..48000.
+        48000; PCMU, PCMA and G.722 are resampled to 8000, 12000, 16000, 24000, 32000,
+        44100 or 48000; L16: what is sent, a multiple of 1000 in 8000..48000.
     :ivar channels: 1 or 2.
     :ivar min_latency_ms: hard lower bound of the play-out delay over the shortest
         transit. Milliseconds, 0..max.
@@ -226,7 +227,8 @@ class VoiceReceiver:
 
     :param config: None: the defaults of VoiceConfig.
     :raises ArgumentError: the codec does not have this rate or these channels.
-    :raises UnsupportedError: the codec is not in this build, or has another rate.
+    :raises UnsupportedError: the codec is not in this build, or for recognition its rate
+        does not go into the one asked for.
     :raises NoMemoryError: the core could not allocate.
 
     Source: RFC 3550, 6716, 7587; Liang, Färber, Girod, IEEE Trans. Multimedia 5(4), 2003.

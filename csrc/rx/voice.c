@@ -18,6 +18,7 @@ enum {
      * a block, and what stretching adds to it. */
     QUEUE_MS      = 2 * ARC_ADEC_MAX_MS + 100,
     MS_PER_S      = 1000,
+    COPY_MAX_S    = 1,     /* a copy that comes later is of no use               */
     LONG_US       = 80000, /* a longer play-out delay is felt in a talk          */
 };
 
@@ -50,7 +51,22 @@ static enum arc_status make_decoder(struct arc_voice *v)
     v->clock_hz      = arc_adec_clock_hz(v->dec);
     v->block_samples = v->rate_hz / MS_PER_S * ARC_VOICE_BLOCK_MS;
     v->grain_samples = v->rate_hz / (MS_PER_S * 1000 / ARC_VOICE_GRAIN_US);
-    return v->rate_hz == v->cfg.sample_rate_hz ? ARC_OK : ARC_ERR_UNSUPPORTED;
+    return ARC_OK;
+}
+
+/** The blocks have the rate asked for, whatever the decoder's. Gaps for machines may
+ *  be of any length, which must stay whole. */
+static enum arc_status make_resampler(struct arc_voice *v)
+{
+    const struct arc_resampler_config cfg = {v->rate_hz, v->cfg.sample_rate_hz,
+                                             v->cfg.channels, false};
+
+    if (cfg.in_rate_hz == cfg.out_rate_hz)
+        return ARC_OK;
+    if (v->cfg.profile == ARC_VOICE_RECOGNITION &&
+        cfg.out_rate_hz % cfg.in_rate_hz != 0)
+        return ARC_ERR_UNSUPPORTED;
+    return arc_resampler_new(&cfg, &v->resampler);
 }
 
 static enum arc_status make_buffers(struct arc_voice *v)
@@ -111,6 +127,8 @@ enum arc_status arc_voice_new(const struct arc_voice_config *cfg,
     v->cfg = *cfg;
     status = make_decoder(v);
     if (status == ARC_OK)
+        status = make_resampler(v);
+    if (status == ARC_OK)
         status = make_buffers(v);
     if (status == ARC_OK)
         status = make_sound(v);
@@ -131,6 +149,7 @@ void arc_voice_free(struct arc_voice *v)
     arc_adec_free(v->dec);
     arc_conceal_free(v->conceal);
     arc_stretch_free(v->stretch);
+    arc_resampler_free(v->resampler);
     arc_mem_free(v->queue_pcm);
     arc_mem_free(v->pcm);
     arc_mem_free(v->guess);
@@ -149,6 +168,8 @@ enum arc_status arc_voice_push(struct arc_voice *v, const struct arc_rxpkt *p,
 {
     enum arc_status status = arc_jitter_push(v->jitter, p, now_us);
 
+    if (status == ARC_OK)
+        v->newest_ts = arc_max_i64(v->newest_ts, p->ts);
     if (status == ARC_ERR_OLD)
         arc_voice_note_loss(v, -1); /* it was late, not lost */
     return status;
@@ -157,7 +178,11 @@ enum arc_status arc_voice_push(struct arc_voice *v, const struct arc_rxpkt *p,
 enum arc_status arc_voice_push_copy(struct arc_voice *v,
                                     const struct arc_rxpkt *p, int64_t now_us)
 {
+    int64_t behind = v->newest_ts - p->ts;
+
     (void)now_us;
+    if (behind > 0 && behind <= (int64_t)v->clock_hz * COPY_MAX_S)
+        v->repair_ticks = arc_max_i64(v->repair_ticks, behind);
     return arc_copies_push(v->copies, p);
 }
 
@@ -172,7 +197,20 @@ void arc_voice_set_hold_us(struct arc_voice *v, int64_t hold_us)
 void arc_voice_adapt(struct arc_voice *v, double loss_rate, double jitter_ms,
                      double rtt_ms)
 {
-    arc_jitter_adapt(v->jitter, loss_rate, jitter_ms, rtt_ms);
+    v->told_loss      = loss_rate;
+    v->told_jitter_ms = jitter_ms;
+    v->told_rtt_ms    = rtt_ms;
+    arc_voice_retarget(v);
+}
+
+void arc_voice_retarget(struct arc_voice *v)
+{
+    int64_t ticks = arc_max_i64(v->repair_ticks, v->repair_before);
+    double repair_ms = (double)arc_ticks_to_us(ticks, v->clock_hz) /
+                       (double)ARC_US_PER_MS;
+
+    arc_jitter_adapt(v->jitter, arc_max_d(v->told_loss, v->loss),
+                     v->told_jitter_ms, arc_max_d(v->told_rtt_ms, repair_ms));
 }
 
 /* --- time ----------------------------------------------------------------------- */
@@ -260,14 +298,41 @@ static void count_heard(struct arc_voice *v, const struct arc_voicepiece *p,
     }
 }
 
-/** The next `n` samples of the queue into the block. */
+/** The first `n` samples of the queue at the rate asked for. */
+static void copy_out(struct arc_voice *v, int32_t n, struct arc_voice_block *out)
+{
+    const int16_t *pcm = arc_voicequeue_pcm(&v->queue);
+
+    out->n_samples = n;
+    if (!v->resampler)
+        memcpy(out->samples, pcm, (size_t)(n * v->cfg.channels) * sizeof(*pcm));
+    else if (arc_resampler_run(v->resampler, pcm, n, out->samples) == ARC_OK)
+        out->n_samples = arc_resampler_count(v->resampler, n);
+    out->level_dbov = arc_level_i16(out->samples,
+                                    (size_t)(out->n_samples * v->cfg.channels));
+}
+
+/** Which kind most samples are of, and all counts at the rate of the block. */
+static void sum_kinds(struct arc_voice_block *out, int32_t n)
+{
+    int32_t rest = out->n_samples;
+
+    for (int32_t kind = 1; kind < ARC_VOICE_KINDS; kind++)
+        if (out->samples_of[kind] > out->samples_of[out->kind])
+            out->kind = kind;
+    for (int32_t kind = 0; kind < ARC_VOICE_KINDS; kind++) {
+        out->samples_of[kind]  = (int32_t)((int64_t)out->samples_of[kind] *
+                                           out->n_samples / n);
+        rest                  -= out->samples_of[kind];
+    }
+    out->samples_of[out->kind] += rest;
+}
+
+/** The next `n` samples of the queue are heard: what they are. */
 static void take_block(struct arc_voice *v, int32_t n,
                        struct arc_voice_block *out)
 {
-    int32_t most = 0;
-
-    memcpy(out->samples, arc_voicequeue_pcm(&v->queue),
-           (size_t)(n * v->cfg.channels) * sizeof(int16_t));
+    copy_out(v, n, out);
     for (int32_t done = 0; done < n;) {
         struct arc_voicepiece p;
         int32_t x = (int32_t)arc_min_i64(n - done, v->queue.pieces[0].n);
@@ -289,15 +354,10 @@ static void take_block(struct arc_voice *v, int32_t n,
         done += x;
     }
     arc_voicequeue_settle(&v->queue);
-    for (int32_t kind = 0; kind < ARC_VOICE_KINDS; kind++) {
-        if (out->samples_of[kind] > most) {
-            most      = out->samples_of[kind];
-            out->kind = kind;
-        }
-    }
-    out->n_samples  = n;
-    out->level_dbov = arc_level_i16(out->samples,
-                                    (size_t)(n * v->cfg.channels));
+    sum_kinds(out, n);
+    if (v->resampler)
+        out->ts -= arc_ticks_from_us(arc_resampler_latency_us(v->resampler),
+                                     v->clock_hz);
 }
 
 static void clear_block(const struct arc_voice *v, struct arc_voice_block *out)

@@ -123,8 +123,8 @@ struct arc_voice_stats {
 struct arc_voice; /* opaque */
 
 /** @return ARC_OK, ARC_ERR_ARG, ARC_ERR_NOMEM, ARC_ERR_LIBRARY, or
- *          ARC_ERR_UNSUPPORTED (codec not in this build, or its rate cannot be
- *          made into the one asked for) */
+ *          ARC_ERR_UNSUPPORTED (codec not in this build; for recognition also:
+ *          its rate does not go into the one asked for) */
 enum arc_status arc_voice_new(const struct arc_voice_config *cfg,
                               struct arc_voice **out);
 void            arc_voice_free(struct arc_voice *v);

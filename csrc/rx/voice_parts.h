@@ -12,6 +12,7 @@
 
 #include "audio/adec.h"
 #include "audio/conceal.h"
+#include "audio/resample.h"
 #include "audio/stretch.h"
 #include "rx/copies.h"
 #include "rx/jitter.h"
@@ -31,6 +32,7 @@ struct arc_voice {
     struct arc_adec        *dec;
     struct arc_conceal     *conceal;
     struct arc_stretch     *stretch;
+    struct arc_resampler   *resampler; /* NULL: the decoder has the rate asked for */
     struct arc_voicequeue   queue;
     int16_t                *queue_pcm;
     int16_t                *pcm;       /* one packet, decoded               */
@@ -57,6 +59,12 @@ struct arc_voice {
     bool     uses_dtx;
     bool     in_noise;                 /* the sender said how its noise sounds */
     double   loss;                     /* share of packets that never come  */
+    int64_t  newest_ts;                /* of all packets that came          */
+    int64_t  repair_ticks;             /* copies and FEC come so much later,
+                                          in this window of packets ..      */
+    int64_t  repair_before;            /* .. and in the one before          */
+    int32_t  n_window;
+    double   told_loss, told_jitter_ms, told_rtt_ms; /* arc_voice_adapt()   */
     int64_t  slow_us;                  /* not slower again before           */
     int64_t  quick_us;                 /* not quicker again before          */
     struct arc_voice_stats stats;
@@ -85,6 +93,9 @@ int64_t arc_voice_behind_us(const struct arc_voice *v);
 
 /** So many more packets were found missing; below zero: came after all. */
 void arc_voice_note_loss(struct arc_voice *v, int64_t n);
+
+/** The target delay rests on these measurements, ours and those of others. */
+void arc_voice_retarget(struct arc_voice *v);
 
 /* --- voicepace.c --- */
 

@@ -17,6 +17,8 @@ enum {
     BRIDGE_US       = 60000,    /* a longer hole is made up piece by piece       */
     EXTEND_US       = 40000,    /* late audio may be played so far over target   */
     RESYNC_US       = 400000,   /* only late packets for so long: a new time line */
+    RETARGET_PKTS   = 16,
+    WINDOW_PKTS     = 512,
     MISSING_MAX     = 10000,    /* more missing numbers are a new beginning      */
 };
 
@@ -47,6 +49,15 @@ static int64_t ticks_in(const struct arc_voice *v, const struct arc_rxpkt *p)
         return 0;
     return arc_voice_ticks_of(
         v, arc_adec_packet_samples(v->dec, payload_of(p), p->payload_len));
+}
+
+/** In-band FEC in this packet; ticks of what it rebuilds, 0: none. */
+static int64_t fec_ticks(const struct arc_voice *v, const struct arc_rxpkt *head)
+{
+    if (v->cfg.codec != ARC_AUDIO_OPUS || ticks_in(v, head) == 0 ||
+        !arc_opus_packet_has_fec(payload_of(head), head->payload_len))
+        return 0;
+    return v->pkt_ticks;
 }
 
 /* --- the end of the queue ------------------------------------------------------ */
@@ -114,6 +125,14 @@ static void note_taken(struct arc_voice *v, const struct arc_rxpkt *p)
     arc_voice_note_loss(v, arc_clamp_i64(p->seq - v->last_seq - 1, 0, 1 / LOSS_STEP));
     v->loss     *= 1.0 - LOSS_STEP;
     v->last_seq  = p->seq;
+    v->repair_ticks = arc_max_i64(v->repair_ticks, fec_ticks(v, p));
+    if (++v->n_window % RETARGET_PKTS == 0)
+        arc_voice_retarget(v);
+    if (v->n_window == WINDOW_PKTS) {
+        v->repair_before = v->repair_ticks;
+        v->repair_ticks  = 0;
+        v->n_window      = 0;
+    }
 }
 
 void arc_voice_settle(struct arc_voice *v, const struct arc_rxpkt *p)
@@ -247,20 +266,10 @@ static bool run_dry(struct arc_voice *v)
 
 /* --- holes ------------------------------------------------------------------------ */
 
-/** In-band FEC in the packet at the head; ticks of what it rebuilds, 0: none. */
-static int64_t fec_ticks(const struct arc_voice *v, const struct arc_rxpkt *head)
+/** The packet that was lost before the head, rebuilt into v->pcm. @return samples */
+static int32_t decode_fec(struct arc_voice *v, const struct arc_rxpkt *head)
 {
-    if (v->cfg.codec != ARC_AUDIO_OPUS || ticks_in(v, head) == 0 ||
-        !arc_opus_packet_has_fec(payload_of(head), head->payload_len))
-        return 0;
-    return v->pkt_ticks;
-}
-
-/** What was lost from `from` up to the head, rebuilt into v->pcm. @return samples */
-static int32_t decode_fec(struct arc_voice *v, const struct arc_rxpkt *head,
-                          int64_t from)
-{
-    int32_t n = (int32_t)arc_voice_samples_of(v, head->ts - from);
+    int32_t n = (int32_t)arc_voice_samples_of(v, fec_ticks(v, head));
 
     if (arc_adec_decode_fec(v->dec, payload_of(head), head->payload_len, v->pcm,
                             n) != ARC_OK)
@@ -322,8 +331,29 @@ static int32_t decode_far(struct arc_voice *v, const struct far_side *far,
     if (far->kind == ARC_VOICE_COPY)
         return decode(v, &far->copy);
     if (far->kind == ARC_VOICE_FEC)
-        return decode_fec(v, head, far->ts);
+        return decode_fec(v, head);
     return decode(v, head);
+}
+
+/** Samples of the far side whose time is over: FEC rebuilds a whole packet, of which
+ *  the beginning may have been made up already. */
+static int32_t already_past(const struct arc_voice *v,
+                            const struct far_side *far,
+                            const struct arc_rxpkt *head)
+{
+    if (far->kind != ARC_VOICE_FEC)
+        return 0;
+    return (int32_t)arc_voice_samples_of(
+        v, v->next_ts - (head->ts - fec_ticks(v, head)));
+}
+
+/** A block of a long hole, whose other side is not known yet. */
+static void conceal_block(struct arc_voice *v)
+{
+    int32_t n = v->block_samples;
+
+    v->stats.lost += n;
+    push_concealed(v, origin(ARC_VOICE_CONCEALED, NULL), extrapolate(v, n), n, 0);
 }
 
 /** Made up from next_ts to the far side, which is decoded before and so known. */
@@ -339,7 +369,9 @@ static void bridge(struct arc_voice *v, const struct far_side *far, int32_t n)
     if (n > 0)
         push_concealed(v, origin(ARC_VOICE_CONCEALED, NULL), codec, n, n_far);
     if (n_far > 0)
-        push_true(v, p, n_far, 0);
+        push_true(v, p, n_far, already_past(v, far, &head));
+    else if (far->kind == ARC_VOICE_FEC)
+        conceal_block(v); /* the codec could not use it */
     if (far->kind == ARC_VOICE_COPY) {
         v->stats.copies_used += n_far > 0;
         arc_copies_drop_before(v->copies, far->copy.ts + 1);
@@ -406,10 +438,7 @@ static void fill_hole(struct arc_voice *v, const struct arc_rxpkt *head)
         bridge(v, &far, (int32_t)n);
         return;
     }
-    n = v->block_samples;
-    v->stats.lost += n;
-    push_concealed(v, origin(ARC_VOICE_CONCEALED, NULL),
-                   extrapolate(v, (int32_t)n), (int32_t)n, 0);
+    conceal_block(v);
 }
 
 /* --- late ---------------------------------------------------------------------------- */
@@ -479,18 +508,18 @@ bool arc_voice_fill(struct arc_voice *v)
 
 /* --- recognition ------------------------------------------------------------------------ */
 
-/** Zeros up to the head, at most a block of them. */
-static void push_zeros(struct arc_voice *v, const struct arc_rxpkt *head,
+/** Zeros up to this time, at most a block of them. */
+static void push_zeros(struct arc_voice *v, int64_t end_ts,
                        struct arc_voicepiece p)
 {
     int16_t *tail = arc_voicequeue_tail(&v->queue);
     int32_t n = (int32_t)arc_min_i64(
-        arc_voice_samples_of(v, head->ts - v->next_ts), v->block_samples);
+        arc_voice_samples_of(v, end_ts - v->next_ts), v->block_samples);
 
     memset(tail, 0, (size_t)(n * v->cfg.channels) * sizeof(*tail));
     push(v, p, n);
     if (n == 0)
-        v->next_ts = head->ts;
+        v->next_ts = end_ts;
 }
 
 /** What is missing before the head is rebuilt, or its time is a gap. */
@@ -501,14 +530,16 @@ static void close_gap(struct arc_voice *v, const struct arc_rxpkt *head)
     int32_t n;
 
     if (far.kind == ARC_VOICE_FEC && far.ts == v->next_ts &&
-        (n = decode_fec(v, head, far.ts)) > 0) {
-        push_true(v, origin(ARC_VOICE_FEC, head), n, 0);
+        (n = decode_fec(v, head)) > 0) {
+        push_true(v, origin(ARC_VOICE_FEC, head), n, already_past(v, &far, head));
         return;
     }
+    if (far.ts == v->next_ts)
+        far.ts = head->ts;
     p.gap = true;
     v->stats.lost += arc_min_i64(arc_voice_samples_of(v, far.ts - v->next_ts),
                                  v->block_samples);
-    push_zeros(v, head, p);
+    push_zeros(v, far.ts, p);
 }
 
 int64_t arc_voice_give_up_us(const struct arc_voice *v)
@@ -546,7 +577,7 @@ void arc_voice_fill_listening(struct arc_voice *v, int64_t now_us)
         if (head->ts <= v->next_ts)
             take_head(v);
         else if (head->seq == v->last_seq + 1)
-            push_zeros(v, head, origin(ARC_VOICE_SILENT, NULL));
+            push_zeros(v, head->ts, origin(ARC_VOICE_SILENT, NULL));
         else
             close_gap(v, head);
     }

@@ -20,6 +20,7 @@ enum {
                               target has grown                                  */
     HURRY_US      = 60000, /* so far over target every place is good enough     */
     AFTER_SLOW_US = 20000, /* not quicker so soon                               */
+    AGAIN_US      = 20000, /* no good place: look again when there is new sound */
     PIECE_US      = 15000, /* of one change at most                             */
     STALL_PACE    = 2,     /* so much sound goes by unchanged for each changed  */
     FREE_PACE     = 3,     /* .. length: no more than half, or a third          */
@@ -102,8 +103,10 @@ static void quicker(struct arc_voice *v, int64_t most_us, double urgency)
     if (arc_stretch_shorten(v->stretch, q->pcm, q->n_before,
                             arc_voicequeue_pcm(q), &n,
                             samples_in(v, arc_min_i64(most_us, PIECE_US)),
-                            urgency) != ARC_OK)
+                            urgency) != ARC_OK) {
+        v->quick_us = v->clock_us + AGAIN_US;
         return;
+    }
     v->quick_us = after(v, q->n - n, FREE_PACE);
     resized(v, n);
 }

@@ -16,7 +16,7 @@
 #include "base/units.h"
 #include "rx/voicefeed.h"
 
-enum { STEP_BYTES = 6, MAX_PULLS = 40, CAPACITY = 32 };
+enum { STEP_BYTES = 6, MAX_PULLS = 20, CAPACITY = 32 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -125,3 +125,77 @@ def test_delay_histogram_survives_its_own_rescaling() -> None:
         lib.arc_delay_on_packet(d, 50 * MS if i % 20 == 0 else 0, i * 20 * MS)
     assert 50 * MS <= d.target_us <= 52 * MS
     assert d.unit < 1e100
+
+
+def stalled(d: Any, n: int, period: int = 110, height: int = 250, first: int = 60, start: int = 0) -> int:
+    """n packets of 20 ms; each ``period`` packets the network stands still and gives all at once."""
+    latest = 0
+    for i in range(start, start + n):
+        j = (i - first) % period
+        late = max(0, height - 20 * j) if i >= first and j < height // 20 else 0
+        lib.arc_delay_on_packet(d, late * MS, (i * 20 + late) * MS)
+        latest = i * 20 + late
+    return latest
+
+
+def with_stalls(max_ms: int = 500, share: float = 0.05) -> Any:
+    d = ffi.new("struct arc_delay *")
+    cfg = ffi.new("struct arc_delay_config *", {"max_ms": max_ms, "initial_ms": 20, "adaptive": True,
+                                                "late_share": 0.0135, "stall_share": share})
+    assert lib.arc_delay_init(d, cfg) == lib.ARC_OK
+    return d
+
+
+@pytest.mark.parametrize("share", [0.02, 0.05])
+def test_delay_stalls_leave_the_share_of_time_uncovered_that_was_asked_for(share: float) -> None:
+    """250 ms of each 2.2 s: the target is their height less that share of their period."""
+    d = with_stalls(share=share)
+    stalled(d, 1500)
+    assert d.target_us == pytest.approx((250 - share * 2200) * MS, abs=3 * MS)
+
+
+def test_delay_without_a_stall_share_counts_every_packet_of_a_stall() -> None:
+    d = with_stalls(share=0.0)
+    stalled(d, 1500)
+    assert d.target_us > 200 * MS
+
+
+def test_delay_stalls_are_forgotten_after_twice_their_period() -> None:
+    d = with_stalls()
+    stalled(d, 1500)
+    assert d.target_us > 100 * MS
+    for i in range(1500, 1500 + 6 * 50 + 1000):  # 6 s, and time to shrink
+        lib.arc_delay_on_packet(d, 0, i * 20 * MS)
+    assert d.target_us < 10 * MS
+
+
+def test_delay_a_long_target_lets_more_packets_come_later() -> None:
+    targets = {}
+    for long_ms in (0, 80):
+        d = ffi.new("struct arc_delay *")
+        cfg = ffi.new("struct arc_delay_config *", {"max_ms": 1000, "adaptive": True, "late_share": 0.01,
+                                                    "long_us": long_ms * MS})
+        assert lib.arc_delay_init(d, cfg) == lib.ARC_OK
+        random = Random(4)
+        for _ in range(500):
+            lib.arc_delay_on_packet(d, int(random.expovariate(1 / 60) * MS), 0)
+        targets[long_ms] = d.target_us
+    assert targets[80] < 0.9 * targets[0]
+
+
+def test_delay_later_is_the_share_of_packets_above() -> None:
+    d = make(0, 200, 20)
+    assert lib.arc_delay_later(d, 0) == 0.0
+    for i in range(100):
+        lib.arc_delay_on_packet(d, i * MS, 0)
+    assert lib.arc_delay_later(d, -1) == 1.0
+    for above in (10, 50, 90, 98):
+        assert lib.arc_delay_later(d, above * MS) == pytest.approx((99 - above) / 100, abs=1e-9)
+    assert lib.arc_delay_later(d, 10**9) == 0.0
+
+
+@pytest.mark.parametrize("name", ["late_share", "stall_share"])
+@pytest.mark.parametrize("share", [-0.01, 0.2, float("nan")])
+def test_delay_init_refuses_wrong_shares(name: str, share: float) -> None:
+    cfg = ffi.new("struct arc_delay_config *", {"max_ms": 100, "initial_ms": 20, name: share})
+    assert lib.arc_delay_init(ffi.new("struct arc_delay *"), cfg) == lib.ARC_ERR_ARG

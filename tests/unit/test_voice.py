@@ -1,0 +1,125 @@
+"""arcrtc.audio.VoiceReceiver: arguments, errors, allocations, and small situations."""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from arcrtc import errors
+from arcrtc._native import NEVER_US
+from arcrtc.audio import VoiceBlock, VoiceConfig, VoiceKind, VoiceProfile, VoiceReceiver
+from tests.model.allocation import survives_every_failure
+from tests.model.voice_path import MS, Sent, assert_ledger, pcmu_packets, rtp
+
+PCMU = VoiceConfig(codec="pcmu", sample_rate=8000)
+
+
+def push(receiver: VoiceReceiver, packet: Sent, now_us: int) -> bool:
+    return receiver.push(rtp(packet, receiver.clock_hz), now_us)
+
+
+def pull_until(receiver: VoiceReceiver, end_us: int) -> list[VoiceBlock]:
+    blocks = []
+    while receiver.next_us < end_us:
+        block = receiver.pull(receiver.next_us)
+        if block is None:
+            break
+        blocks.append(block)
+    return blocks
+
+
+@pytest.mark.parametrize("wrong", [
+    {"codec": "mp3"}, {"sample_rate": 4000}, {"channels": 3}, {"max_latency_ms": 10_001}, {"min_latency_ms": 600},
+    {"initial_latency_ms": 501}, {"late_share": 0.2}, {"capacity_pkts": 1}, {"comfort_noise_type": 128},
+    {"adaptive": 1}, {"profile": 7}, {"late_share": float("nan")},
+])
+def test_voice_config_refuses_what_is_out_of_range(wrong: dict[str, Any]) -> None:
+    with pytest.raises(errors.ConfigError, match=next(iter(wrong))):
+        VoiceConfig(**wrong)
+
+
+def test_voice_new_survives_every_failed_allocation() -> None:
+    allocations, receiver = survives_every_failure(lambda: VoiceReceiver(PCMU))
+    assert allocations > 5
+    assert receiver.pull(0) is None
+
+
+def test_voice_refuses_rates_that_the_codec_does_not_have() -> None:
+    with pytest.raises(errors.ArgumentError):
+        VoiceReceiver(VoiceConfig(sample_rate=11_025))
+    with pytest.raises(errors.UnsupportedError):
+        VoiceReceiver(VoiceConfig(codec="pcmu", sample_rate=44_100, profile=VoiceProfile.RECOGNITION))
+
+
+def test_voice_refuses_wrong_arguments() -> None:
+    receiver = VoiceReceiver(PCMU)
+    packet = pcmu_packets(1)[0]
+    with pytest.raises(errors.ArgumentError):
+        push(receiver, packet, 2**52)
+    with pytest.raises(errors.ArgumentError):
+        receiver.pull(-2**52)
+    with pytest.raises(errors.ArgumentError):
+        push(receiver, Sent(0, 0, bytes(1985)), 0)
+    with pytest.raises(errors.ArgumentError):
+        receiver.push_copy(b"x", 2**32, 0)
+    assert receiver.stats().pkts == 0
+
+
+def test_voice_first_block_is_due_after_the_initial_latency() -> None:
+    receiver = VoiceReceiver(PCMU)
+    assert receiver.next_us == NEVER_US
+    packet = pcmu_packets(1)[0]
+    assert push(receiver, packet, 1000)
+    assert receiver.next_us == 41 * MS
+    assert receiver.pull(40_999) is None
+    block = receiver.pull(41 * MS)
+    assert block is not None
+    assert (block.kind, block.playout_us, block.arrival_us) == (VoiceKind.DECODED, 41 * MS, 1000)
+    assert block.samples.shape == (80,)
+    assert block.payload_bytes == 160
+    assert not push(receiver, packet, 2000)
+    assert receiver.stats().duplicate_pkts == 1
+    assert "pcmu" in repr(receiver)
+
+
+def test_voice_stereo_blocks_have_two_columns() -> None:
+    receiver = VoiceReceiver(VoiceConfig(codec="pcmu", sample_rate=8000, channels=2))
+    push(receiver, pcmu_packets(1)[0], 0)
+    block = receiver.pull(40 * MS)
+    assert block is not None
+    assert block.samples.shape == (80, 2)
+    assert np.array_equal(block.samples[:, 0], block.samples[:, 1])
+
+
+def test_voice_packet_that_comes_while_its_gap_is_made_up_is_used_for_the_rest() -> None:
+    """One packet is 30 ms late to its time; of the 20 ms it holds, nothing was left: it is played later."""
+    receiver = VoiceReceiver(VoiceConfig(codec="pcmu", sample_rate=8000, initial_latency_ms=20, adaptive=False))
+    packets = pcmu_packets(2)
+    blocks = []
+    for i, packet in enumerate(packets[:40]):
+        blocks += pull_until(receiver, packet.media_us + (15 * MS if i == 20 else 0))
+        push(receiver, packet, packet.media_us + (15 * MS if i == 20 else 0))
+    s = receiver.stats()
+    assert_ledger(s)
+    assert s.concealed <= 160
+    assert s.lost == s.late_pkts == 0
+
+
+def test_voice_hundred_pulls_late_catch_up_without_a_hole() -> None:
+    receiver = VoiceReceiver(PCMU)
+    for packet in pcmu_packets(1):
+        push(receiver, packet, packet.media_us)
+    assert receiver.pull(40 * MS) is not None
+    times = []
+    while (block := receiver.pull(1_000_000)) is not None:
+        times.append(block.playout_us)
+    assert times == list(range(50 * MS, 1_000_001, 10 * MS))
+
+
+def test_voice_capacity_drops_the_oldest() -> None:
+    receiver = VoiceReceiver(VoiceConfig(codec="pcmu", sample_rate=8000, capacity_pkts=4))
+    for packet in pcmu_packets(1)[:10]:
+        assert push(receiver, packet, 0)
+    assert receiver.stats().overflow_pkts == 6
+    assert receiver.stats().depth_ms == 60
