@@ -8,6 +8,7 @@ from arcrtc.audio.equipment import Equipment, equipment
 from arcrtc.audio.figures import AudioFigures, QualityMeter
 from arcrtc.audio.frame import AudioFrame, audio_level
 from arcrtc.audio.pipeline import AudioPipeline, AudioStats
+from arcrtc.audio.voice import VoiceBlock, VoiceConfig, VoiceKind, VoiceProfile, VoiceReceiver, VoiceStats
 
 __all__ = [
     "Alignment",
@@ -19,7 +20,13 @@ __all__ = [
     "Equipment",
     "QualityMeter",
     "Rating",
+    "VoiceBlock",
+    "VoiceConfig",
+    "VoiceKind",
     "VoicePath",
+    "VoiceProfile",
+    "VoiceReceiver",
+    "VoiceStats",
     "align",
     "audio_level",
     "equipment",

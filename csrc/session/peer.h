@@ -12,12 +12,10 @@
 #define ARC_SESSION_PEER_H
 
 #include "audio/aenc.h"
-#include "audio/opuscodec.h"
 #include "base/ring.h"
 #include "base/rng.h"
 #include "base/seq.h"
 #include "rx/assemble.h"
-#include "rx/copies.h"
 #include "rx/heard.h"
 #include "rx/fecdec.h"
 #include "rx/jitter.h"
@@ -28,6 +26,7 @@
 #include "rx/rxpkt.h"
 #include "rx/rxstats.h"
 #include "rx/ssrcwatch.h"
+#include "rx/voice.h"
 #include "session/session.h"
 #include "tx/fecenc.h"
 #include "tx/history.h"
@@ -214,26 +213,15 @@ struct arc_recvstream {
     int32_t                target_ms;    /* atomic: play-out delay          */
 
     /* media side */
-    struct arc_jitter     *jitter;       /* audio: packets; video: frames   */
-    struct arc_copies     *copies_held;  /* NULL: never any                 */
+    struct arc_voice      *voice;        /* audio                           */
+    struct arc_jitter     *jitter;       /* video: frames                   */
     struct arc_assemble   *assemble;     /* video                           */
-    struct arc_opus_dec   *opus;
     struct arc_vdec       *vdec;
     uint8_t               *annexb;       /* video: one frame                */
     struct arc_picture     pictures[ARC_PEER_PICTURES];
     int32_t                n_pictures;
     int64_t                frame_no;
     bool                   need_key;     /* the chain of references is cut  */
-    bool                   started;      /* audio: play-out runs            */
-    bool                   fade_in;
-    int64_t                next_ts;      /* audio: next media time to play  */
-    int64_t                last_seq;     /* audio: last packet played       */
-    int64_t                clock_us;     /* audio: next block of the device */
-    int32_t                block_samples;/* audio: samples of the last block */
-    int32_t                starved;      /* audio: blocks since a packet    */
-    bool                   uses_dtx;     /* audio: it has paused before      */
-    int64_t                unsettled;    /* audio: samples of those: lost, or
-                                            never sent? the next one tells  */
     int64_t                adapt_us;     /* next time the buffer is told    */
     int64_t                offset_us;    /* atomic: play-out minus capture  */
     int64_t                hold_us;      /* added for lip-sync              */
@@ -363,6 +351,8 @@ static inline int64_t arc_peer_us_of(const struct arc_recvstream *st,
 }
 
 /* pull_audio.c, pull_video.c */
+void arc_peer_fill_audio_stats(const struct arc_recvstream *st,
+                               struct arc_recv_media_stats *out);
 enum arc_status arc_peer_pull_audio(struct arc_recvstream *st, int64_t now_us,
                                     struct arc_received *out);
 enum arc_status arc_peer_pull_video(struct arc_recvstream *st, int64_t now_us,

@@ -68,16 +68,12 @@ void arc_peer_count_repair(struct arc_recvstream *st, const struct arc_rxpkt *p,
  *  behind its target is played that much later. */
 void arc_peer_publish_playout(struct arc_recvstream *st)
 {
-    int64_t zero_us = arc_jitter_playout_us(st->jitter, 0);
+    int64_t zero_us = arc_voice_heard_us(st->voice, 0);
 
     if (zero_us == ARC_NEVER_US)
         return;
-    zero_us += st->hold_us;
-    if (st->started)
-        zero_us = arc_max_i64(zero_us, st->clock_us -
-                              arc_ticks_to_us(st->next_ts, st->clock_hz));
     arc_atomic_store_relaxed(&st->playout_zero_us, zero_us);
-    arc_atomic_store_relaxed(&st->target_ms, arc_jitter_target_ms(st->jitter));
+    arc_atomic_store_relaxed(&st->target_ms, arc_voice_target_ms(st->voice));
 }
 
 void arc_peer_get_loss(struct arc_recvstream *st, int64_t now_us,

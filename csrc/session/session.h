@@ -139,6 +139,7 @@ struct arc_recv_config {
     int32_t noise_payload_type;/* audio: of comfort noise; 0: none               */
     int32_t red_payload_type;  /* audio: of packets with copies of past frames (RFC
                                   2198); 0: none                                */
+    int32_t profile;           /* audio: enum arc_voice_profile                  */
     int32_t codec;             /* video: enum arc_video_codec                    */
     int32_t threads;           /* video: decoder threads; 0: one                 */
     int32_t min_latency_ms;    /* play-out delay over the fastest packet         */
@@ -242,7 +243,7 @@ struct arc_recv_media_stats {
     int64_t samples_out;      /* audio, per channel                              */
     int64_t concealed_samples;/* made up because a packet was missing            */
     int64_t fec_samples;      /* rebuilt from in-band FEC                        */
-    int64_t copy_samples;     /* decoded from copies in later packets            */
+    int64_t copy_samples;     /* from redundant blocks (RED)                     */
     int64_t silent_samples;   /* sender sent nothing (DTX)                       */
     int64_t inserted_samples; /* play-out delay grew                             */
     int64_t skipped_samples;  /* play-out delay shrank                           */
@@ -251,6 +252,7 @@ struct arc_recv_media_stats {
     int64_t codec_errors, key_requests;
     int64_t decode_us_total;
     double  target_ms;        /* play-out delay aimed at                         */
+    double  playout_ms;       /* play-out delay now, over the fastest packet     */
     double  depth_ms;         /* media waiting                                   */
     double  sync_ms;          /* added so that audio and video are in step       */
     int64_t gaps;             /* audio: concealed stretches that are over         */
@@ -300,14 +302,15 @@ enum arc_block_kind {
     ARC_BLOCK_FEC,       /* rebuilt from the next packet                         */
     ARC_BLOCK_CONCEALED, /* made up                                              */
     ARC_BLOCK_SILENT,    /* the sender sent nothing                              */
-    ARC_BLOCK_INSERTED,  /* made up, because the play-out delay grew             */
-    ARC_BLOCK_COPY,      /* decoded from a copy that came with a later packet    */
+    ARC_BLOCK_INSERTED,  /* true sound made longer: the play-out delay grew      */
+    ARC_BLOCK_COPY,      /* from a redundant block (RED)                         */
+    ARC_BLOCK_GAP,       /* recognition: zeros in place of what was lost         */
 };
 
 /** What a received stream hands out. */
 struct arc_received {
     int32_t  kind;         /* enum arc_media_kind                                */
-    int32_t  block;        /* audio: enum arc_block_kind                         */
+    int32_t  block;        /* audio: enum arc_block_kind, of most of its samples */
     uint32_t rtp_ts;       /* of the first sample, or of the picture             */
     int64_t  ts;           /* the same, unwrapped                                */
     int64_t  arrival_us;   /* first packet of it; -1: none                       */

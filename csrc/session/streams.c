@@ -20,7 +20,6 @@ enum {
     REORDER_WAIT_US  = 60000,   /* for a packet that nobody sends again       */
     NACK_REORDER_US  = 10000,
     NACK_TRIES       = 8,
-    COPIES           = 128,     /* over 2 s of 20 ms frames                   */
     AUDIO_FEC_PKTS   = 128,
     VIDEO_FEC_PKTS   = 512,
     REPAIR_PERCENT   = 30,
@@ -386,29 +385,56 @@ void arc_peer_free_recv(struct arc_recvstream *st)
     arc_nackgen_free(st->nack);
     arc_fecdec_free(st->fec);
     arc_jitter_free(st->jitter);
-    arc_copies_free(st->copies_held);
     arc_assemble_free(st->assemble);
-    arc_opus_dec_free(st->opus);
+    arc_voice_free(st->voice);
     arc_vdec_free(st->vdec);
     arc_mem_free(st->annexb);
     arc_mem_free(st);
 }
 
-static enum arc_status open_decoder(struct arc_recvstream *st, char *why,
-                                    int32_t why_cap)
+static int32_t jitter_pkts(const struct arc_recv_config *c)
+{
+    return (int32_t)arc_clamp_i64(c->max_latency_ms / JITTER_PKT_MS,
+                                  MIN_JITTER_PKTS, JITTER_FRAMES);
+}
+
+static enum arc_status open_voice(struct arc_recvstream *st)
 {
     const struct arc_recv_config *c = &st->cfg;
-    struct arc_assemble_config a = {0};
-    enum arc_status status;
+    const struct arc_voice_config v = {
+        .codec              = c->audio_codec,
+        .sample_rate_hz     = c->sample_rate_hz,
+        .channels           = c->channels,
+        .min_latency_ms     = c->min_latency_ms,
+        .max_latency_ms     = c->max_latency_ms,
+        .initial_latency_ms = c->initial_latency_ms,
+        .adaptive           = c->adaptive,
+        .profile            = c->profile,
+        .cn_payload_type    = c->noise_payload_type > 0 ? c->noise_payload_type
+                                                        : -1,
+        .capacity_pkts      = jitter_pkts(c),
+    };
 
-    if (c->kind == ARC_MEDIA_AUDIO) {
-        st->block_samples = c->sample_rate_hz / 50;
-        status = arc_opus_dec_new(c->sample_rate_hz, c->channels, &st->opus);
-        if (status == ARC_ERR_ARG)
-            explain(why, why_cap, "opus: sample_rate must be 8000, 12000, "
-                    "16000, 24000 or 48000");
+    return arc_voice_new(&v, &st->voice);
+}
+
+static enum arc_status open_pictures(struct arc_recvstream *st, char *why,
+                                     int32_t why_cap)
+{
+    const struct arc_recv_config *c = &st->cfg;
+    const struct arc_jitter_config j = {
+        .clock_hz           = st->clock_hz,
+        .min_latency_ms     = c->min_latency_ms,
+        .max_latency_ms     = c->max_latency_ms,
+        .initial_latency_ms = c->initial_latency_ms,
+        .adaptive           = c->adaptive,
+        .capacity_pkts      = JITTER_FRAMES,
+    };
+    struct arc_assemble_config a = {0};
+    enum arc_status status = arc_jitter_new(&j, &st->jitter);
+
+    if (status != ARC_OK)
         return status;
-    }
     st->annexb = arc_mem_zalloc(1, ANNEXB_BYTES);
     if (!st->annexb)
         return ARC_ERR_NOMEM;
@@ -423,12 +449,6 @@ static enum arc_status open_decoder(struct arc_recvstream *st, char *why,
         return status;
     return arc_vdec_new(c->codec, c->threads > 0 ? c->threads : 1, &st->vdec,
                         why, why_cap);
-}
-
-static int32_t jitter_pkts(const struct arc_recv_config *c)
-{
-    return (int32_t)arc_clamp_i64(c->max_latency_ms / JITTER_PKT_MS,
-                                  MIN_JITTER_PKTS, JITTER_FRAMES);
 }
 
 /** Copies pass through the ring beside their packets. */
@@ -461,29 +481,17 @@ static enum arc_status open_recv(struct arc_session *s,
 {
     const struct arc_recv_config *c = &st->cfg;
     bool audio = c->kind == ARC_MEDIA_AUDIO;
-    struct arc_jitter_config j = {0};
     struct arc_nackgen_config n = {0};
-    enum arc_status status = open_decoder(st, why, why_cap);
+    enum arc_status status = audio ? open_voice(st) : open_pictures(st, why, why_cap);
 
+    if (status == ARC_ERR_ARG)
+        explain(why, why_cap, "latencies must be 0 <= min <= initial <= max, and "
+                              "the sample rate one that the codec can give");
     if (status != ARC_OK)
         return status;
-    j.clock_hz           = st->clock_hz;
-    j.min_latency_ms     = c->min_latency_ms;
-    j.max_latency_ms     = c->max_latency_ms;
-    j.initial_latency_ms = c->initial_latency_ms;
-    j.adaptive           = c->adaptive;
-    j.capacity_pkts      = audio ? jitter_pkts(c) : JITTER_FRAMES;
-    status = arc_jitter_new(&j, &st->jitter);
-    if (status != ARC_OK) {
-        explain(why, why_cap, "latencies must be 0 <= min <= initial <= max");
-        return status;
-    }
     status = arc_ring_new(media_ring_pkts(c), sizeof(struct arc_rxpkt),
                           &st->to_media);
     if (status != ARC_OK)
-        return status;
-    if (c->red_payload_type > 0 &&
-        (status = arc_copies_new(COPIES, &st->copies_held)) != ARC_OK)
         return status;
 
     n.max_missing_pkts = 1024;
