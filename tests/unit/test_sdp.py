@@ -82,7 +82,8 @@ def media(draw: st.DrawFn) -> MediaDescription:
         ssrc=ssrc, rtcp_mux=draw(st.booleans()),
         direction=draw(st.sampled_from(DIRECTIONS)), cname=None if ssrc is None else draw(st.none() | _word),
         rtcp_port=draw(st.none() | st.integers(1, 65535)), address=draw(st.none() | _address),
-        rtx_payload_type=draw(st.none() | st.just(rtx)), red_payload_type=draw(st.none() | st.just(red)), ptime_ms=draw(st.none() | st.integers(1, 1000)),
+        rtx_payload_type=draw(st.none() | st.just(rtx)),
+        red_payload_type=draw(st.none() | st.just(red)), ptime_ms=draw(st.none() | st.integers(1, 1000)),
         protocol=draw(st.none() | st.sampled_from(PROTOCOLS)),
         extmap=tuple(draw(st.lists(_extension, max_size=3, unique_by=lambda e: e.ident))),
         extmap_allow_mixed=draw(st.booleans()))
@@ -272,7 +273,8 @@ def test_sdp_encrypted_extensions_are_for_srtp_only() -> None:
     {"fmtp": {"a": "1;2"}},
     {"fmtp": {"a": "x\r\na=y"}}, {"rtcp_fb": ("nack\n",)}, {"crypto": ("key",)}, {"ssrc": 2**32},
     {"cname": "x"}, {"cname": "a b", "ssrc": 1}, {"rtcp_port": 0}, {"address": "1.2.3.4 x"},
-    {"rtx_payload_type": 111}, {"red_payload_type": 111}, {"red_payload_type": 128}, {"ptime_ms": 0}, {"direction": "up"}, {"protocol": "UDP"}, {"rtcp_mux": 1},
+    {"rtx_payload_type": 111}, {"red_payload_type": 111}, {"red_payload_type": 128},
+    {"ptime_ms": 0}, {"direction": "up"}, {"protocol": "UDP"}, {"rtcp_mux": 1},
     {"crypto": (CryptoAttribute(1, "AEAD_AES_128_GCM", (CryptoKey(KEY[:28]),)),) * 2}, {"extmap": ("x",)},
     {"extmap": (ExtensionLine(1, "urn:x:y"), ExtensionLine(1, "urn:x:z"))}, {"extmap_allow_mixed": 1},
 ], ids=str)
