@@ -1,14 +1,14 @@
 """Handles of a session's streams: what a program sends through and asks for counters."""
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from arcrtc._native import check, ffi, lib
 from arcrtc.audio.figures import QualityMeter
-from arcrtc.audio.frame import AudioFrame
+from arcrtc.audio.frame import AudioFrame, Samples
 from arcrtc.errors import ArgumentError
 from arcrtc.fec import fill_policy
 from arcrtc.redundancy import RedConfig, native_set
@@ -93,16 +93,27 @@ class _Sender(_Stream):
     def _hold_stream(self, held: bool) -> None:
         self.mute(held)
 
-    def flush(self) -> int:
-        """Throw away what waits for the encoder; returns how many frames that were."""
-        return int(self._owner._flush(self))
-
     def stats(self) -> dict[str, Any]:
         """Counters of this stream: ``media`` (encoder), ``network`` and ``queue``."""
         return dict(self._owner._sender_stats(self))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(ssrc={self.ssrc:#010x}, payload_type={self.payload_type}, {self.encoder})"
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What became of the sound given to :meth:`AudioSender.play` since the last flush.
+
+    :ivar played_ms: media time that was sent: whose packets were taken by the network side. What the
+        listener has heard is less by half a round trip and his play-out delay.
+    :ivar waiting_ms: media time not sent yet; as the result of flush(): thrown away.
+    :ivar frames: of :meth:`AudioSender.send`, thrown away by flush() before they were encoded.
+    """
+
+    played_ms: float
+    waiting_ms: float
+    frames: int = 0
 
 
 class AudioSender(_Sender):
@@ -156,6 +167,43 @@ class AudioSender(_Sender):
         pcm = np.ascontiguousarray(frame.to_int16())
         self._owner._send_audio(self, pcm, frame.n_samples, capture_us, now_us)
 
+    def play(self, samples: AudioFrame | Samples, *, now_us: int | None = None) -> None:
+        """Queue sound of any length, all at once; it is sent in its time, a packet for each frame length.
+
+        For sound that is made faster than it is heard, such as synthesised speech. What is queued before
+        the end of what waits follows without a hole. :meth:`flush` cuts it off. Use either this or
+        send() at a time: sound of both would alternate.
+
+        :param samples: int16 or float32, shape (n,) or (n, channels), of this stream's rate and channels;
+            int16 that is C-contiguous is copied once, into the queue.
+        :param now_us: None: the monotonic clock; not used by an engine's stream.
+        :raises BackpressureError: more than the stream's ``play_limit_s`` would wait; nothing was queued.
+        :raises ArgumentError: another rate, channel count or type, or no samples.
+        """
+        if not isinstance(samples, AudioFrame):
+            samples = AudioFrame(samples=samples, sample_rate=self.sample_rate, channels=self.channels)
+        if samples.sample_rate != self.sample_rate or samples.channels != self.channels or samples.n_samples == 0:
+            raise ArgumentError(f"{samples!r} does not fit: must be {self.sample_rate} Hz, {self.channels} channel(s), "
+                                "one sample or more")
+        self._owner._play(self, np.ascontiguousarray(samples.to_int16()), samples.n_samples, now_us)
+
+    @property
+    def played(self) -> Played:
+        """What became so far of what play() was given since the last flush."""
+        out = self._owner._played(self, False)
+        return Played(out.played_us / 1000, out.waiting_us / 1000)
+
+    def flush(self) -> Played:
+        """Throw away all that waits, and tell how much of it was sent before.
+
+        The end of a word is cut off: send a short fade if that matters. The next play() begins at once.
+
+        :returns: counted since the last flush.
+        """
+        frames = int(self._owner._flush(self))
+        out = self._owner._played(self, True)
+        return Played(out.played_us / 1000, out.waiting_us / 1000, frames)
+
 
 class VideoSender(_Sender):
     """Handle of a sent video stream; made by send_video().
@@ -185,6 +233,10 @@ class VideoSender(_Sender):
         :param now_us: None: the monotonic clock.
         """
         self._owner._send_video(self, frame.native(), capture_us, now_us)
+
+    def flush(self) -> int:
+        """Throw away what waits for the encoder; returns how many frames that were."""
+        return int(self._owner._flush(self))
 
     def request_keyframe(self) -> None:
         """Make the next picture a key frame."""

@@ -18,6 +18,7 @@ import importlib
 import importlib.util
 import wave
 from collections import deque
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +171,7 @@ def receive(factory: type[Concealer], rate: int, packets: list[bytes], holes: ND
     concealer = factory(rate)
     late = max(concealer.ahead - 1, 0)
     got = [None if hole else packet for packet, hole in zip(packets, holes, strict=True)] + [None] * (late + 1)
-    out = np.concatenate([concealer.decode(a, b) for a, b in zip(got[:-1], got[1:], strict=True)])
+    out = np.concatenate([concealer.decode(a, b) for a, b in pairwise(got)])
     return out[late * concealer.n:]
 
 

@@ -12,6 +12,8 @@
 #define ARC_SESSION_PEER_H
 
 #include "audio/aenc.h"
+#include "audio/playqueue.h"
+#include "audio/vad.h"
 #include "base/ring.h"
 #include "base/rng.h"
 #include "base/seq.h"
@@ -36,6 +38,7 @@
 #include "tx/txstats.h"
 #include "video/decoder.h"
 #include "video/encoder.h"
+#include "wire/extval.h"
 #include "wire/rtcpxr.h"
 #include "wire/rtp.h"
 
@@ -116,6 +119,9 @@ struct arc_sendstream {
     int32_t                applied_loss_pct;
     struct arc_pkt_pool   *pool;         /* packets that the media side makes */
     struct arc_send_media_stats media;
+    struct arc_vad         vad;          /* with level_id                   */
+    struct arc_audio_level level;        /* of the frame in `gather`        */
+    struct arc_playqueue  *play;         /* NULL: never used                */
 
     /* between the sides */
     struct arc_ring       *to_net;       /* struct arc_txpkt                */
@@ -197,6 +203,8 @@ struct arc_recvstream {
     int64_t                last_ts_in;   /* .. shift: a new source goes on    */
     int64_t                last_pkt_us;  /* .. where the old one ended        */
     bool                   ended;        /* its source said BYE             */
+    struct arc_audio_level level;        /* that the last packet told       */
+    int64_t                level_pkts, voice_pkts;
 
     /* between the sides */
     struct arc_ring       *to_media;     /* struct arc_rxpkt                */
@@ -283,6 +291,13 @@ void arc_peer_keys_turn(struct arc_session *s, int64_t now_us);
 /* send.c */
 int32_t arc_peer_pack_red(const struct arc_redenc_set *set);
 int32_t arc_peer_payload_room(const struct arc_sendstream *st);
+
+/* levels.c */
+#define ARC_PEER_LEVEL_BYTES 8 /* of a packet that tells its level          */
+void arc_peer_hear_own(struct arc_sendstream *st);
+void arc_peer_write_level(const struct arc_sendstream *st, struct arc_pkt *pkt);
+void arc_peer_read_level(struct arc_recvstream *st, const uint8_t *packet,
+                         const struct arc_rtp *h);
 
 /* leave.c */
 size_t arc_peer_seal(struct arc_session *s, struct arc_srtp_batch *work,

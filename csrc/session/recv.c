@@ -446,6 +446,8 @@ static bool on_rtp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
             return true;
         }
     }
+    if (!is_rtx)
+        arc_peer_read_level(st, pkt->data, &h);
     on_media(s, st, pkt, &h, is_rtx ? ARC_PEER_RTX : ARC_PEER_MEDIA, now_us);
     if (st->fec) {
         /* A resend may have other extensions than the packet had. */

@@ -39,6 +39,8 @@ int32_t arc_peer_payload_room(const struct arc_sendstream *st)
         room -= 2; /* original sequence number, RFC 4588 §4 */
     if (st->fec)
         room -= arc_fecenc_overhead_bytes(st->fec);
+    if (st->cfg.level_id > 0)
+        room -= ARC_PEER_LEVEL_BYTES;
     return room;
 }
 
@@ -173,6 +175,7 @@ static enum arc_status encode_gathered(struct arc_sendstream *st,
     enum arc_status status;
 
     apply_audio_settings(st);
+    arc_peer_hear_own(st);
     st->media.frames_in++;
     status = arc_aenc_encode(st->aenc, g->pcm, frame, frame_room(st), &len,
                              &noise);
@@ -201,6 +204,7 @@ static enum arc_status encode_gathered(struct arc_sendstream *st,
     if (!noise && !silent && !g->spoke)
         set_marker(p.pkt); /* first packet of a talkspurt, RFC 7587 §4.2 */
     g->spoke = !noise && !silent;
+    arc_peer_write_level(st, p.pkt);
     memcpy(p.pkt->data + p.pkt->len, data, (size_t)len);
     p.pkt->len     += len;
     p.payload_bytes = len;

@@ -103,6 +103,12 @@ static bool send_red_ok(const struct arc_send_config *c)
            (c->audio_codec == ARC_AUDIO_OPUS && arc_redenc_set_ok(&c->red));
 }
 
+/** An id of the one-byte form of header extensions (RFC 8285 §4.2); 0: none. */
+static bool level_id_ok(int32_t id)
+{
+    return id >= 0 && id <= 14;
+}
+
 /** Parity has an SSRC of its own (RFC 8627 §4.2.1); only that of ULPFEC may go in
  *  the stream (RFC 5109 §14.2). */
 static bool fec_ssrc_ok(const struct arc_session *s,
@@ -135,7 +141,9 @@ static bool send_config_ok(const struct arc_session *s,
                              c->rtx_payload_type) &&
                send_red_ok(c) &&
                arc_audiocodec_frame_ok(c->audio_codec, c->opus.sample_rate_hz,
-                                       c->frame_us);
+                                       c->frame_us) &&
+               level_id_ok(c->level_id) && c->play_max_ms >= 0 &&
+               c->play_max_ms <= ARC_PLAYQUEUE_MAX_MS;
     return c->kind == ARC_MEDIA_VIDEO;
 }
 
@@ -152,7 +160,8 @@ static bool recv_config_ok(const struct arc_session *s,
         return (c->channels == 1 || c->channels == 2) &&
                extra_type_ok(c->noise_payload_type, c->payload_type,
                              c->rtx_payload_type) &&
-               (c->red_payload_type == 0 || c->audio_codec == ARC_AUDIO_OPUS);
+               (c->red_payload_type == 0 || c->audio_codec == ARC_AUDIO_OPUS) &&
+               level_id_ok(c->level_id);
     return c->kind == ARC_MEDIA_VIDEO;
 }
 
@@ -179,6 +188,7 @@ void arc_peer_free_send(struct arc_sendstream *st)
     arc_redenc_free(st->redenc);
     arc_venc_free(st->venc);
     arc_mem_free(st->gather.pcm);
+    arc_playqueue_free(st->play);
     arc_pkt_pool_unref(st->pool);
     arc_mem_free(st);
 }
@@ -209,6 +219,9 @@ static enum arc_status open_audio_encoder(struct arc_sendstream *st, char *why,
         return ARC_ERR_ARG;
     }
     st->gather.need = arc_aenc_frame_samples(st->aenc);
+    if (c->level_id > 0 &&
+        arc_vad_init(&st->vad, c->opus.sample_rate_hz, c->opus.channels) != ARC_OK)
+        return ARC_ERR_ARG;
     st->gather.pcm  = arc_mem_zalloc((size_t)st->gather.need,
                                      2 * sizeof(*st->gather.pcm));
     st->target_bps = st->applied_bps = c->opus.bitrate_bps;
