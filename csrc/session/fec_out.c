@@ -109,15 +109,14 @@ void arc_peer_fec_number(struct arc_sendstream *st, struct arc_pkt *pkt,
                          int64_t now_us)
 {
     const bool in_stream = st->cfg.fec.ssrc == 0;
-    const int32_t hz = st->cfg.kind == ARC_MEDIA_AUDIO ? ARC_PEER_OPUS_CLOCK_HZ
-                                                       : ARC_PEER_VIDEO_CLOCK_HZ;
 
     arc_rtp_set_seq16(pkt->data, in_stream ? st->next_seq16++
                                            : st->next_fec_seq16++);
     arc_rtp_set_ssrc(pkt->data, in_stream ? st->cfg.ssrc : st->cfg.fec.ssrc);
     /* The media clock of now: RFC 5109 §7.2, RFC 8627 §4.2.1. */
     arc_rtp_set_ts(pkt->data, st->last_rtp_ts +
-                   (uint32_t)arc_ticks_from_us(now_us - st->last_capture_us, hz));
+                   (uint32_t)arc_ticks_from_us(now_us - st->last_capture_us,
+                                             st->clock_hz));
     pkt->time_us = now_us;
     st->fec_sent++;
     if (in_stream) { /* one of its packets, for reports too */

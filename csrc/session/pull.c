@@ -63,38 +63,17 @@ static int64_t repair_us(const struct arc_recvstream *st)
 static void tell_buffer(struct arc_recvstream *st, int64_t now_us)
 {
     const double loss = arc_atomic_load_relaxed(&st->loss_permille) / 1000.0;
-<<<<<<< HEAD
-    const double jitter_ms =
-        (double)arc_atomic_load_relaxed(&st->jitter_us) / 1000.0;
-    /* What a repair needs: a copy comes as much later as its sender chose, and a
-     * resend after a round trip. */
-    int64_t repair_us = arc_ticks_to_us(
-        arc_atomic_load_relaxed(&st->copy_reach_ticks), st->clock_hz);
-=======
     const double repair_ms = (double)repair_us(st) / 1000.0;
->>>>>>> main
 
     if (now_us < st->adapt_us)
         return;
     st->adapt_us = now_us + ADAPT_PERIOD_US;
-<<<<<<< HEAD
-    if (st->nack)
-        repair_us = arc_max_i64(
-            repair_us,
-            arc_max_i64(arc_atomic_load_relaxed(&st->session->rtt_us), 0) +
-                NOTICE_US);
-    if (st->cfg.kind == ARC_MEDIA_VIDEO)
-        arc_jitter_adapt(st->jitter, loss, jitter_ms, (double)repair_us / 1000.0);
-    else if (repair_us > 0) /* the rest is measured where it is needed: rx/delay */
-        arc_voice_adapt(st->voice, loss, 0.0, (double)repair_us / 1000.0);
-=======
     if (st->cfg.kind == ARC_MEDIA_VIDEO)
         arc_jitter_adapt(st->jitter, loss,
                          (double)arc_atomic_load_relaxed(&st->jitter_us) / 1000.0,
                          repair_ms);
     else /* its jitter is measured where it is needed: rx/delay */
         arc_voice_adapt(st->voice, loss, 0.0, repair_ms);
->>>>>>> main
 }
 
 /* --- lip-sync ------------------------------------------------------------------------ */

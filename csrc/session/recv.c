@@ -364,12 +364,12 @@ static void recover(struct arc_session *s, struct arc_recvstream *st,
 {
     struct arc_pkt *pkt;
     struct arc_rtp h;
+    bool is_rtx;
 
     while (arc_fecdec_pop(st->fec, s->pool, &pkt) == ARC_OK) {
         pkt->time_us = now_us;
         if (arc_rtp_parse(pkt->data, (size_t)pkt->len, &h) == ARC_OK &&
-            (h.payload_type == st->cfg.payload_type ||
-             is_red(st, h.payload_type)))
+            takes(st, &h, &is_rtx) && !is_rtx)
             on_media(s, st, pkt, &h, ARC_PEER_FEC, now_us);
         else
             s->stats.drops.malformed++;

@@ -142,16 +142,10 @@ struct arc_recv_config {
     int32_t sent_rate_hz;      /* audio: L16: of what is sent; else not read     */
     int32_t sent_channels;     /* audio: L16: likewise                           */
     int32_t noise_payload_type;/* audio: of comfort noise; 0: none               */
-<<<<<<< HEAD
-    int32_t red_payload_type;  /* audio: of packets with copies of past frames (RFC
-                                  2198); 0: none                                */
-    int32_t profile;           /* audio: enum arc_voice_profile                  */
-=======
     int32_t level_id;          /* audio: as in arc_send_config                   */
     int32_t profile;           /* audio: enum arc_voice_profile                  */
     int32_t red_payload_type;  /* audio: of packets with copies of past frames (RFC
                                   2198); 0: none                                */
->>>>>>> main
     int32_t codec;             /* video: enum arc_video_codec                    */
     int32_t threads;           /* video: decoder threads; 0: one                 */
     int32_t min_latency_ms;    /* play-out delay over the fastest packet         */

@@ -89,10 +89,11 @@ static bool share_a_type(struct types a, struct types b)
 }
 
 /** A type of its own beside those of the stream; 0: none. */
-static bool extra_type_ok(int32_t extra, int32_t pt, int32_t rtx)
+static bool extra_type_ok(int32_t extra, struct types others)
 {
-    return extra == 0 ||
-           (payload_type_ok(extra) && extra != pt && extra != rtx);
+    struct types one = {{extra, 0, 0, 0}, 1};
+
+    return extra == 0 || (types_ok(one) && !share_a_type(one, others));
 }
 
 /** Copies are made of packets of Opus only: of others one byte of silence would
@@ -127,7 +128,8 @@ static bool send_config_ok(const struct arc_session *s,
 {
     bool rtx = c->rtx_payload_type >= 0;
 
-    if (!types_ok(send_types(c)) || !fec_ssrc_ok(s, c) || c->ssrc == 0 || arc_peer_owns_ssrc(s, c->ssrc))
+    if (!types_ok(send_types(c)) || !fec_ssrc_ok(s, c) || c->ssrc == 0 ||
+        arc_peer_owns_ssrc(s, c->ssrc))
         return false;
     if (rtx && (c->rtx_ssrc == 0 || c->rtx_ssrc == c->ssrc ||
                 arc_peer_owns_ssrc(s, c->rtx_ssrc)))
@@ -137,8 +139,7 @@ static bool send_config_ok(const struct arc_session *s,
             return false;
     }
     if (c->kind == ARC_MEDIA_AUDIO)
-        return extra_type_ok(c->noise_payload_type, c->payload_type,
-                             c->rtx_payload_type) &&
+        return extra_type_ok(c->noise_payload_type, send_types(c)) &&
                send_red_ok(c) &&
                arc_audiocodec_frame_ok(c->audio_codec, c->opus.sample_rate_hz,
                                        c->frame_us) &&
@@ -158,8 +159,7 @@ static bool recv_config_ok(const struct arc_session *s,
     }
     if (c->kind == ARC_MEDIA_AUDIO)
         return (c->channels == 1 || c->channels == 2) &&
-               extra_type_ok(c->noise_payload_type, c->payload_type,
-                             c->rtx_payload_type) &&
+               extra_type_ok(c->noise_payload_type, recv_types(c)) &&
                (c->red_payload_type == 0 || c->audio_codec == ARC_AUDIO_OPUS) &&
                level_id_ok(c->level_id);
     return c->kind == ARC_MEDIA_VIDEO;
