@@ -9,7 +9,7 @@ plain profile. FFmpeg knows the suites AES_CM_128_HMAC_SHA1_80 and _32 only.
 
 Source: RFC 8866 (SDP), RFC 3551 (static payload types), RFC 4585 and RFC 5104 (rtcp-fb),
 RFC 5761 (rtcp-mux), RFC 3605 (rtcp), RFC 5576 (ssrc), RFC 4568 (crypto), RFC 8285 and
-RFC 6904 (extmap), RFC 4588 (rtx), RFC 6184 (H.264), RFC 7587 (Opus).
+RFC 6904 (extmap), RFC 4588 (rtx), RFC 5109, RFC 8627 and RFC 5956 (parity), RFC 6184 (H.264), RFC 7587 (Opus).
 """
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from arcrtc.errors import ConfigError, ParseError
 from arcrtc.extmap import DIRECTIONS, ExtensionLine, check_extension_lines
 from arcrtc.sdes import CRYPTO_SUITES, CryptoAttribute, CryptoKey, parse_lines
 
-__all__ = ["CRYPTO_SUITES", "DIRECTIONS", "MAX_TEXT_BYTES", "PROTOCOLS", "STATIC_PAYLOAD_TYPES", "CryptoAttribute",
-           "CryptoKey", "ExtensionLine", "MediaDescription", "SessionDescription", "h264_fmtp", "h264_parameter_sets",
-           "parse"]
+__all__ = ["CRYPTO_SUITES", "DIRECTIONS", "FEC_CODECS", "MAX_TEXT_BYTES", "PROTOCOLS", "STATIC_PAYLOAD_TYPES",
+           "CryptoAttribute", "CryptoKey", "ExtensionLine", "MediaDescription", "SessionDescription", "h264_fmtp",
+           "h264_parameter_sets", "parse"]
 
 MAX_TEXT_BYTES: Final = 65_536
 PROTOCOLS: Final = ("RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF")
@@ -52,7 +52,8 @@ _FMTP_VALUE: Final = re.compile(r"|(?!\s)[^;\x00-\x1f\x7f-\x9f\u2028\u2029\ud800
 _FEEDBACK: Final = re.compile(r"[!-~]+( [!-~]+)*")
 _CNAME: Final = re.compile(r"[!-~]{1,255}")
 _DIGITS: Final = re.compile(r"[0-9]{1,20}")
-_LOWER_CASE_NAMES: Final = ("opus", "rtx", "red", "ulpfec", "flexfec-03", "telephone-event")
+_LOWER_CASE_NAMES: Final = ("opus", "rtx", "red", "ulpfec", "flexfec", "flexfec-03", "telephone-event")
+FEC_CODECS: Final = ("flexfec", "ulpfec")
 
 
 def _check(name: str, value: object, pattern: re.Pattern[str]) -> None:
@@ -81,6 +82,11 @@ class MediaDescription:
     :ivar address: IP address of this section; None: that of the session.
     :ivar rtx_payload_type: payload type of retransmissions (RFC 4588), 0..127; None: none.
     :ivar red_payload_type: payload type of packets with copies of past ones (RFC 2198), 0..127; None: none.
+    :ivar fec_payload_type: payload type of parity packets, 0..127; None: none.
+    :ivar fec_codec: their format, ``flexfec`` (RFC 8627) or ``ulpfec`` (RFC 5109).
+    :ivar fec_ssrc: their SSRC, in a group FEC-FR with ``ssrc`` (RFC 5956), which it needs; None: not
+        told, or they go in the stream itself.
+    :ivar repair_window_us: time that a FlexFEC block and its parity span, 1..10**9 microseconds.
     :ivar ptime_ms: length of the media in a packet, 1..1000; None: not told.
     :ivar protocol: one of PROTOCOLS; None: by ``crypto`` and ``rtcp_fb``.
     :ivar extmap: header extensions; encrypted ones need a SAVP profile (RFC 6904 section 4).
@@ -104,6 +110,10 @@ class MediaDescription:
     rtcp_port: int | None = None
     address: str | None = None
     rtx_payload_type: int | None = None
+    fec_payload_type: int | None = None
+    fec_codec: str = "flexfec"
+    fec_ssrc: int | None = None
+    repair_window_us: int = 200_000
     ptime_ms: int | None = None
     protocol: str | None = None
     extmap: tuple[ExtensionLine, ...] = ()
@@ -117,7 +127,9 @@ class MediaDescription:
                                 ("channels", 1, 255)):
             check_int(name, getattr(self, name), low, high)
         for name, low, high in (("ssrc", 0, 2**32 - 1), ("rtcp_port", 1, 65535),
-                                ("rtx_payload_type", 0, 127), ("red_payload_type", 0, 127), ("ptime_ms", 1, 1000)):
+                                ("rtx_payload_type", 0, 127), ("red_payload_type", 0, 127),
+                                ("fec_payload_type", 0, 127), ("fec_ssrc", 1, 2**32 - 1),
+                                ("repair_window_us", 1, 10**9), ("ptime_ms", 1, 1000)):
             if getattr(self, name) is not None:
                 check_int(name, getattr(self, name), low, high)
         _check("codec", self.codec, _TOKEN)
@@ -133,6 +145,16 @@ class MediaDescription:
             raise ConfigError(f"rtx_payload_type={self.rtx_payload_type} is the payload_type itself")
         if self.red_payload_type is not None and self.red_payload_type in (self.payload_type, self.rtx_payload_type):
             raise ConfigError(f"red_payload_type={self.red_payload_type} is the payload type of something else")
+        self._check_fec()
+
+    def _check_fec(self) -> None:
+        if self.fec_codec not in FEC_CODECS:
+            raise ConfigError(f"fec_codec={self.fec_codec!r} is none of {', '.join(FEC_CODECS)}")
+        taken = (self.payload_type, self.rtx_payload_type, self.red_payload_type)
+        if self.fec_payload_type is not None and self.fec_payload_type in taken:
+            raise ConfigError(f"fec_payload_type={self.fec_payload_type} is the payload type of something else")
+        if self.fec_ssrc is not None and (self.fec_payload_type is None or self.ssrc in (None, self.fec_ssrc)):
+            raise ConfigError(f"fec_ssrc={self.fec_ssrc} needs fec_payload_type and an ssrc that it differs from")
 
     def _check_text(self) -> None:
         for key, value in self.fmtp.items():
@@ -184,8 +206,8 @@ class MediaDescription:
         return self.rtcp_port or min(self.port + 1, 65535)
 
     def _lines(self) -> Iterator[str]:
-        pt, rtx, red = self.payload_type, self.rtx_payload_type, self.red_payload_type
-        formats = " ".join(str(number) for number in (pt, red, rtx) if number is not None)
+        pt, rtx, red, fec = self.payload_type, self.rtx_payload_type, self.red_payload_type, self.fec_payload_type
+        formats = " ".join(str(number) for number in (pt, red, rtx, fec) if number is not None)
         yield f"m={self.kind} {self.port} {self.profile} {formats}"
         if self.address is not None:
             yield _connection(self.address)
@@ -199,6 +221,10 @@ class MediaDescription:
         if rtx is not None:
             yield f"a=rtpmap:{rtx} rtx/{self.clock_rate}"
             yield f"a=fmtp:{rtx} apt={pt if red is None else red}"
+        if fec is not None:
+            yield f"a=rtpmap:{fec} {self.fec_codec}/{self.clock_rate}"
+        if fec is not None and self.fec_codec == "flexfec":  # a required parameter, RFC 8627 section 5.1
+            yield f"a=fmtp:{fec} repair-window={self.repair_window_us}"
         for feedback in self.rtcp_fb:
             yield f"a=rtcp-fb:{pt} {feedback}"
         if self.ptime_ms is not None:
@@ -208,7 +234,11 @@ class MediaDescription:
         if self.rtcp_mux:
             yield "a=rtcp-mux"
         if self.ssrc is not None:
-            yield f"a=ssrc:{self.ssrc} cname:{self.cname}" if self.cname else f"a=ssrc:{self.ssrc}"
+            tail = f" cname:{self.cname}" if self.cname else ""
+            yield f"a=ssrc:{self.ssrc}{tail}"
+            if self.fec_ssrc is not None:
+                yield f"a=ssrc:{self.fec_ssrc}{tail}"
+                yield f"a=ssrc-group:FEC-FR {self.ssrc} {self.fec_ssrc}"
         if self.extmap_allow_mixed:
             yield "a=extmap-allow-mixed"
         for extension in self.extmap:
@@ -337,8 +367,12 @@ def _media(lines: list[tuple[str, str]], head: list[tuple[str, str]]) -> MediaDe
         apt = _fmtp(formats.get(number, "")).get("apt")
         if maps.get(number, "").lower().startswith("rtx/") and apt in repaired:
             values.setdefault("rtx_payload_type", number)
+        codec = maps.get(number, "").partition("/")[0].lower()
+        if codec in FEC_CODECS and "fec_payload_type" not in values:
+            values.update(_fec(number, codec, _fmtp(formats.get(number, ""))))
     values.update((("direction", text) for letter, text in head if letter == "a" and text in DIRECTIONS))
-    values.update(_attributes(attributes, pt), **_extensions(head, attributes, secure="SAVP" in protocol))
+    group = _fec_ssrc(attributes) if "fec_payload_type" in values else {}
+    values.update({**_attributes(attributes, pt), **group}, **_extensions(head, attributes, secure="SAVP" in protocol))
     values["crypto"] = _crypto([value for name, value in attributes if name == "crypto"])
     for letter, text in lines[1:]:
         if letter == "c":
@@ -347,6 +381,24 @@ def _media(lines: list[tuple[str, str]], head: list[tuple[str, str]]) -> MediaDe
                              fmtp=_fmtp(formats.get(pt, "")), protocol=protocol, **values)
     plain = replace(media, protocol=None)  # told only where it does not follow from the rest
     return plain if plain.profile == protocol else media
+
+
+def _fec(payload_type: int, codec: str, parameters: dict[str, str]) -> dict[str, Any]:
+    """Fields of a parity format."""
+    out: dict[str, Any] = {"fec_payload_type": payload_type, "fec_codec": codec}
+    if "repair-window" in parameters:
+        out["repair_window_us"] = _number(parameters["repair-window"], 1, 10**9, "repair-window")
+    return out
+
+
+def _fec_ssrc(attributes: list[tuple[str, str]]) -> dict[str, Any]:
+    """SSRCs of the first group of media and its parity (RFC 5956 section 4.3)."""
+    for name, value in attributes:
+        words = value.split()
+        if name == "ssrc-group" and len(words) == 3 and words[0] == "FEC-FR":
+            media, parity = (_number(w, 0, 2**32 - 1, "a=ssrc-group") for w in words[1:])
+            return {"ssrc": media, "fec_ssrc": parity}
+    return {}
 
 
 def _attributes(attributes: list[tuple[str, str]], pt: int) -> dict[str, Any]:
@@ -400,7 +452,8 @@ def _by_format(attributes: list[tuple[str, str]], wanted: str) -> dict[int, str]
     for name, value in attributes:
         if name == wanted:
             number, _, rest = value.partition(" ")
-            out.setdefault(_number(number, 0, 127, f"a={wanted} payload type"), rest.strip())
+            # "98;" stands in the example of RFC 8627 section 7.1.1
+            out.setdefault(_number(number.rstrip(";"), 0, 127, f"a={wanted} payload type"), rest.strip())
     return out
 
 

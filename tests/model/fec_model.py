@@ -174,7 +174,8 @@ class PlainDecoder:
 
     def _undo(self, repair: Repair, seq: int) -> bytes | None:
         others = [bit_string(self.packets[s]) for s in repair.levels[0].seqs if s != seq]
-        fixed = bytes([repair.first, repair.second]) + repair.length.to_bytes(2, "big") + repair.timestamp.to_bytes(4, "big")
+        fixed = (bytes([repair.first, repair.second]) + repair.length.to_bytes(2, "big")
+                 + repair.timestamp.to_bytes(4, "big"))
         head = xor([fixed, *(o[:8] for o in others)])
         length = int.from_bytes(head[2:4], "big")
         body = b""

@@ -12,6 +12,7 @@ from arcrtc.rtpext import ExtensionMap
 from arcrtc.sdp import (
     CRYPTO_SUITES,
     DIRECTIONS,
+    FEC_CODECS,
     PROTOCOLS,
     CryptoAttribute,
     CryptoKey,
@@ -72,7 +73,14 @@ def media(draw: st.DrawFn) -> MediaDescription:
     codec = draw(st.sampled_from(["opus", "h264", "vp8", "g722", "telephone-event"]) | _word)
     is_opus = codec.lower() == "opus"
     ssrc = draw(st.none() | st.integers(0, 2**32 - 1))
-    pt, rtx, red = draw(st.lists(st.integers(0, 127), min_size=3, max_size=3, unique=True))
+    pt, rtx, red, fec = draw(st.lists(st.integers(0, 127), min_size=4, max_size=4, unique=True))
+    parity: dict[str, object] = {}
+    if draw(st.booleans()):
+        parity = {"fec_payload_type": fec, "fec_codec": draw(st.sampled_from(FEC_CODECS))}
+        if parity["fec_codec"] == "flexfec":
+            parity["repair_window_us"] = draw(st.integers(1, 10**9))
+        if ssrc is not None:
+            parity["fec_ssrc"] = draw(st.none() | st.integers(1, 2**32 - 1).filter(lambda other: other != ssrc))
     return MediaDescription(
         kind=draw(st.sampled_from(["audio", "video"])), port=draw(st.integers(0, 65535)), payload_type=pt,
         codec=codec, clock_rate=48_000 if is_opus else draw(st.integers(1, 10**9)),
@@ -82,11 +90,11 @@ def media(draw: st.DrawFn) -> MediaDescription:
         ssrc=ssrc, rtcp_mux=draw(st.booleans()),
         direction=draw(st.sampled_from(DIRECTIONS)), cname=None if ssrc is None else draw(st.none() | _word),
         rtcp_port=draw(st.none() | st.integers(1, 65535)), address=draw(st.none() | _address),
-        rtx_payload_type=draw(st.none() | st.just(rtx)),
-        red_payload_type=draw(st.none() | st.just(red)), ptime_ms=draw(st.none() | st.integers(1, 1000)),
+        rtx_payload_type=draw(st.none() | st.just(rtx)), red_payload_type=draw(st.none() | st.just(red)),
+        ptime_ms=draw(st.none() | st.integers(1, 1000)),
         protocol=draw(st.none() | st.sampled_from(PROTOCOLS)),
         extmap=tuple(draw(st.lists(_extension, max_size=3, unique_by=lambda e: e.ident))),
-        extmap_allow_mixed=draw(st.booleans()))
+        extmap_allow_mixed=draw(st.booleans()), **parity)  # type: ignore[arg-type]
 
 
 @given(st.builds(SessionDescription, st.lists(media(), max_size=4), _address,
@@ -273,7 +281,9 @@ def test_sdp_encrypted_extensions_are_for_srtp_only() -> None:
     {"fmtp": {"a": "1;2"}},
     {"fmtp": {"a": "x\r\na=y"}}, {"rtcp_fb": ("nack\n",)}, {"crypto": ("key",)}, {"ssrc": 2**32},
     {"cname": "x"}, {"cname": "a b", "ssrc": 1}, {"rtcp_port": 0}, {"address": "1.2.3.4 x"},
-    {"rtx_payload_type": 111}, {"red_payload_type": 111}, {"red_payload_type": 128},
+    {"red_payload_type": 111}, {"red_payload_type": 128},
+    {"rtx_payload_type": 111}, {"fec_payload_type": 111}, {"fec_payload_type": 128}, {"fec_codec": "red"},
+    {"fec_ssrc": 5, "ssrc": 4}, {"fec_ssrc": 5, "ssrc": 5, "fec_payload_type": 100}, {"repair_window_us": 0},
     {"ptime_ms": 0}, {"direction": "up"}, {"protocol": "UDP"}, {"rtcp_mux": 1},
     {"crypto": (CryptoAttribute(1, "AEAD_AES_128_GCM", (CryptoKey(KEY[:28]),)),) * 2}, {"extmap": ("x",)},
     {"extmap": (ExtensionLine(1, "urn:x:y"), ExtensionLine(1, "urn:x:z"))}, {"extmap_allow_mixed": 1},
@@ -290,6 +300,24 @@ def test_sdp_media_refuses_what_would_not_be_a_description(values: dict) -> None
 def test_sdp_session_refuses_what_would_not_be_a_description(values: dict) -> None:
     with pytest.raises(ConfigError, match=next(iter(values))):
         SessionDescription(**{"media": (), **values})
+
+
+def test_sdp_parity_as_rfc8627_section_7_writes_it() -> None:
+    head = "v=0\r\no=mo 1122334455 1122334466 IN IP4 fec.example.com\r\ns=FlexFEC\r\nt=0 0\r\n"
+    in_band = parse(head + "m=video 30000 RTP/AVP 96 98\r\nc=IN IP4 233.252.0.1/127\r\na=rtpmap:96 VP8/90000\r\n"
+                    "a=rtpmap:98 flexfec/90000\r\na=fmtp:98; repair-window=150000\r\n").media[0]
+    assert (in_band.fec_payload_type, in_band.fec_codec, in_band.repair_window_us) == (98, "flexfec", 150_000)
+    assert in_band.fec_ssrc is None
+    explicit = parse(head + "m=video 30000 RTP/AVP 100 110\r\nc=IN IP4 192.0.2.0/24\r\na=rtpmap:100 MP2T/90000\r\n"
+                     "a=rtpmap:110 flexfec/90000\r\na=fmtp:110 repair-window=200000\r\na=ssrc:2345\r\n"
+                     "a=ssrc:1234\r\na=ssrc-group:FEC-FR 1234 2345\r\n").media[0]
+    assert (explicit.ssrc, explicit.fec_ssrc) == (1234, 2345)
+    lines = SessionDescription((explicit,)).to_text()
+    assert "m=video 30000 RTP/AVP 100 110\r\n" in lines
+    assert "a=ssrc:1234\r\na=ssrc:2345\r\na=ssrc-group:FEC-FR 1234 2345\r\n" in lines
+    ulpfec = parse(head + "m=video 30000 RTP/AVP 96 97\r\nc=IN IP4 192.0.2.1\r\na=rtpmap:96 H264/90000\r\n"
+                   "a=rtpmap:97 ulpfec/90000\r\n").media[0]
+    assert (ulpfec.fec_payload_type, ulpfec.fec_codec) == (97, "ulpfec")
 
 
 def test_sdp_control_port() -> None:
