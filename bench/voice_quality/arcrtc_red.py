@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import wave
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ def hear(factory: type[Redundant], pcm: Pcm, rate: int, bitrate: int, holes: Any
     payloads = receiver.encode(pcm, rate, bitrate, 0)
     late = receiver.reach - 1
     got = [None if hole else p for p, hole in zip(payloads, holes, strict=True)] + [None] * (late + 1)
-    out = np.concatenate([receiver.decode(a, b) for a, b in zip(got[:-1], got[1:], strict=True)])
+    out = np.concatenate([receiver.decode(a, b) for a, b in pairwise(got)])
     return out[late * receiver.n:], 8 * sum(map(len, payloads)) / (len(payloads) * 0.02)
 
 

@@ -9,7 +9,7 @@
  * Which distances are good: 1 costs no delay beyond one frame and helps against
  * single losses; of a burst of n losses a distance d brings back those that are
  * followed by a packet d later, so a set that ends with d needs d frames of
- * play-out delay. docs/redundancy.md has figures.
+ * play-out delay (docs/redundancy.md).
  *
  * When the sender falls silent (DTX), the copies that are still to come of what
  * was said leave with frames of one byte; then nothing does.

@@ -51,6 +51,11 @@ static void add_senders(struct all *x, bool camera)
     cfg.opus.sample_rate_hz = 48000;
     cfg.opus.channels       = 1;
     cfg.opus.bitrate_bps    = 32000;
+    cfg.red_payload_type     = 101;
+    cfg.red.n_copies         = 2;
+    cfg.red.distances[0]     = 1;
+    cfg.red.distances[1]     = 3;
+    cfg.red.max_overhead_pct = 200;
     must(arc_session_add_send(x->s, &cfg, &x->speech, NULL, 0) == ARC_OK);
     if (!camera)
         return;
@@ -85,6 +90,7 @@ static void add_receivers(struct all *x)
     cfg.max_latency_ms     = 200;
     cfg.initial_latency_ms = 20;
     cfg.adaptive           = true;
+    cfg.red_payload_type   = 101;
     must(arc_session_add_recv(x->s, &cfg, &x->ear, NULL, 0) == ARC_OK);
     cfg.kind             = ARC_MEDIA_VIDEO;
     cfg.payload_type     = 98;
