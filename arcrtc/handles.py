@@ -1,8 +1,7 @@
 """Handles of a session's streams: what a program sends through and asks for counters."""
 from __future__ import annotations
 
-from dataclasses import asdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
