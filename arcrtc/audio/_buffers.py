@@ -24,7 +24,8 @@ def check_layout(samples: Any, channels: int, what: str) -> int:
     check_samples(samples)
     fits = samples.ndim == 1 if channels == 1 else samples.ndim == 2 and samples.shape[1] == channels
     if not fits and not (channels == 1 and samples.ndim == 2 and samples.shape[1] == 1):
-        raise ArgumentError(f"{what} has shape {samples.shape}, must be {'(n,)' if channels == 1 else f'(n, {channels})'}")
+        wanted = "(n,)" if channels == 1 else f"(n, {channels})"
+        raise ArgumentError(f"{what} has shape {samples.shape}, must be {wanted}")
     if not samples.flags.c_contiguous:
         raise ArgumentError(f"{what} must be C-contiguous: it is lent, not copied")
     return int(samples.shape[0])

@@ -140,8 +140,10 @@ def test_level_is_in_each_header_and_the_peer_shows_it() -> None:
         shown.append((network["level_neg_dbov"], int(network["voice"])))
     assert len(seen) == 150
     assert shown == seen
-    assert {v for _, v in seen[:48]} == {0} and all(66 <= level <= 74 for level, _ in seen[:48])
-    assert {v for _, v in seen[53:99]} == {1} and all(8 <= level <= 10 for level, _ in seen[53:99])
+    assert {v for _, v in seen[:48]} == {0}
+    assert all(66 <= level <= 74 for level, _ in seen[:48])
+    assert {v for _, v in seen[53:99]} == {1}
+    assert all(8 <= level <= 10 for level, _ in seen[53:99])
     assert {v for _, v in seen[-30:]} == {0}
     assert b.receivers[0].stats()["network"]["level_pkts"] == 150
     assert list(b.frames(3_500_000))  # and the sound comes out all the same

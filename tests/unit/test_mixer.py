@@ -99,7 +99,8 @@ def test_mixer_takes_stereo_int16_and_float_together() -> None:
         out = mixer.read()
         mixer.advance()
     assert out.shape == (480, 2)
-    assert np.all(out[:, 0] == 16384) and np.all(out[:, 1] == 8192)
+    assert np.all(out[:, 0] == 16384)
+    assert np.all(out[:, 1] == 8192)
 
 
 def test_mixer_refuses_what_does_not_fit() -> None:

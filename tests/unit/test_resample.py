@@ -26,7 +26,8 @@ def test_resample_gives_10_ms_for_10_ms_and_keeps_a_tone_in_place(in_rate: int, 
     resampler = Resampler(in_rate, out_rate, dtype=np.float32)
     out = run(resampler, sine(in_rate, 440, 1.0))
     assert len(out) == out_rate
-    assert 0 <= resampler.latency_ms < 4.6 and (resampler.latency_ms > 0) == (in_rate != out_rate)
+    assert 0 <= resampler.latency_ms < 4.6
+    assert (resampler.latency_ms > 0) == (in_rate != out_rate)
     t = np.arange(out_rate) / out_rate - resampler.latency_ms / 1000
     error = (out - 0.5 * np.sin(2 * np.pi * 440 * t))[out_rate // 10:]
     assert 10 * np.log10(np.mean(error**2) / 0.125) < -50  # the latency is told to the microsecond
@@ -43,7 +44,8 @@ def test_resample_of_stereo_int16_keeps_channels_apart() -> None:
     pcm = np.zeros((16000, 2), dtype=np.int16)
     pcm[:, 0] = (sine(16000, 300, 1.0) * 32767).astype(np.int16)
     out = run(Resampler(16000, 48000, 2), pcm)
-    assert out.shape == (48000, 2) and out.dtype == np.int16
+    assert out.shape == (48000, 2)
+    assert out.dtype == np.int16
     assert np.all(out[:, 1] == 0)
     assert np.std(out[4800:, 0].astype(float)) == pytest.approx(np.std(pcm[:, 0].astype(float)), rel=0.01)
 
