@@ -1,6 +1,6 @@
 /**
- * @file tests/fuzz/fuzz_rx.c  Any order of calls into jitter, assemble, nackgen
- * and rxstats
+ * @file tests/fuzz/fuzz_rx.c  Any order of calls into jitter, assemble, nackgen,
+ * rxstats and losspattern
  *
  * Each five bytes are one step: what to do, a step of the sequence number, one
  * of the timestamp, one of the clock, flags. What goes in comes out once and in
@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "rx/assemble.h"
 #include "rx/jitter.h"
+#include "rx/losspattern.h"
 #include "rx/nackgen.h"
 #include "rx/rxstats.h"
 
@@ -26,6 +27,7 @@ struct all {
     struct arc_assemble *a;
     struct arc_nackgen  *g;
     struct arc_rxstats   s;
+    struct arc_losspattern loss;
 };
 
 static void must(int condition)
@@ -41,12 +43,14 @@ static void make(struct all *x)
         .initial_latency_ms = 20, .adaptive = true, .capacity_pkts = CAPACITY};
     const struct arc_assemble_config assemble = {32, 8, 50000};
     const struct arc_nackgen_config nack = {16, 4, 10000, 400000};
+    const struct arc_losspattern_config loss = {200000, 5000000, 16};
 
     must(arc_pkt_pool_new(POOL, &x->pool) == ARC_OK);
     must(arc_jitter_new(&jitter, &x->j) == ARC_OK);
     must(arc_assemble_new(&assemble, &x->a) == ARC_OK);
     must(arc_nackgen_new(&nack, &x->g) == ARC_OK);
     arc_rxstats_init(&x->s, 48000);
+    must(arc_losspattern_init(&x->loss, &loss) == ARC_OK);
 }
 
 static void push(struct all *x, struct arc_rxpkt *p, int64_t now_us)
@@ -55,11 +59,14 @@ static void push(struct all *x, struct arc_rxpkt *p, int64_t now_us)
     must(p->pkt != NULL);
     arc_jitter_push(x->j, p, now_us);
     arc_assemble_push(x->a, p, now_us);
-    arc_nackgen_on_packet(x->g, (uint64_t)p->seq, now_us);
-    if (p->repaired)
+    arc_losspattern_on_packet(&x->loss, p->seq, p->repaired, p->marker, now_us);
+    if (p->repaired) {
+        arc_nackgen_on_repaired(x->g, (uint64_t)p->seq, now_us);
         arc_rxstats_on_repaired(&x->s, p->seq);
-    else
+    } else {
+        arc_nackgen_on_media(x->g, (uint64_t)p->seq, p->ts / 48 * 1000, now_us);
         arc_rxstats_on_packet(&x->s, p->seq, (uint32_t)p->ts, 100, now_us);
+    }
     arc_pkt_unref(p->pkt);
 }
 
@@ -83,6 +90,25 @@ static void pull(struct all *x, int64_t now_us)
         for (size_t i = 1; i < n; i++)
             must(seqs[i] > seqs[i - 1]);
     }
+}
+
+/** What the counts of losses must always be. */
+static void check_losses(struct all *x, int64_t now_us)
+{
+    struct arc_losspattern_figures f;
+    struct arc_losspattern_report r;
+    const struct arc_losspattern *l = &x->loss;
+
+    arc_losspattern_figures(&x->loss, now_us, &f);
+    must(f.before.rate >= 0 && f.before.rate <= 1.000001);
+    must(f.after.rate <= f.before.rate + 1e-9 && f.unplayed.conditional <= 1);
+    must(f.burst_density >= 0 && f.burst_density <= 1 && f.gap_density <= 1);
+    must(f.waiting_pkts >= 0 && f.waiting_pkts <= ARC_LOSSPATTERN_PKTS);
+    must(l->lost_after + l->repaired == l->lost_before);
+    must(l->lost_before <= l->judged && l->discarded + l->lost_after <= l->judged);
+    arc_losspattern_report(&x->loss, now_us, &r);
+    must(r.end_seq - r.begin_seq >= r.lost_pkts + r.repaired_pkts);
+    must(r.end_seq - r.begin_seq <= ARC_LOSSPATTERN_PKTS);
 }
 
 static void check_counts(const struct all *x)
@@ -126,6 +152,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             pull(&x, now_us);
         if (data[0] & 16)
             arc_jitter_adapt(x.j, data[4] / 255.0, data[1], data[2]);
+        if (data[0] & 32) {
+            arc_nackgen_set_playout(x.g, (int8_t)data[2] * INT64_C(10000));
+            arc_nackgen_set_hold(x.g, data[1] * INT64_C(1000));
+            check_losses(&x, now_us);
+        }
         check_counts(&x);
     }
     arc_rxstats_report(&x.s, &report);

@@ -257,5 +257,5 @@ def test_sim_what_a_copy_brought_back_is_not_asked_for(seed: int) -> None:
     assert heard["loss_before"] > 0.03
     lost = heard["lost_pkts"]
     assert len(call.requests) <= 0.5 * lost
-    assert heard["lost_after_pkts"] <= 0.1 * lost
-    assert call.sent["remote_loss_after"] <= 0.3 * call.sent["remote_loss_before"]
+    assert heard["lost_after_pkts"] <= 0.25 * lost
+    assert call.sent["remote_loss_after"] <= 0.4 * call.sent["remote_loss_before"]
