@@ -10,6 +10,10 @@ from arcrtc.srtp import SrtpConfig
 
 _START_LATENCY_MS: Final = 40
 
+#: extended reports by name
+REPORTS: Final = {"losses": lib.ARC_REPORT_LOSSES, "repair": lib.ARC_REPORT_POST_REPAIR,
+                  "voip": lib.ARC_REPORT_VOIP, "summary": lib.ARC_REPORT_SUMMARY}
+
 
 def check_range(name: str, value: float, low: float, high: float) -> None:
     """Raise ConfigError unless ``value`` is a number in low..high."""
@@ -40,6 +44,11 @@ class SessionConfig:
         rate, so that a key frame is spread out. 100..1000.
     :ivar reduced_size: send feedback without a whole compound (RFC 5506); both
         peers must have agreed on it.
+    :ivar repair_percent: of a stream's bitrate that resends may take, what FEC and redundancy take
+        included; a request beyond it is refused and counted. 1..100.
+    :ivar reports: extended reports that go with the RTCP: "losses" (which packets did not come, RFC 3611
+        section 4.1), "repair" (losses that repair has left, RFC 7509), "voip" (bursts and delays of audio,
+        RFC 3611 section 4.7), "summary" (section 4.6). A policy at the sender needs the first two.
     :ivar cname: canonical name in RTCP (RFC 7022); None: a random one.
     :ivar seed: of everything random but keys: SSRCs, sequence numbers, RTCP
         timing. None: unpredictable. A number makes a simulation repeat.
@@ -62,6 +71,8 @@ class SessionConfig:
     mtu_bytes: int = 1200
     pace_percent: int = 250
     reduced_size: bool = False
+    repair_percent: int = 30
+    reports: tuple[str, ...] = ("losses", "repair", "voip")
     cname: str | None = None
     seed: int | None = None
     pool_pkts: int = 4096
@@ -79,6 +90,9 @@ class SessionConfig:
         check_range("pool_pkts", self.pool_pkts, 64, 65_536)
         check_range("max_sources", self.max_sources, 8, 4096)
         check_range("silence_ms", self.silence_ms, 0, 86_400_000)
+        check_range("repair_percent", self.repair_percent, 1, 100)
+        if unknown := [r for r in self.reports if r not in REPORTS]:
+            raise ConfigError(f"reports={self.reports!r}: {unknown[0]!r} is not one of {', '.join(REPORTS)}")
         if self.seed is not None:
             check_range("seed", self.seed, 0, 2**64 - 1)
         if self.cname is not None and not 1 <= len(self.cname.encode()) < lib.ARC_SESSION_CNAME_BYTES:

@@ -24,7 +24,9 @@ class Concealment(IntEnum):
     FEC = lib.ARC_BLOCK_FEC  #: from the redundancy in the next packet
     CONCEALED = lib.ARC_BLOCK_CONCEALED  #: made up: nothing arrived
     SILENT = lib.ARC_BLOCK_SILENT  #: the sender sent nothing (DTX)
-    INSERTED = lib.ARC_BLOCK_INSERTED  #: made up: the play-out delay grew
+    INSERTED = lib.ARC_BLOCK_INSERTED  #: true sound made longer: the play-out delay grew
+    COPY = lib.ARC_BLOCK_COPY  #: from a redundant block of a later packet (RED)
+    GAP = lib.ARC_BLOCK_GAP  #: zeros in place of what was lost: the profile "recognition" makes nothing up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

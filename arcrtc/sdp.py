@@ -80,6 +80,7 @@ class MediaDescription:
     :ivar direction: ``sendrecv``, ``sendonly``, ``recvonly`` or ``inactive``.
     :ivar address: IP address of this section; None: that of the session.
     :ivar rtx_payload_type: payload type of retransmissions (RFC 4588), 0..127; None: none.
+    :ivar red_payload_type: payload type of packets with copies of past ones (RFC 2198), 0..127; None: none.
     :ivar ptime_ms: length of the media in a packet, 1..1000; None: not told.
     :ivar protocol: one of PROTOCOLS; None: by ``crypto`` and ``rtcp_fb``.
     :ivar extmap: header extensions; encrypted ones need a SAVP profile (RFC 6904 section 4).
@@ -107,6 +108,7 @@ class MediaDescription:
     protocol: str | None = None
     extmap: tuple[ExtensionLine, ...] = ()
     extmap_allow_mixed: bool = False
+    red_payload_type: int | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in ("audio", "video"):
@@ -115,7 +117,7 @@ class MediaDescription:
                                 ("channels", 1, 255)):
             check_int(name, getattr(self, name), low, high)
         for name, low, high in (("ssrc", 0, 2**32 - 1), ("rtcp_port", 1, 65535),
-                                ("rtx_payload_type", 0, 127), ("ptime_ms", 1, 1000)):
+                                ("rtx_payload_type", 0, 127), ("red_payload_type", 0, 127), ("ptime_ms", 1, 1000)):
             if getattr(self, name) is not None:
                 check_int(name, getattr(self, name), low, high)
         _check("codec", self.codec, _TOKEN)
@@ -129,6 +131,8 @@ class MediaDescription:
                 f"clock_rate={self.clock_rate}, channels={self.channels}: Opus is always 48000 and 2")
         if self.rtx_payload_type == self.payload_type:
             raise ConfigError(f"rtx_payload_type={self.rtx_payload_type} is the payload_type itself")
+        if self.red_payload_type is not None and self.red_payload_type in (self.payload_type, self.rtx_payload_type):
+            raise ConfigError(f"red_payload_type={self.red_payload_type} is the payload type of something else")
 
     def _check_text(self) -> None:
         for key, value in self.fmtp.items():
@@ -180,17 +184,21 @@ class MediaDescription:
         return self.rtcp_port or min(self.port + 1, 65535)
 
     def _lines(self) -> Iterator[str]:
-        pt, rtx = self.payload_type, self.rtx_payload_type
-        yield f"m={self.kind} {self.port} {self.profile} {pt}" + ("" if rtx is None else f" {rtx}")
+        pt, rtx, red = self.payload_type, self.rtx_payload_type, self.red_payload_type
+        formats = " ".join(str(number) for number in (pt, red, rtx) if number is not None)
+        yield f"m={self.kind} {self.port} {self.profile} {formats}"
         if self.address is not None:
             yield _connection(self.address)
         name = self.codec if self.codec in _LOWER_CASE_NAMES else self.codec.upper()
         yield f"a=rtpmap:{pt} {name}/{self.clock_rate}" + (f"/{self.channels}" if self.channels > 1 else "")
         if self.fmtp:
             yield f"a=fmtp:{pt} " + "; ".join(f"{k}={v}" if v else k for k, v in self.fmtp.items())
+        if red is not None:  # RFC 2198 section 5; a copy is of the format itself
+            yield f"a=rtpmap:{red} red/{self.clock_rate}" + (f"/{self.channels}" if self.channels > 1 else "")
+            yield f"a=fmtp:{red} {pt}/{pt}"
         if rtx is not None:
             yield f"a=rtpmap:{rtx} rtx/{self.clock_rate}"
-            yield f"a=fmtp:{rtx} apt={pt}"
+            yield f"a=fmtp:{rtx} apt={pt if red is None else red}"
         for feedback in self.rtcp_fb:
             yield f"a=rtcp-fb:{pt} {feedback}"
         if self.ptime_ms is not None:
@@ -255,8 +263,8 @@ class SessionDescription:
     def parse(cls, text: str) -> SessionDescription:
         """Read a description.
 
-        Of each audio or video section over RTP the first format counts, and its retransmission
-        format. Other sections, formats and attributes are passed over. Lines may end in LF.
+        Of each audio or video section over RTP the first format counts, its retransmission
+        format, and that of redundancy. Other sections, formats and attributes are passed over. Lines may end in LF.
 
         :raises ParseError: malformed; keys are not in the message.
         """
@@ -319,10 +327,15 @@ def _media(lines: list[tuple[str, str]], head: list[tuple[str, str]]) -> MediaDe
         _, values["codec"], values["clock_rate"], values["channels"] = STATIC_PAYLOAD_TYPES[pt]
     else:
         raise ParseError(f"session description: payload type {pt} has no rtpmap")
-    for other in words[4:]:
-        number = _number(other, 0, 127, "m= payload type")
+    others = [_number(other, 0, 127, "m= payload type") for other in words[4:]]
+    for number in others:  # RFC 2198 section 5: what the blocks may be
+        blocks = formats.get(number, "").split("/")
+        if maps.get(number, "").lower().startswith("red/") and (blocks == [""] or str(pt) in blocks):
+            values.setdefault("red_payload_type", number)
+    repaired = (str(pt), str(values.get("red_payload_type", pt)))
+    for number in others:
         apt = _fmtp(formats.get(number, "")).get("apt")
-        if maps.get(number, "").lower().startswith("rtx/") and apt == str(pt):
+        if maps.get(number, "").lower().startswith("rtx/") and apt in repaired:
             values.setdefault("rtx_payload_type", number)
     values.update((("direction", text) for letter, text in head if letter == "a" and text in DIRECTIONS))
     values.update(_attributes(attributes, pt), **_extensions(head, attributes, secure="SAVP" in protocol))

@@ -12,11 +12,12 @@ from arcrtc._native import check, error_for, ffi, lib
 from arcrtc._ranges import check_int
 from arcrtc.audio.codecs import NOISE_PAYLOAD_TYPE, find_codec
 from arcrtc.audio.figures import QualityMeter
-from arcrtc.config import SessionConfig, check_range
+from arcrtc.config import REPORTS, SessionConfig, check_range
 from arcrtc.errors import ConfigError, UnsupportedError
 from arcrtc.events import Event, SentFrame, to_event
 from arcrtc.fec import FecConfig, fill_send_config
 from arcrtc.handles import AudioSender, Receiver, VideoSender
+from arcrtc.redundancy import RedConfig, write_set
 from arcrtc.srtp.config import SrtpConfig, native_config, native_key
 from arcrtc.video.config import VideoCodec, VideoResolution
 from arcrtc.video.encoders import choose
@@ -117,6 +118,8 @@ class SessionCore:
         cfg.nack = config.nack
         cfg.nack_audio = config.nack_audio
         cfg.reduced_size = config.reduced_size
+        cfg.repair_percent = config.repair_percent
+        cfg.reports = sum({REPORTS[name] for name in config.reports})
         out = ffi.new("struct arc_session **")
         status = lib.arc_session_new(cfg, now_us, out)
         ffi.memmove(cfg, bytes(ffi.sizeof("struct arc_session_config")), ffi.sizeof("struct arc_session_config"))
@@ -186,7 +189,8 @@ class SessionCore:
                    dtx: bool = False, noise_payload_type: int | None = None,
                    dtmf_payload_type: int | None = None, expected_loss_pct: int = 5,
                    complexity: int = 9, application: str = "voip",
-                   packet_fec: FecConfig | None = None) -> AudioSender:
+                   packet_fec: FecConfig | None = None, red: RedConfig | None = None,
+                   level_extension: int | None = None, play_limit_s: float = 60) -> AudioSender:
         """Open a sent audio stream.
 
         :param codec: "opus", "pcmu", "pcma", "g722" or "l16".
@@ -208,7 +212,13 @@ class SessionCore:
         :param expected_loss_pct: loss assumed until the peer reports, 0..100.
         :param complexity: 0..10.
         :param application: "voip", "audio" or "lowdelay".
+        :param red: copies of past frames in later packets (RFC 2198), of Opus only; None: never. With copies
+            ``fec`` is better off: at a low rate in-band FEC costs bandwidth of the sound.
         :param packet_fec: parity packets (RFC 5109, RFC 8627); None: none.
+        :param level_extension: id, 1..14, under which each packet's header tells how loud it is and whether
+            there is voice in it (RFC 6464); None: not sent.
+        :param play_limit_s: sound that :meth:`AudioSender.play` holds at most, 0.001..600 s; its memory is
+            taken by the first call of it.
         :raises ConfigError: a value is not allowed.
         """
         audio = find_codec(codec)
@@ -222,6 +232,9 @@ class SessionCore:
         if application not in applications:
             raise ConfigError(f"application={application!r} is not one of {', '.join(applications)}")
         _check_types(payload_type, rtx_payload_type)
+        check_int("level_extension", 0 if level_extension is None else level_extension, level_extension is not None, 14)
+        if not 0.001 <= play_limit_s <= lib.ARC_PLAYQUEUE_MAX_MS / 1000:
+            raise ConfigError(f"play_limit_s={play_limit_s} is outside 0.001..{lib.ARC_PLAYQUEUE_MAX_MS // 1000}")
         check_int("noise_payload_type", noise_payload_type, 1, 127)
         check_int("bitrate", bitrate, lib.ARC_OPUS_MIN_BITRATE_BPS, lib.ARC_OPUS_MAX_BITRATE_BPS, "bit/s")
         check_int("expected_loss_pct", expected_loss_pct, 0, 100)
@@ -238,6 +251,11 @@ class SessionCore:
         cfg.noise_payload_type = noise_payload_type if audio.has_noise and dtx else 0
         cfg.dtmf_payload_type = _check_dtmf_type(dtmf_payload_type)
         cfg.frame_us = frame_us
+        if red is not None:
+            cfg.red_payload_type = red.payload_type
+            write_set(red, cfg.red)
+        cfg.level_id = level_extension or 0
+        cfg.play_max_ms = int(play_limit_s * 1000)
         self._fill_fec(cfg, packet_fec)
         opus = cfg.opus
         opus.sample_rate_hz = sample_rate
@@ -248,7 +266,7 @@ class SessionCore:
         opus.expected_loss_pct = expected_loss_pct
         opus.dtx, opus.fec, opus.vbr = dtx, fec, True
         sender = AudioSender(self, self._add_send(cfg, "send_audio"), cfg.ssrc, payload_type, sample_rate, channels,
-                             has_dtmf=dtmf_payload_type is not None)
+                             red, has_dtmf=dtmf_payload_type is not None)
         self.senders.append(sender)
         return sender
 
@@ -323,30 +341,31 @@ class SessionCore:
         return cfg
 
     def receive_audio(self, *, codec: str = "opus", payload_type: int | None = None,
-                      rtx_payload_type: int | None = None, sample_rate: int = 48_000, channels: int = 1,
-                      sent_rate: int | None = None, sent_channels: int | None = None,
+                      rtx_payload_type: int | None = None, sample_rate: int | None = None, channels: int = 1,
                       noise_payload_type: int | None = None, dtmf_payload_type: int | None = None,
-                      packet_fec: FecConfig | None = None) -> Receiver:
+                      packet_fec: FecConfig | None = None, red_payload_type: int | None = None,
+                      level_extension: int | None = None) -> Receiver:
         """Be ready for an audio stream; its SSRC is learned from its first authentic packet.
 
         :param codec: "opus", "pcmu", "pcma", "g722" or "l16".
         :param payload_type: 0..63 or 96..127; None: the static one of RFC 3551, 111 of Opus, 112 of L16.
-        :param sample_rate: of the blocks that come out: 8000, 12000, 16000, 24000 or 48000 Hz.
-        :param channels: of the blocks that come out, 1 or 2, whatever is sent.
-        :param sent_rate: of L16, whose packets do not tell, 8000..48000 Hz; None: ``sample_rate``.
-        :param sent_channels: of L16, 1 or 2; None: ``channels``.
+        :param sample_rate: of the blocks that come out: 8000, 12000, 16000, 24000 or 48000 Hz; PCMU, PCMA 8000,
+            G.722 16000, L16 as it is sent. None: the codec's own; Opus and L16: 48000.
+        :param channels: of the blocks that come out, 1 or 2, whatever is sent; of L16 as it is sent.
         :param noise_payload_type: of comfort noise beside PCMU and PCMA (RFC 3389); None: 13.
         :param dtmf_payload_type: of telephone events (RFC 4733), whose keys come as events DTMF and DTMF_END;
             None: none are taken.
+        :param red_payload_type: of packets with copies of past ones (RFC 2198), of Opus only, 1..63 or 96..127;
+            a resend (RFC 4588) is taken for one of these. None: none come.
         :param packet_fec: format and payload type of the parity packets that come with it; None: none.
+        :param level_extension: id, 1..14, of the level in the packets' headers (RFC 6464); stats() then show it
+            under ``network``: ``level_neg_dbov`` and ``voice`` of the last packet. None: not read.
         :raises ConfigError: a value is not allowed.
         """
         audio = find_codec(codec)
-        sent_rate, sent_channels = sent_rate or sample_rate, sent_channels or channels
-        check_int("sent_rate", sent_rate, 8000, 48_000, "Hz")
-        check_int("sent_channels", sent_channels, 1, 2)
+        sample_rate = audio.default_rate if sample_rate is None else sample_rate
         if payload_type is None:
-            payload_type = audio.static_payload_type(sent_rate, sent_channels)
+            payload_type = audio.static_payload_type(sample_rate, channels)
         noise_payload_type = NOISE_PAYLOAD_TYPE if noise_payload_type is None else noise_payload_type
         check_int("noise_payload_type", noise_payload_type, 1, 127)
         if rtx_payload_type is None and self.config.nack and self.config.nack_audio:
@@ -354,12 +373,17 @@ class SessionCore:
         check_int("sample_rate", sample_rate, 8000, 48_000, "Hz")
         check_int("channels", channels, 1, 2)
         cfg = self._recv_config(lib.ARC_MEDIA_AUDIO, payload_type, rtx_payload_type, packet_fec)
+        check_int("level_extension", 0 if level_extension is None else level_extension, level_extension is not None, 14)
+        cfg.level_id = level_extension or 0
         cfg.sample_rate_hz = sample_rate
         cfg.channels = channels
         cfg.audio_codec = audio.ident
-        cfg.sent_rate_hz, cfg.sent_channels = sent_rate, sent_channels
+        cfg.sent_rate_hz = sample_rate
         cfg.noise_payload_type = noise_payload_type if audio.has_noise else 0
         cfg.dtmf_payload_type = _check_dtmf_type(dtmf_payload_type)
+        if red_payload_type is not None:
+            check_int("red_payload_type", red_payload_type, 1, 127)
+            cfg.red_payload_type = red_payload_type
         receiver = Receiver(self, self._add_recv(cfg, "receive_audio"), "audio", payload_type,
                             meter=QualityMeter(sample_rate, audio.name))
         self.receivers.append(receiver)

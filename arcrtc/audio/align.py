@@ -18,6 +18,7 @@ _HOP_MS: Final = 5.0  # resolution of the envelope: a third of a pitch period to
 _CANDIDATES: Final = 6  # envelope peaks that are looked at closely
 _MIN_OVERLAP: Final = 0.2  # of the shorter recording; less would match by chance
 _REFINE_MS: Final = 15.0  # search around an envelope peak: three hops each way
+_NEAR_S: Final = 1.0
 _SURE: Final = 0.5  # correlation of waveforms above which no other place is looked at
 _SEGMENT_DB: Final = (-10.0, 35.0)  # usual limits of segmental SNR: beyond them nothing more is heard
 
@@ -90,12 +91,12 @@ def _normalized(a: _Floats, b: _Floats) -> _Floats:
     return out
 
 
-def _coarse_lags(a: _Floats, b: _Floats, hop: int) -> list[int]:
-    """Lags, in samples, where the envelopes fit best; best first."""
-    if min(len(a), len(b)) < 4 * hop:
-        return [0]
+def _coarse_lags(a: _Floats, b: _Floats, hop: int, within: tuple[float, float]) -> list[int]:
+    """Lags, in samples, ``within`` which the envelopes fit best; best first."""
     envelopes = [_envelope(x, hop) for x in (a, b)]
     score = _normalized(*(e - e.mean() for e in envelopes))
+    lags_of = (np.arange(len(score)) - (len(envelopes[0]) - 1)) * hop
+    score[(lags_of < within[0]) | (lags_of > within[1])] = 0
     lags = []
     for _ in range(_CANDIDATES):
         peak = int(np.argmax(score))
@@ -103,7 +104,7 @@ def _coarse_lags(a: _Floats, b: _Floats, hop: int) -> list[int]:
             break
         lags.append((peak - (len(envelopes[0]) - 1)) * hop)
         score[max(0, peak - 4):peak + 5] = 0
-    return lags or [0]
+    return lags or [round(min(max(0.0, within[0]), within[1]))]
 
 
 def _fine_score(a: _Floats, b: _Floats, lag: int, reach: int) -> tuple[float, float]:
@@ -138,7 +139,8 @@ def _cut(a: _Floats, b: _Floats, lag: int) -> tuple[_Floats, _Floats]:
     return a[first:last], b[first + lag:last + lag]
 
 
-def align(source: NDArray[Any], received: NDArray[Any], sample_rate: int) -> Alignment:
+def align(source: NDArray[Any], received: NDArray[Any], sample_rate: int, *,
+          near_ms: float | None = None) -> Alignment:
     """Find a source in what was received.
 
     First by the envelopes, which gaps, concealment and codecs leave alone; then by the
@@ -147,6 +149,8 @@ def align(source: NDArray[Any], received: NDArray[Any], sample_rate: int) -> Ali
     :param source: shape (n,) or (n, channels), integers of full scale or float -1..1.
     :param received: the same, of any length; channels are averaged.
     :param sample_rate: of both, Hz.
+    :param near_ms: offset to within a second, if it is known: a source that repeats itself is then found
+        in the right place. None: it may be anywhere.
     :returns: the best place; correlation 0 when one of the two is silent or shorter than 20 ms.
     :raises ArgumentError: shape, dtype or rate do not fit.
     """
@@ -156,8 +160,9 @@ def align(source: NDArray[Any], received: NDArray[Any], sample_rate: int) -> Ali
     if min(len(a), len(b)) < 4 * hop or not np.any(a) or not np.any(b):
         return Alignment(offset_ms=0.0, correlation=0.0, gain_db=SILENCE_DBFS)
     reach = round(sample_rate * _REFINE_MS / 1000)
+    middle, around = (0.0, float("inf")) if near_ms is None else (near_ms * sample_rate / 1000, _NEAR_S * sample_rate)
     lag, correlation = 0.0, 0.0
-    for coarse in _coarse_lags(a, b, hop):
+    for coarse in _coarse_lags(a, b, hop, (middle - around, middle + around)):
         place, likeness = _fine_score(a, b, coarse, reach)
         if abs(likeness) > abs(correlation):
             lag, correlation = place, likeness

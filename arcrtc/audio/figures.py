@@ -95,7 +95,7 @@ class Counters:
 
 
 def figures(gained: Counters, *, sample_rate: int, codec: str, playout_ms: float, rtt_ms: float | None,
-            jitter_ms: float) -> AudioFigures:
+            jitter_ms: float, delay_ms: float | None = None) -> AudioFigures:
     """Make figures of counters.
 
     :param gained: over the whole stream, or over a part of it.
@@ -104,6 +104,7 @@ def figures(gained: Counters, *, sample_rate: int, codec: str, playout_ms: float
     :param playout_ms: delay of play-out on top of the fastest packet.
     :param rtt_ms: shortest round-trip time; None: not known, taken as 0.
     :param jitter_ms: of the network.
+    :param delay_ms: mouth to ear, where it was measured; None: the sum of the parts that are known.
     """
     played = max(gained.played, 1)
     heard = max(played - gained.silent - gained.inserted, 1)
@@ -112,7 +113,8 @@ def figures(gained: Counters, *, sample_rate: int, codec: str, playout_ms: float
     gap_ms = 1000 * gained.concealed / sample_rate / gained.gaps if gained.gaps else 0.0
     burst_ratio = _burst_ratio(gap_ms, packet_ms, loss_after_pct)
     found = equipment(codec, 8000 * gained.bytes / gained.pkts / packet_ms if gained.pkts else None)
-    delay_ms = packet_ms + found.lookahead_ms + (rtt_ms or 0.0) / 2 + playout_ms
+    if delay_ms is None:
+        delay_ms = packet_ms + found.lookahead_ms + (rtt_ms or 0.0) / 2 + playout_ms
     rating = found.rate(loss_pct=loss_after_pct, burst_ratio=burst_ratio, delay_ms=delay_ms)
     expected = gained.pkts + gained.lost_pkts
 

@@ -6,26 +6,23 @@ from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from arcrtc import __version__, report
-from arcrtc.audio.align import align, rms_dbfs
+from arcrtc.call import voice
 from arcrtc.call.runner import CallResult
 from arcrtc.call.sampler import Sample
 from arcrtc.call.sink import Arrival
 from arcrtc.libraries import libraries
 from arcrtc.machine import this_machine
 from arcrtc.media import MediaVideo
-from arcrtc.session import OPUS_CLOCK_HZ, Concealment, EventType, SentFrame
+from arcrtc.session import Concealment, EventType, SentFrame
 from arcrtc.sim.link import LinkStats
 
-_ALIGN_HZ: Final = 16_000  # speech is compared at this rate: a third of the work, and all of the speech
 _RTP_HEADER_BYTES: Final = 12
 _REPAIR_SAMPLES: Final = 3
 _FREEZE_WINDOW: Final = 30  # intervals that are averaged
 _FREEZE_FEWEST: Final = 5
 _FREEZE_US: Final = 150_000
-_MADE_UP: Final = (Concealment.CONCEALED, Concealment.INSERTED)
 _EVENT_WORDS: Final = {
     EventType.STREAM_ADDED: "a stream began, SSRC {value:#010x}",
     EventType.STREAM_ENDED: "a stream said good-bye, SSRC {value:#010x}",
@@ -37,12 +34,13 @@ _EVENT_WORDS: Final = {
 Pair = tuple[SentFrame, Arrival]
 
 
-def build_report(result: CallResult, command: str) -> report.CallReport:
+def build_report(result: CallResult, command: str, *, scored: bool = True) -> report.CallReport:
     """Make the report of a call.
 
     :param command: the command line it was started by, without keys.
+    :param scored: judge the sound by PESQ, PLCMOS and STOI, if they are installed.
     """
-    streams = tuple(_stream(result, i) for i in range(len(result.senders)))
+    streams = tuple(_stream(result, i, scored) for i in range(len(result.senders)))
     machine = this_machine()
     settings = result.settings
     return report.CallReport(
@@ -79,7 +77,7 @@ def _pair(pair: tuple[MediaVideo, MediaVideo] | None) -> report.FramePair | None
 
 # --- a stream ---
 
-def _stream(result: CallResult, i: int) -> report.StreamReport:
+def _stream(result: CallResult, i: int, scored: bool) -> report.StreamReport:
     sender, kind = result.senders[i], result.senders[i].kind
     sent = sorted((f for (s, _), f in result.sampler.sent.items() if s == sender.index),
                   key=lambda f: f.capture_us)
@@ -101,10 +99,11 @@ def _stream(result: CallResult, i: int) -> report.StreamReport:
             late=rx["media"]["late_pkts"],
             duplicate=rx["network"]["duplicate_pkts"], bytes_sent=wire_bytes),
         latency=_latency(pairs, kind),
-        audio=_audio(result, rx, sent) if kind == "audio" else None,
+        audio=voice.quality(result, rx, sent, pairs, scored=scored) if kind == "audio" else None,
         video=_video(result, tx, rx, sent, arrivals, pairs) if kind == "video" else None,
         series=_series(result.sampler.samples, i, pairs, result.sampler.start_us),
         latency_series=_latency_series(pairs, result.sampler.start_us),
+        playout=voice.playout(sent, arrivals, result.sampler.start_us) if kind == "audio" else report.PlayoutSeries(),
         frames=_frames(sent, pairs, result.sampler.start_us) if kind == "video" else report.FrameSeries())
 
 
@@ -141,59 +140,6 @@ def _latency(pairs: Sequence[Pair], kind: str) -> report.Latency | None:
         p50_ms=round(float(np.percentile(total, 50)), 2), p95_ms=round(float(np.percentile(total, 95)), 2),
         max_ms=round(float(total.max()), 2),
         stages_ms={name: _ms(float(np.mean([of(f, a) for f, a in whole]))) for name, of in stages if name and whole})
-
-
-def _mono(blocks: Sequence[NDArray[np.int16]], rate: int) -> NDArray[np.float64]:
-    """All blocks as one signal at about 16 kHz; a plain mean of neighbours is filter enough here."""
-    if not blocks:
-        return np.zeros(0)
-    signal = np.concatenate(blocks).astype(np.float64) / 32768
-    step = max(1, rate // _ALIGN_HZ)
-    return np.asarray(signal[:len(signal) // step * step].reshape(-1, step).mean(axis=1))
-
-
-def _on_media_time(result: CallResult, first_timestamp: int) -> list[NDArray[np.int16]]:
-    """The blocks that were heard, each at its place on the sender's clock, silence where none was.
-
-    So the comparison sees the codec and the network's losses, not the play-out delay
-    that moved meanwhile: latency is told elsewhere, block by block.
-    """
-    sink = result.sink
-    length = sum(map(len, sink.sound))
-    out = np.zeros(length + sink.sound_rate, np.int16)
-    for arrival, block in zip(sink.audio, sink.sound, strict=False):  # a long call's sound is kept in part
-        ticks = (arrival.rtp_timestamp - first_timestamp + 2**31) % 2**32 - 2**31
-        at = ticks * sink.sound_rate // OPUS_CLOCK_HZ
-        if at >= 0 and at + len(block) <= len(out) and arrival.concealment is not Concealment.INSERTED:
-            out[at:at + len(block)] = block
-    return [out[:length]]
-
-
-def _until_last_packet(arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
-    """Without what play-out made up after the sender had stopped."""
-    end = len(arrivals)
-    while end and arrivals[end - 1].concealment in _MADE_UP:
-        end -= 1
-    return arrivals[:end]
-
-
-def _audio(result: CallResult, rx: dict[str, Any], sent: Sequence[SentFrame]) -> report.AudioQuality:
-    media = rx["media"]
-    source = _mono(result.feed.sound, result.feed.sound_rate)
-    heard = _mono(result.sink.sound, result.sink.sound_rate)
-    made_up = [a.concealment in _MADE_UP for a in _until_last_packet(result.sink.audio)]
-    offset = correlation = None
-    if len(source) > _ALIGN_HZ // 2 and len(heard) > _ALIGN_HZ // 2 and sent:
-        step = max(1, result.feed.sound_rate // _ALIGN_HZ)
-        found = align(source, _mono(_on_media_time(result, sent[0].rtp_timestamp), result.sink.sound_rate),
-                      result.feed.sound_rate // step)
-        offset, correlation = round(found.offset_ms, 2), round(found.correlation, 4)
-    return report.AudioQuality(
-        concealed_pct=round(100 * media["concealed_samples"] / max(1, media["samples_out"]), 3),
-        concealed_events=sum(b and not a for a, b in pairwise([False, *made_up])),
-        level_in_dbfs=round(rms_dbfs(source), 2) if len(source) else None,
-        level_out_dbfs=round(rms_dbfs(heard), 2) if len(heard) else None,
-        alignment_offset_ms=offset, correlation=correlation)
 
 
 def _freezes(arrivals: Sequence[Arrival]) -> tuple[int, float]:
@@ -276,7 +222,8 @@ def _series(samples: Sequence[Sample], i: int, pairs: Sequence[Pair], start_us: 
             tx["media"]["target_bps"] or None,
             round(100 * max(0, lost) / expected, 2) if expected > 0 else None,
             round(100 * max(0, gone[k] - (gone[k - 1] if k else 0)) / expected, 2) if expected > 0 else None,
-            rx["media"]["target_ms"] + rx["media"]["sync_ms"], rx["media"]["depth_ms"]))
+            rx["media"]["target_ms"] + rx["media"]["sync_ms"], rx["media"]["depth_ms"],
+            *voice.interval(before.receiver["receive"][i] if before else None, rx)))
     if not rows:
         return report.StreamSeries()
     columns = list(zip(*rows, strict=True))
@@ -284,7 +231,7 @@ def _series(samples: Sequence[Sample], i: int, pairs: Sequence[Pair], start_us: 
     return report.StreamSeries(
         t_ms=columns[0], send_rate_bps=columns[1], receive_rate_bps=columns[2], target_rate_bps=columns[3],
         lost_pct=columns[4], unrepaired_pct=columns[5], network_delay_ms=tuple(_interval_delay(pairs, edges)),
-        jitter_target_ms=columns[6], jitter_depth_ms=columns[7])
+        jitter_target_ms=columns[6], jitter_depth_ms=columns[7], concealed_pct=columns[8], mos=columns[9])
 
 
 def _latency_series(pairs: Sequence[Pair], start_us: int) -> report.LatencySeries:

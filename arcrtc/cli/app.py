@@ -20,7 +20,7 @@ import typer
 from arcrtc.cli.output import EXIT_FAULT, EXIT_INTERRUPTED, say, say_fault
 from arcrtc.errors import ArcError
 
-COMMANDS: Final = ("call", "send", "receive", "doctor", "encoders", "bench")  #: in the order of the help page
+COMMANDS: Final = ("call", "send", "receive", "score", "doctor", "encoders", "bench")  #: in the order of the help page
 
 
 def _print_version(wanted: bool) -> None:

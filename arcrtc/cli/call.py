@@ -45,6 +45,8 @@ Profile = Annotated[str, typer.Option(help="SRTP profile, or none.", metavar="NA
 Nack = Annotated[bool, typer.Option(help="Have lost video packets sent again.")]
 NackAudio = Annotated[bool, typer.Option(help="Lost audio packets too; costs a round trip of delay.")]
 Fec = Annotated[bool, typer.Option(help="In-band FEC of Opus.")]
+Score = Annotated[bool, typer.Option("--score/--no-score", help="Judge the sound afterwards by PESQ, PLCMOS and STOI, "
+                                     "if they are installed: pip install 'arcrtc[eval]'.")]
 MaxLatency = Annotated[int, typer.Option(help="Bound of the play-out delay, milliseconds.", min=20, max=10_000)]
 
 
@@ -52,7 +54,7 @@ def call(audio: Audio = None, video: Video = None, network: Network = "perfect",
          seed: Seed = 0, encoder: Encoder = "auto", out: Out = Path("out/call"), audio_bitrate: AudioBitrate = 32_000,
          video_bitrate: VideoBitrate = 1_500_000, height: Height = None, profile: Profile = "AEAD_AES_128_GCM",
          nack: Nack = True, nack_audio: NackAudio = False, fec: Fec = True, max_latency: MaxLatency = 500,
-         json: Json = False, verbose: Verbose = False) -> None:
+         score: Score = True, json: Json = False, verbose: Verbose = False) -> None:
     """Hold a whole call between two peers on this machine and report how it was.
 
     Real UDP on loopback with SRTP, through an emulated network. Writes received.mkv, report.json
@@ -68,7 +70,7 @@ def call(audio: Audio = None, video: Video = None, network: Network = "perfect",
     make_folder(out)
     with progress_bar("call", show=not json) as progress:
         result = run_call(settings, out, progress)
-    report = _write(result, out, show=not json)
+    report = _write(result, out, scored=score, show=not json)
     if json:
         from arcrtc.report import to_json
 
@@ -100,13 +102,13 @@ def _command() -> str:
     return shlex.join(["arcrtc", *sys.argv[1:]])
 
 
-def _write(result: CallResult, out: Path, *, show: bool) -> CallReport:
+def _write(result: CallResult, out: Path, *, scored: bool, show: bool) -> CallReport:
     from arcrtc.call.summary import build_report, first_and_last
     from arcrtc.report import write_html, write_json
 
     if show and console(stderr=True).is_terminal:
         say("writing the report ...")
-    report = build_report(result, _command())
+    report = build_report(result, _command(), scored=scored)
     write_json(report, out / "report.json")
     first, last = first_and_last(result)
     write_html(report, out / "report.html", first, last)

@@ -33,6 +33,12 @@ def tiles(report: CallReport) -> list[Tile]:
         repaired = 100 * sum(p.recovered for p in counts) / lost if lost else None
         detail = f"{words.percent(repaired)} of them repaired in time" if lost else "nothing to repair"
         out.append(Tile("Lost by the network", words.percent(100 * lost / sent), detail))
+    rated = [s.audio for s in report.streams if s.audio and s.audio.mos is not None]
+    if rated:
+        worst_rated = min(rated, key=lambda a: a.mos or 0.0)
+        pesq = worst_rated.scores.pesq if worst_rated.scores else None
+        out.append(Tile("Speech", f"MOS {worst_rated.mos:.1f}",
+                        "E-model" if pesq is None else f"E-model; PESQ {pesq:.2f}"))
     graded = [s.video for s in report.streams if s.video and s.video.psnr_mean_db is not None]
     if graded:
         worst_video = min(graded, key=lambda v: v.psnr_mean_db or 0.0)
@@ -107,14 +113,37 @@ def _packet_rows(p: PacketCounts) -> Iterator[tuple[str, str]]:
 
 
 def _audio_rows(a: AudioQuality) -> Iterator[tuple[str, str]]:
+    if a.mos is not None and a.r_factor is not None:
+        yield "MOS by the E-model", f"{a.mos:.2f} (R {a.r_factor:.0f}, {a.band})"
+    yield from _score_rows(a)
     gaps = f" ({words.times(a.concealed_events, 'gap')})" if a.concealed_events is not None else ""
     yield "Concealed", f"{words.percent(a.concealed_pct)}{gaps}"
+    if a.loss_before_pct is not None:
+        bursts = f" (burst ratio {a.burst_ratio:.1f})" if a.burst_ratio is not None else ""
+        yield "Loss before / after repair", (f"{words.percent(a.loss_before_pct)} / "
+                                             f"{words.percent(a.loss_after_pct)}{bursts}")
+    if a.fec_pct is not None:
+        yield "Rebuilt / sender silent", f"{words.percent(a.fec_pct)} / {words.percent(a.silent_pct)}"
+    if a.inserted_pct is not None:
+        yield "Put in / left out", f"{words.percent(a.inserted_pct)} / {words.percent(a.removed_pct)}"
+    if a.wait_p50_ms is not None:
+        yield "Wait in the buffer p50 / p95", f"{words.ms(a.wait_p50_ms)} / {words.ms(a.wait_p95_ms)}"
+    if a.jitter_ms is not None:
+        yield "Jitter of the network", words.ms(a.jitter_ms)
     if a.level_in_dbfs is not None or a.level_out_dbfs is not None:
         levels = f"{words.decibel(a.level_in_dbfs, 'dBFS')} / {words.decibel(a.level_out_dbfs, 'dBFS')}"
         yield "Level in / out", levels
     if a.alignment_offset_ms is not None:
         match = f" (correlation {a.correlation:.3f})" if a.correlation is not None else ""
         yield "Out of step with source", f"{words.ms(a.alignment_offset_ms)}{match}"
+
+
+def _score_rows(a: AudioQuality) -> Iterator[tuple[str, str]]:
+    if a.scores is not None:
+        yield "PESQ / PLCMOS / STOI", " / ".join(
+            words.NOTHING if v is None else f"{v:.2f}" for v in (a.scores.pesq, a.scores.plcmos, a.scores.stoi))
+    elif a.score_note is not None:
+        yield "PESQ / PLCMOS / STOI", f"{words.NOTHING} ({a.score_note})"
 
 
 def _video_rows(v: VideoQuality) -> Iterator[tuple[str, str]]:

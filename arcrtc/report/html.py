@@ -15,7 +15,7 @@ from matplotlib.image import imsave
 from numpy.typing import NDArray
 
 from arcrtc.errors import ArgumentError
-from arcrtc.report import plots, words
+from arcrtc.report import plots, voiceplots, words
 from arcrtc.report.facts import rows, rows_of_stream, tiles
 from arcrtc.report.jsonio import write_text
 from arcrtc.report.schema import CallReport, NetworkDirection, ProcessFigures, StreamReport
@@ -28,6 +28,8 @@ _SHADES_PCT: Final = (100, 46, 78, 30, 90, 58)  # of the stream's colour; neighb
 
 _FRAME_COLORS: Final = (
     (plots.GOOD, "shown when due"), (plots.LATE, "shown late"), (plots.BAD, "frozen"))
+_PACKET_COLORS: Final = (
+    (plots.GOOD, "played"), (plots.REPAIRED, "rebuilt by a repair"), (plots.BAD, "concealed or left out"))
 _TITLES: Final = {  # section -> its title, and what to look for in it
     "streams": ("Streams", ""),
     "pictures": ("First and last picture", ""),
@@ -37,6 +39,11 @@ _TITLES: Final = {  # section -> its title, and what to look for in it
              "when it had to be played."),
     "jitter": ("Jitter buffer", "Its delay on top of the network's. Aim above the network's peaks: needless "
                "delay. Aim below them: concealment."),
+    "playout": ("Play-out over the network", "Each packet of sound from leaving the sender: its way through the "
+                "network as a dot, the moment at which it was heard as a line. What lies above the line came too "
+                "late."),
+    "mos": ("How it sounds", "Mean opinion scores, 1 bad to 5 excellent: the E-model's estimate from losses and delay, "
+            "and what PESQ and PLCMOS make of the sound itself."),
     "latency": ("Latency", "From capture to play-out: one dot for each block of sound or picture."),
     "stages": ("Where each millisecond goes", "Mean time in each stage; all bars have one scale."),
     "frames": ("Every picture", "Its size as sent, and below it what became of it."),
@@ -88,6 +95,8 @@ def to_html(report: CallReport, first_frames: FramePair | None = None,
         "rate": _per_stream(report, plots.rate_plot),
         "loss": _per_stream(report, plots.loss_plot),
         "jitter": _per_stream(report, plots.jitter_plot),
+        "playout": _playout(report),
+        "mos": _per_stream(report, voiceplots.mos_plot),
         "latency": _per_stream(report, plots.latency_plot),
         "stages": _stages(report),
         "frames": _frames(report),
@@ -163,13 +172,23 @@ def _per_stream(report: CallReport, plot: Callable[[CallReport, StreamReport], s
 
 
 def _frames(report: CallReport) -> str:
+    return _whole_width(report, plots.frames_plot, _FRAME_COLORS)
+
+
+def _playout(report: CallReport) -> str:
+    return _whole_width(report, voiceplots.playout_plot, _PACKET_COLORS)
+
+
+def _whole_width(report: CallReport, plot: Callable[[CallReport, StreamReport], str | None],
+                 colors: tuple[tuple[str, str], ...]) -> str:
+    """A card for each stream that has this plot, with a legend of the strip below it."""
     legend = "".join(
         f'<li><span class="swatch" style="background:{plots.css_variable(color)}"></span>{text}</li>'
-        for color, text in _FRAME_COLORS)
+        for color, text in colors)
     return "".join(
         f'<div class="card"><h3>{_label(report, s)}</h3><div class="scroll wide">{svg}</div>'
         f'<ul class="stages">{legend}</ul></div>'
-        for s in report.streams if (svg := plots.frames_plot(report, s)))
+        for s in report.streams if (svg := plot(report, s)))
 
 
 def _stages(report: CallReport) -> str:

@@ -49,11 +49,11 @@ _STYLE: Final[dict[Any, Any]] = {
 _Row: TypeAlias = NDArray[np.float64]
 
 _HALF: Final = (5.4, 2.35)  # inches: one of two columns
-_WHOLE_WIDTH: Final = 11.2
+WHOLE_WIDTH: Final = 11.2
 _MOST_POINTS: Final = 1200  # dots or pictures drawn: more than a screen has columns
 _MOST_INTERVALS: Final = 480  # of a series
 _STATUS: Final = ("shown", "late", "frozen")  # from good to bad
-_DASHED: Final = (0, (4, 2))
+DASHED: Final = (0, (4, 2))
 
 
 def stream_color(report: CallReport, stream: StreamReport) -> str:
@@ -70,62 +70,62 @@ def css_variable(color: str) -> str:
 def rate_plot(report: CallReport, stream: StreamReport) -> str | None:
     """Send, receive and target rate; None: not measured."""
     series, color = stream.series, stream_color(report, stream)
-    t, (sent, received, target) = _intervals(
+    t, (sent, received, target) = intervals(
         series.t_ms, series.send_rate_bps, series.receive_rate_bps, series.target_rate_bps)
-    top = max((float(np.nanmax(row)) for row in (sent, received, target) if _known(row)), default=None)
+    top = max((float(np.nanmax(row)) for row in (sent, received, target) if known(row)), default=None)
     if top is None:
         return None
     size, unit = (1e6, "Mb/s") if top >= 1e6 else (1e3, "kb/s")
-    with _drawing():
-        fig, ax = _axes(_HALF)
-        if _known(received):
+    with drawing():
+        fig, ax = axes()
+        if known(received):
             ax.fill_between(t, received / size, color=color, alpha=0.22, linewidth=0, label="received")
-        if _known(sent):
+        if known(sent):
             ax.plot(t, sent / size, color=color, label="sent")
-        if _known(target):
-            ax.plot(t, target / size, color=INK, linestyle=_DASHED, linewidth=1.1, drawstyle="steps-post",
+        if known(target):
+            ax.plot(t, target / size, color=INK, linestyle=DASHED, linewidth=1.1, drawstyle="steps-post",
                     label="target")
-        _finish(ax, report, unit)
-        return _svg(fig, f"rate-{stream.ssrc}", f"Rate of {stream.name}: sent, received and target, {unit}")
+        finish(ax, report, unit)
+        return svg(fig, f"rate-{stream.ssrc}", f"Rate of {stream.name}: sent, received and target, {unit}")
 
 
 def loss_plot(report: CallReport, stream: StreamReport) -> str | None:
     """Packets lost, split into repaired and not; None: not measured."""
-    t, (lost, missing) = _intervals(stream.series.t_ms, stream.series.lost_pct, stream.series.unrepaired_pct)
-    if not _known(lost):
+    t, (lost, missing) = intervals(stream.series.t_ms, stream.series.lost_pct, stream.series.unrepaired_pct)
+    if not known(lost):
         return None
     lost = np.nan_to_num(lost)
-    missing = np.nan_to_num(missing) if _known(missing) else lost
+    missing = np.nan_to_num(missing) if known(missing) else lost
     width = float(np.min(np.diff(t))) if len(t) > 1 else float(t[0])
-    with _drawing():
-        fig, ax = _axes(_HALF)
+    with drawing():
+        fig, ax = axes()
         bars = {"width": width * 0.82, "linewidth": 0}
         ax.bar(t - width / 2, missing, color=BAD, label="lost for good", **bars)
         ax.bar(t - width / 2, np.maximum(0, lost - missing), bottom=missing, color=REPAIRED,
                label="lost, repaired in time", **bars)
-        _finish(ax, report, "% of packets", least_top=1.0)
-        return _svg(fig, f"loss-{stream.ssrc}", f"Packets of {stream.name} lost and repaired, percent")
+        finish(ax, report, "% of packets", least_top=1.0)
+        return svg(fig, f"loss-{stream.ssrc}", f"Packets of {stream.name} lost and repaired, percent")
 
 
 def jitter_plot(report: CallReport, stream: StreamReport) -> str | None:
     """Delay of the network, and what the jitter buffer puts on top; None: not measured."""
     series, color = stream.series, stream_color(report, stream)
-    t, (network, depth, target) = _intervals(
+    t, (network, depth, target) = intervals(
         series.t_ms, series.network_delay_ms, series.jitter_depth_ms, series.jitter_target_ms)
-    if not _known(depth) and not _known(target):
+    if not known(depth) and not known(target):
         return None
-    base = network if _known(network) else np.zeros(len(t))
-    with _drawing():
-        fig, ax = _axes(_HALF)
-        if _known(network):
+    base = network if known(network) else np.zeros(len(t))
+    with drawing():
+        fig, ax = axes()
+        if known(network):
             ax.fill_between(t, base, color=MUTED, alpha=0.28, linewidth=0, label="network")
-        if _known(depth):
+        if known(depth):
             ax.fill_between(t, base, base + depth, color=color, alpha=0.35, linewidth=0,
                             label="waiting in the buffer")
-        if _known(target):
+        if known(target):
             ax.plot(t, base + target, color=color, label="aim of the buffer")
-        _finish(ax, report, "ms")
-        return _svg(fig, f"jitter-{stream.ssrc}", f"Network delay and jitter buffer of {stream.name}, ms")
+        finish(ax, report, "ms")
+        return svg(fig, f"jitter-{stream.ssrc}", f"Network delay and jitter buffer of {stream.name}, ms")
 
 
 def latency_plot(report: CallReport, stream: StreamReport) -> str | None:
@@ -133,23 +133,23 @@ def latency_plot(report: CallReport, stream: StreamReport) -> str | None:
     if not stream.latency_series.t_ms or stream.latency is None:
         return None
     color = stream_color(report, stream)
-    with _drawing():
-        fig, ax = _axes(_HALF)
+    with drawing():
+        fig, ax = axes()
         t, value = _thinned(np.array(stream.latency_series.t_ms) / 1e3,
                             np.array(stream.latency_series.latency_ms))
         ax.plot(t, value, linestyle="none", marker="o", markersize=2.2, markeredgewidth=0, color=color,
                 alpha=0.55)
         end = report.meta.duration_s
-        marks = (("p50", stream.latency.p50_ms, "solid"), ("p95", stream.latency.p95_ms, _DASHED))
+        marks = (("p50", stream.latency.p50_ms, "solid"), ("p95", stream.latency.p95_ms, DASHED))
         apart = max(value.max(), stream.latency.p95_ms) * 0.085
         raised = max(stream.latency.p95_ms, stream.latency.p50_ms + apart)
         for (name, mark, style), y in zip(marks, (stream.latency.p50_ms, raised), strict=True):
             ax.plot([0, end], [mark, mark], color=INK, linewidth=1.0, linestyle=style)
             ax.annotate(f"{name} {words.ms(mark)}", (end, y), xytext=(5, 0), textcoords="offset points",
                         va="center", fontsize=9.5, color=INK, annotation_clip=False)
-        _finish(ax, report, "ms", legend=False)
+        finish(ax, report, "ms", legend=False)
         fig.subplots_adjust(right=0.845)
-        return _svg(fig, f"latency-{stream.ssrc}", f"Latency of {stream.name}, capture to play-out, ms")
+        return svg(fig, f"latency-{stream.ssrc}", f"Latency of {stream.name}, capture to play-out, ms")
 
 
 def frames_plot(report: CallReport, stream: StreamReport) -> str | None:
@@ -158,64 +158,67 @@ def frames_plot(report: CallReport, stream: StreamReport) -> str | None:
     if not frames.capture_us:
         return None
     color = stream_color(report, stream)
-    with _drawing():
-        fig = Figure(figsize=(_WHOLE_WIDTH, 2.3))
+    with drawing():
+        fig = Figure(figsize=(WHOLE_WIDTH, 2.3))
         sizes, strip = fig.subplots(2, 1, sharex=True, height_ratios=[5, 1])
         fig.subplots_adjust(left=0.055, right=0.982, top=0.87, bottom=0.16, hspace=0.12)
         t, kilobytes, key, status = _thinned_frames(frames)
         sizes.vlines(t[~key], 0, kilobytes[~key], color=color, linewidth=1.1, alpha=0.75, label="picture")
         sizes.vlines(t[key], 0, kilobytes[key], color=INK, linewidth=1.6, label="key frame", clip_on=False)
-        _finish(sizes, report, "kB")
+        finish(sizes, report, "kB")
         for number, tone in enumerate((GOOD, LATE, BAD)):
-            runs = list(_runs(t, status, number, report.meta.duration_s))
+            runs = list(stretches(t, status, number, report.meta.duration_s))
             strip.broken_barh(runs, (0, 1), color=tone, linewidth=0)
         strip.set_ylim(0, 1)
         strip.set_yticks([])
         strip.grid(visible=False)
         title = f"Every picture of {stream.name}: its size, and whether it was shown when due, late or never"
-        return _svg(fig, f"frames-{stream.ssrc}", title)
+        return svg(fig, f"frames-{stream.ssrc}", title)
 
 
 def path_plot(report: CallReport) -> str | None:
     """Round-trip time as the sender saw it; None: not measured."""
-    t, (rtt,) = _intervals(report.path.t_ms, report.path.rtt_ms)
-    if not _known(rtt):
+    t, (rtt,) = intervals(report.path.t_ms, report.path.rtt_ms)
+    if not known(rtt):
         return None
-    with _drawing():
-        fig, ax = _axes(_HALF)
+    with drawing():
+        fig, ax = axes()
         ax.plot(t, rtt, color=INK)
-        _finish(ax, report, "ms", legend=False)
-        return _svg(fig, "rtt", "Round-trip time, ms")
+        finish(ax, report, "ms", legend=False)
+        return svg(fig, "rtt", "Round-trip time, ms")
 
 
 def estimate_plot(report: CallReport) -> str | None:
     """Estimate of the capacity beside the real one; None: not measured."""
-    t, (estimate, capacity) = _intervals(report.path.t_ms, report.path.estimate_bps, report.path.capacity_bps)
-    if not _known(estimate):
+    t, (estimate, capacity) = intervals(report.path.t_ms, report.path.estimate_bps, report.path.capacity_bps)
+    if not known(estimate):
         return None
-    with _drawing():
-        fig, ax = _axes(_HALF)
-        if _known(capacity):
+    with drawing():
+        fig, ax = axes()
+        if known(capacity):
             ax.fill_between(t, capacity / 1e6, color=MUTED, alpha=0.28, linewidth=0, step="post",
                             label="capacity")
         ax.plot(t, estimate / 1e6, color=INK, label="estimate")
-        _finish(ax, report, "Mb/s")
-        return _svg(fig, "estimate", "Estimated and real capacity, Mb/s")
+        finish(ax, report, "Mb/s")
+        return svg(fig, "estimate", "Estimated and real capacity, Mb/s")
 
 
-def _drawing() -> Any:
+def drawing() -> Any:
+    """The context in which figures of this page are made."""
     return mpl.rc_context(_STYLE)
 
 
-def _axes(size: tuple[float, float]) -> tuple[Figure, Any]:
-    fig = Figure(figsize=size)
+def axes() -> tuple[Figure, Any]:
+    """A figure of one of two columns, and its axes."""
+    fig = Figure(figsize=_HALF)
     ax = fig.subplots()
     fig.subplots_adjust(left=0.105, right=0.985, top=0.85, bottom=0.13)
     return fig, ax
 
 
-def _finish(ax: Any, report: CallReport, unit: str, *, least_top: float = 0.0,
-            legend: bool = True) -> None:
+def finish(ax: Any, report: CallReport, unit: str, *, least_top: float = 0.0,
+           legend: bool = True) -> None:
+    """Axes from 0 over the whole call, the unit above them, and a legend."""
     ax.set_xlim(0, max(report.meta.duration_s, 0.001))
     top = max(ax.get_ylim()[1] * 1.02, least_top)
     ax.set_ylim(0, top)
@@ -235,11 +238,12 @@ def _time_axis(ax: Any) -> None:
     ax.set_xticks(ticks, [f"{x:g}" for x in ticks[:-1]] + [f"{ticks[-1]:g} s"])
 
 
-def _known(row: _Row) -> bool:
+def known(row: _Row) -> bool:
+    """Whether any value of it is."""
     return bool(np.any(np.isfinite(row)))
 
 
-def _intervals(t_ms: Sequence[float], *columns: Sequence[float | None]) -> tuple[_Row, list[_Row]]:
+def intervals(t_ms: Sequence[float], *columns: Sequence[float | None]) -> tuple[_Row, list[_Row]]:
     """Times in seconds and columns with NaN for unknown; a long series as means of longer intervals."""
     t = np.array(t_ms, dtype=np.float64) / 1e3
     rows = [np.array(column or [None] * len(t), dtype=np.float64) for column in columns]
@@ -279,7 +283,7 @@ def _thinned_frames(frames: FrameSeries) -> tuple[_Row, _Row, NDArray[np.bool_],
             np.maximum.reduceat(status, starts))
 
 
-def _runs(t: _Row, status: NDArray[np.int64], wanted: int, end: float) -> Iterator[tuple[float, float]]:
+def stretches(t: _Row, status: NDArray[np.int64], wanted: int, end: float) -> Iterator[tuple[float, float]]:
     """Stretches (start, length) of pictures with one status, seconds."""
     start = None
     for i, s in enumerate([*status.tolist(), None]):
@@ -291,7 +295,7 @@ def _runs(t: _Row, status: NDArray[np.int64], wanted: int, end: float) -> Iterat
             start = None
 
 
-def _svg(fig: Figure, name: str, title: str) -> str:
+def svg(fig: Figure, name: str, title: str) -> str:
     """The figure as one element: no outside names, ids of its own, colours as CSS variables."""
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))

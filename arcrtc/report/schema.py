@@ -13,9 +13,10 @@ from typing import Any, Final, Literal
 
 from arcrtc.errors import ArgumentError
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 FrameStatus = Literal["shown", "late", "frozen"]
+PacketStatus = Literal["played", "repaired", "concealed"]
 Setting = str | int | float | bool | None
 
 
@@ -90,11 +91,51 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechScores:
+    """How the speech sounds, by programs trained on people's judgement; null: that one could not judge it."""
+
+    pesq: float | None = _doc("PESQ wideband (ITU-T P.862.2) against the source, about 1..4.64", default=None)
+    plcmos: float | None = _doc("PLCMOS version 2, without the source, 1..5", default=None)
+    stoi: float | None = _doc("STOI, intelligibility against the source, 0..1", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredWindow:
+    """A part of the source that was scored by itself."""
+
+    t_ms: float = _doc("where it begins, since the first sound sent")
+    length_ms: float = _doc("its length")
+    scores: SpeechScores = _doc("of this part")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AudioQuality:
-    """Sound that came out, against the sound that went in."""
+    """Sound that came out, against the sound that went in. Shares are of the sound played."""
 
     concealed_pct: float = _doc("of the sound played, made up in place of lost packets, percent")
     concealed_events: int | None = _doc("times that concealment began", default=None)
+    longest_gap_ms: float | None = _doc("longest stretch that was concealed", default=None)
+    fec_pct: float | None = _doc("rebuilt from redundancy, percent", default=None)
+    silent_pct: float | None = _doc("the sender was silent on purpose, percent", default=None)
+    inserted_pct: float | None = _doc("put in by slowing down or waiting, percent", default=None)
+    removed_pct: float | None = _doc("left out by hurrying, percent", default=None)
+    loss_before_pct: float | None = _doc("packets that the network lost, percent of those expected", default=None)
+    loss_after_pct: float | None = _doc("of the sound sent, still missing after all repair, percent", default=None)
+    burst_ratio: float | None = _doc(
+        "mean length of concealed stretches over that of random losses of the same rate; 1: random", default=None)
+    jitter_ms: float | None = _doc("interarrival jitter of the network (RFC 3550)", default=None)
+    wait_p50_ms: float | None = _doc("median wait of a packet from its arrival to its play-out", default=None)
+    wait_p95_ms: float | None = _doc("95th percentile of it", default=None)
+    r_factor: float | None = _doc(
+        "rating of the E-model for the whole call: up to 93.2 narrowband, 129 wideband", default=None)
+    mos: float | None = _doc("mean opinion score that belongs to it, 1..4.5: an estimate from losses and delay, "
+                             "not from the sound", default=None)
+    band: Literal["narrowband", "wideband"] | None = _doc(
+        "scale of both: ITU-T G.107 or G.107.1", default=None)
+    scores: SpeechScores | None = _doc("the sound as heard, judged after the call; mean of the windows",
+                                       default=None)
+    score_windows: tuple[ScoredWindow, ...] = _doc("parts that were judged, ten seconds each at most", default=())
+    score_note: str | None = _doc("why there are no scores, and how to get them", default=None)
     level_in_dbfs: float | None = _doc("RMS level of the source, dB of full scale", default=None)
     level_out_dbfs: float | None = _doc("RMS level of what was played, dB of full scale", default=None)
     alignment_offset_ms: float | None = _doc(
@@ -136,6 +177,8 @@ class StreamSeries:
     network_delay_ms: tuple[float | None, ...] = _doc("one way, mean of the interval", default=())
     jitter_target_ms: tuple[float | None, ...] = _doc("delay that the jitter buffer aims at", default=())
     jitter_depth_ms: tuple[float | None, ...] = _doc("media waiting in the jitter buffer", default=())
+    concealed_pct: tuple[float | None, ...] = _doc("of the sound played, made up", default=())
+    mos: tuple[float | None, ...] = _doc("E-model's mean opinion score of the last five seconds", default=())
 
     def __post_init__(self) -> None:
         columns = {name: getattr(self, name) for name in self.__slots__ if name != "t_ms"}
@@ -169,6 +212,22 @@ class FrameSeries:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlayoutSeries:
+    """Every packet of sound that was sent: one row each. Both delays begin when it left the sender."""
+
+    t_ms: tuple[float, ...] = _doc("when it left", default=())
+    network_ms: tuple[float | None, ...] = _doc("until it arrived by itself; null: it did not", default=())
+    playout_ms: tuple[float | None, ...] = _doc(
+        "until its sound, or what took its place, was heard; null: neither was", default=())
+    status: tuple[PacketStatus, ...] = _doc(
+        "played, rebuilt by a repair, or lost for good: concealed or left out", default=())
+
+    def __post_init__(self) -> None:
+        columns = {name: getattr(self, name) for name in self.__slots__ if name != "t_ms"}
+        _check_lengths("playout", self.t_ms, columns, may_be_empty=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamReport:
     """One stream from its sender to its receiver."""
 
@@ -185,6 +244,7 @@ class StreamReport:
     video: VideoQuality | None = _doc("of a stream of pictures", default=None)
     series: StreamSeries = _doc("over time", default_factory=StreamSeries)
     latency_series: LatencySeries = _doc("latency over time", default_factory=LatencySeries)
+    playout: PlayoutSeries = _doc("every packet of sound", default_factory=PlayoutSeries)
     frames: FrameSeries = _doc("every picture", default_factory=FrameSeries)
 
     def __post_init__(self) -> None:

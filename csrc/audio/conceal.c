@@ -2,35 +2,56 @@
  * @file audio/conceal.c  Made-up audio in place of lost, and the joins with what
  *                        was not lost
  */
+#include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
+#include "audio/background.h"
+#include "audio/bridge.h"
 #include "audio/conceal.h"
-#include "audio/fade.h"
-#include "audio/pitch.h"
+#include "audio/edge.h"
 #include "base/mem.h"
+#include "base/rng.h"
 
 enum {
-    MIN_HZ     = 8000,
-    MAX_HZ     = 48000,
-    HISTORY_MS = 60,
-    JOIN_MS    = 5,
-    DEFAULT_PERIOD_MS = 10, /* of what has none                             */
+    MIN_HZ        = 8000,
+    MAX_HZ        = 48000,
+    HISTORY_MS    = 80,
+    NEXT_MS       = 40,
+    JOIN_MS       = 5,   /* shorter clicks, longer eats an onset              */
+    FADE_START_MS = 60,  /* three packets of 20 ms                            */
+    FADE_END_MS   = 200, /* no vowel is longer: what follows is invented      */
+    FADE_DB       = 60,  /* on the way: then the cut to nothing is not heard  */
+};
+
+/** What has to be done with the first true audio. */
+enum join { JOIN_NONE, JOIN_CODEC, JOIN_MADE };
+
+/** Audio at one edge of a gap, the nearest to it last. */
+struct side {
+    float  *plane[ARC_EDGE_CHANNELS];
+    float  *mono;
+    int32_t n;
 };
 
 struct arc_conceal {
     int32_t rate_hz;
     int32_t channels;
     int32_t per_ms;
-    int32_t n_history;
-    int32_t n_join;
-    int32_t period;   /* of the audio before the gap                        */
-    int32_t joined;   /* samples of the join that are done                  */
-    bool    lost;     /* the last block was made up                         */
-    struct arc_fade fade;
-    int16_t *history; /* what was heard last, the newest at the end         */
-    int16_t *tail;    /* how the made-up audio would have gone on           */
-    float   *mono;
+    int32_t lost_samples; /* made up in a row                                 */
+    float   voicing;      /* at the edge before                               */
+    float   gain;         /* of the last sample made up                       */
+    float   fade_step;    /* factor a sample                                  */
+    enum join join;
+    struct arc_rng  rng;
+    struct arc_edge past;
+    struct arc_edge future;
+    struct side     before;
+    struct side     after;
+    struct arc_background background;
+    float *made[ARC_EDGE_CHANNELS];
+    float *scratch;
+    float *block; /* the memory of all of these                               */
 };
 
 static bool config_ok(const struct arc_conceal_config *cfg)
@@ -40,30 +61,52 @@ static bool config_ok(const struct arc_conceal_config *cfg)
            (cfg->channels == 1 || cfg->channels == 2);
 }
 
+static float *carve(float **at, int32_t n)
+{
+    float *out = *at;
+
+    *at += n;
+    return out;
+}
+
 enum arc_status arc_conceal_new(const struct arc_conceal_config *cfg,
                                 struct arc_conceal **out)
 {
     struct arc_conceal *c;
+    int32_t n_before, n_after, n_made;
+    float *at;
 
     if (!cfg || !out || !config_ok(cfg))
         return ARC_ERR_ARG;
     c = arc_mem_zalloc(1, sizeof(*c));
     if (!c)
         return ARC_ERR_NOMEM;
-    c->rate_hz   = cfg->sample_rate_hz;
-    c->channels  = cfg->channels;
-    c->per_ms    = c->rate_hz / 1000;
-    c->n_history = c->per_ms * HISTORY_MS;
-    c->n_join    = c->per_ms * JOIN_MS;
-    c->history = arc_mem_zalloc((size_t)(c->n_history * c->channels),
-                                sizeof(*c->history));
-    c->tail    = arc_mem_zalloc((size_t)(c->n_join * c->channels),
-                                sizeof(*c->tail));
-    c->mono    = arc_mem_zalloc((size_t)c->n_history, sizeof(*c->mono));
-    if (!c->history || !c->tail || !c->mono) {
+    c->rate_hz  = cfg->sample_rate_hz;
+    c->channels = cfg->channels;
+    c->per_ms   = c->rate_hz / 1000;
+    n_before = c->per_ms * HISTORY_MS;
+    n_after  = c->per_ms * NEXT_MS;
+    n_made   = c->per_ms * ARC_CONCEAL_MAX_MS;
+    c->fade_step = powf(10.0f, -(float)FADE_DB / 20.0f /
+                                   (float)(c->per_ms *
+                                           (FADE_END_MS - FADE_START_MS)));
+    c->block = arc_mem_zalloc((size_t)((n_before + n_after) * 3 + n_made * 2 +
+                                       ARC_BRIDGE_SCRATCH(n_made)),
+                              sizeof(*c->block));
+    if (!c->block) {
         arc_conceal_free(c);
         return ARC_ERR_NOMEM;
     }
+    at = c->block;
+    c->before.n    = n_before;
+    c->before.mono = carve(&at, n_before);
+    c->after.mono  = carve(&at, n_after);
+    for (int32_t k = 0; k < ARC_EDGE_CHANNELS; k++) {
+        c->before.plane[k] = carve(&at, n_before);
+        c->after.plane[k]  = carve(&at, n_after);
+        c->made[k]         = carve(&at, n_made);
+    }
+    c->scratch = at;
     arc_conceal_reset(c);
     *out = c;
     return ARC_OK;
@@ -73,122 +116,220 @@ void arc_conceal_free(struct arc_conceal *c)
 {
     if (!c)
         return;
-    arc_mem_free(c->mono);
-    arc_mem_free(c->tail);
-    arc_mem_free(c->history);
+    arc_mem_free(c->block);
     arc_mem_free(c);
 }
 
 void arc_conceal_reset(struct arc_conceal *c)
 {
-    memset(c->history, 0, (size_t)(c->n_history * c->channels) *
-                              sizeof(*c->history));
-    arc_fade_init(&c->fade, c->rate_hz, c->channels);
-    c->lost   = false;
-    c->joined = c->n_join;
+    for (int32_t k = 0; k < ARC_EDGE_CHANNELS; k++)
+        memset(c->before.plane[k], 0, (size_t)c->before.n * sizeof(float));
+    arc_rng_init(&c->rng, 1);
+    arc_background_init(&c->background, c->channels, c->rate_hz);
+    c->lost_samples = 0;
+    c->gain         = 1.0f;
+    c->join         = JOIN_NONE;
 }
 
 static void remember(struct arc_conceal *c, const int16_t *pcm, int32_t n)
 {
-    const int32_t all = c->n_history * c->channels;
-    int32_t add = n * c->channels;
+    const int32_t all = c->before.n;
 
-    if (add > all) {
-        pcm += add - all;
-        add = all;
+    if (n > all) {
+        pcm += (n - all) * c->channels;
+        n = all;
     }
-    memmove(c->history, c->history + add,
-            (size_t)(all - add) * sizeof(*c->history));
-    memcpy(c->history + all - add, pcm, (size_t)add * sizeof(*c->history));
+    for (int32_t k = 0; k < c->channels; k++) {
+        float *plane = c->before.plane[k];
+
+        memmove(plane, plane + n, (size_t)(all - n) * sizeof(*plane));
+        for (int32_t i = 0; i < n; i++)
+            plane[all - n + i] = (float)pcm[i * c->channels + k];
+    }
 }
 
-/** A period of the last audio again and again. */
-static void repeat(const struct arc_conceal *c, int16_t *out, int32_t n)
+static void mix_down(struct side *s, int32_t channels)
 {
-    const int16_t *last = c->history + (c->n_history - c->period) * c->channels;
+    float product = 0.0f, sign;
 
-    for (int32_t i = 0; i < n * c->channels; i++)
-        out[i] = last[i % (c->period * c->channels)];
+    memcpy(s->mono, s->plane[0], (size_t)s->n * sizeof(*s->mono));
+    if (channels == 1)
+        return;
+    for (int32_t i = 0; i < s->n; i++)
+        product += s->plane[0][i] * s->plane[1][i];
+    sign = product < 0.0f ? -1.0f : 1.0f; /* turned against each other? */
+    for (int32_t i = 0; i < s->n; i++)
+        s->mono[i] += sign * s->plane[1][i];
 }
 
-/** From `a` to `b`: part `i + 1` of `n + 1`, level at both ends. */
-static int16_t blend(int16_t a, int16_t b, int32_t i, int32_t n)
+static void look_back(struct arc_conceal *c)
 {
-    float t = (float)(i + 1) / (float)(n + 1);
+    const float age = (float)c->lost_samples / (float)(c->per_ms * FADE_END_MS);
+    float most;
 
-    t = t * t * (3.0f - 2.0f * t);
-    return (int16_t)((float)a + ((float)b - (float)a) * t);
+    mix_down(&c->before, c->channels);
+    arc_edge_look(&c->past, c->before.plane, c->before.mono, c->channels,
+                  c->before.n, c->rate_hz);
+    if (c->lost_samples == 0)
+        c->voicing = c->past.voicing;
+    /* What is made up repeats itself: it proves no voice, and it buzzes. */
+    most = c->voicing * (age < 1.0f ? 1.0f - age : 0.0f);
+    if (c->lost_samples && c->past.voicing > most)
+        arc_edge_set_voicing(&c->past, c->before.plane, c->before.n, most);
 }
 
-static void find_period(struct arc_conceal *c)
+/** @return whether there is enough of it */
+static bool look_ahead(struct arc_conceal *c, const int16_t *next, int32_t n)
 {
-    struct arc_pitch p;
+    if (n > c->per_ms * NEXT_MS)
+        n = c->per_ms * NEXT_MS;
+    if (!next || n < c->per_ms * ARC_EDGE_MIN_MS)
+        return false;
+    c->after.n = n;
+    for (int32_t k = 0; k < c->channels; k++)
+        for (int32_t i = 0; i < n; i++)
+            c->after.plane[k][n - 1 - i] = (float)next[i * c->channels + k];
+    mix_down(&c->after, c->channels);
+    arc_edge_look(&c->future, c->after.plane, c->after.mono, c->channels, n,
+                  c->rate_hz);
+    return true;
+}
 
-    for (int32_t i = 0; i < c->n_history; i++)
-        c->mono[i] = (float)c->history[i * c->channels] +
-                     (float)c->history[(i + 1) * c->channels - 1];
-    p = arc_pitch_find(c->mono, c->n_history, c->rate_hz);
-    c->period = p.period_samples >= 1.0f ? (int32_t)(p.period_samples + 0.5f)
-                                         : c->per_ms * DEFAULT_PERIOD_MS;
+static void to_planes(const struct arc_conceal *c, const int16_t *pcm,
+                      int32_t n)
+{
+    for (int32_t k = 0; k < c->channels; k++)
+        for (int32_t i = 0; i < n; i++)
+            c->made[k][i] = (float)pcm[i * c->channels + k];
+}
+
+static int16_t to_int16(float v)
+{
+    return (int16_t)(v > 32767.0f ? 32767.0f : v < -32768.0f ? -32768.0f
+                                             : floorf(v + 0.5f));
+}
+
+static void from_planes(const struct arc_conceal *c, int16_t *pcm, int32_t n)
+{
+    for (int32_t k = 0; k < c->channels; k++)
+        for (int32_t i = 0; i < n; i++)
+            pcm[i * c->channels + k] = to_int16(c->made[k][i]);
+}
+
+/** Level of what is made up without knowing what follows. */
+static float next_gain(const struct arc_conceal *c, float gain, int32_t lost)
+{
+    if (lost < c->per_ms * FADE_START_MS)
+        return gain;
+    return lost < c->per_ms * FADE_END_MS ? gain * c->fade_step : 0.0f;
+}
+
+/** Turn what is made up down, and the background up in its place. */
+static void fade_out(struct arc_conceal *c, float already, int32_t n)
+{
+    float *noise = c->scratch + ARC_LPC_ORDER, gain = c->gain;
+
+    if (c->lost_samples + n < c->per_ms * FADE_START_MS)
+        return;
+    for (int32_t k = 0; k < c->channels; k++) {
+        arc_background_make(&c->background, k, &c->rng, c->scratch, n);
+        gain = c->gain;
+        for (int32_t i = 0; i < n; i++) {
+            gain = next_gain(c, gain, c->lost_samples + i);
+            c->made[k][i] = c->made[k][i] * gain / already +
+                            noise[i] * sqrtf(1.0f - gain * gain);
+        }
+    }
+    c->gain = gain;
+}
+
+/** Between the edges. A codec's own extrapolation scores a little better than the
+ *  continuation of the edge before the gap, for speech and for music. */
+static void bridge(struct arc_conceal *c, const int16_t *codec, int32_t n)
+{
+    const bool led = codec != NULL;
+
+    if (led)
+        to_planes(c, codec, n);
+    arc_bridge_between(&c->past, &c->future, &c->rng, c->scratch, led, c->made,
+                       n);
+    c->join = JOIN_NONE;
+}
+
+static void extrapolate(struct arc_conceal *c, const int16_t *codec, int32_t n)
+{
+    if (codec) {
+        to_planes(c, codec, n);
+        fade_out(c, 1.0f, n);
+    } else {
+        /* What was heard last, and is continued, is turned down already. */
+        arc_bridge_onward(&c->past, &c->rng, c->scratch, c->made, n);
+        fade_out(c, c->gain > 0.0f ? c->gain : 1.0f, n);
+    }
+    c->join = codec ? JOIN_CODEC : JOIN_MADE;
+}
+
+/** The codec's own extrapolation goes on in what it decodes: only the level has
+ *  to come back. */
+static void turn_up(struct arc_conceal *c, int32_t n)
+{
+    const float rest = sqrtf(1.0f - c->gain * c->gain);
+    float *noise = c->scratch + ARC_LPC_ORDER;
+
+    for (int32_t k = 0; c->gain < 1.0f && k < c->channels; k++) {
+        arc_background_make(&c->background, k, &c->rng, c->scratch, n);
+        for (int32_t i = 0; i < n; i++) {
+            float w = (float)(i + 1) / (float)(n + 1);
+
+            c->made[k][i] = c->made[k][i] * (c->gain + (1.0f - c->gain) * w) +
+                            noise[i] * rest * (1.0f - w);
+        }
+    }
+}
+
+/** The first true audio after what was made up. */
+static void join(struct arc_conceal *c, int16_t *pcm, int32_t n)
+{
+    const int32_t span = c->per_ms * JOIN_MS, m = n < span ? n : span;
+
+    to_planes(c, pcm, m);
+    if (c->join == JOIN_CODEC) {
+        turn_up(c, m);
+    } else {
+        look_back(c);
+        if (!look_ahead(c, pcm, n))
+            c->future.voicing = 0.0f; /* too short to be in step with it */
+        arc_bridge_into(&c->past, &c->future, c->made, m);
+    }
+    from_planes(c, pcm, m);
 }
 
 void arc_conceal_on_audio(struct arc_conceal *c, int16_t *pcm, int32_t n)
 {
-    const struct arc_pcm heard = {.i16 = pcm};
-
-    if (n <= 0)
+    if (!pcm || n <= 0)
         return;
-    arc_fade_back(&c->fade, heard, n);
-    for (int32_t i = 0; i < n && c->joined < c->n_join; i++, c->joined++)
-        for (int32_t k = 0; k < c->channels; k++) {
-            int16_t *s = &pcm[i * c->channels + k];
-
-            *s = blend(c->tail[c->joined * c->channels + k], *s, c->joined,
-                       c->n_join);
-        }
-    c->lost = false;
+    if (c->join != JOIN_NONE)
+        join(c, pcm, n);
+    c->join         = JOIN_NONE;
+    c->gain         = 1.0f;
+    c->lost_samples = 0;
     remember(c, pcm, n);
-}
-
-/** The end of what was made up, towards what follows. */
-static void lead_to(const struct arc_conceal *c, const int16_t *next,
-                    int32_t n_next, int16_t *out, int32_t n)
-{
-    const int32_t period = c->period < n_next ? c->period : n_next;
-    const int32_t span = n < c->n_join ? n : c->n_join;
-
-    for (int32_t i = 0; i < span; i++)
-        for (int32_t k = 0; k < c->channels; k++) {
-            int32_t before = (period - 1 - (span - 1 - i) % period);
-            int16_t *s = &out[(n - span + i) * c->channels + k];
-
-            *s = blend(*s, next[before * c->channels + k], i, span);
-        }
+    arc_background_on_audio(&c->background, c->before.plane, c->before.n, n);
 }
 
 void arc_conceal_fill(struct arc_conceal *c, const int16_t *codec,
                       const int16_t *next, int32_t n_next, int16_t *out,
                       int32_t n)
 {
-    const struct arc_pcm made = {.i16 = out};
-
     if (!out || n <= 0 || n > c->per_ms * ARC_CONCEAL_MAX_MS)
         return;
-    if (!c->lost)
-        find_period(c);
-    c->lost = true;
-    if (codec)
-        memcpy(out, codec, (size_t)(n * c->channels) * sizeof(*out));
-    else
-        repeat(c, out, n);
-    arc_fade_lost(&c->fade, made, n);
-    c->joined = c->n_join;
-    if (next && n_next > 0) {
-        lead_to(c, next, n_next, out, n);
-        remember(c, out, n);
-        return;
+    look_back(c);
+    if (look_ahead(c, next, n_next)) {
+        bridge(c, codec, n);
+    } else {
+        extrapolate(c, codec, n);
     }
+    from_planes(c, out, n);
+    c->lost_samples += n;
     remember(c, out, n);
-    c->joined = 0;
-    repeat(c, c->tail, c->n_join);
 }

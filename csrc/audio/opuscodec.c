@@ -407,6 +407,21 @@ enum arc_status arc_opus_dec_set_complexity(struct arc_opus_dec *d,
                ? ARC_OK : ARC_ERR_UNSUPPORTED;
 }
 
+enum arc_status arc_opus_dec_copy(struct arc_opus_dec *to,
+                                  const struct arc_opus_dec *from)
+{
+    OpusDecoder *opus = to->opus;
+
+    if (to->sample_rate_hz != from->sample_rate_hz ||
+        to->channels != from->channels)
+        return ARC_ERR_ARG;
+    /* opus.h: decoder states are contiguous and can be copied shallowly. */
+    memcpy(opus, from->opus, (size_t)opus_decoder_get_size(to->channels));
+    *to      = *from;
+    to->opus = opus;
+    return ARC_OK;
+}
+
 static int decode(struct arc_opus_dec *d, const uint8_t *data, int32_t len,
                   struct arc_pcm out, int32_t n_samples, int fec)
 {

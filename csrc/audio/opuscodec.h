@@ -1,7 +1,7 @@
 /**
  * @file audio/opuscodec.h  Opus encoder and decoder (RFC 6716, RFC 8251)
  *
- * The only user of libopus. The state lives in arc_mem memory, so that tests
+ * With opuscodec_heal.c the only user of libopus. The state lives in arc_mem memory, so that tests
  * count it; libopus allocates nothing and neither does anything after `_new`.
  *
  * Owner:    `_new` gives it, `_free` takes it (NULL is allowed).
@@ -146,6 +146,11 @@ int32_t arc_opus_enc_lookahead_samples(struct arc_opus_enc *e);
 enum arc_status arc_opus_dec_new(int32_t sample_rate_hz, int32_t channels,
                                  struct arc_opus_dec **out);
 void            arc_opus_dec_free(struct arc_opus_dec *d);
+
+/** Make `to` go on as `from` would. @return ARC_OK, or ARC_ERR_ARG (they differ
+ *  in rate or channels) */
+enum arc_status arc_opus_dec_copy(struct arc_opus_dec *to,
+                                  const struct arc_opus_dec *from);
 
 /** Whether long concealment falls silent (the default), or is left as libopus
  *  extrapolates it, for a caller with a concealment of its own. From the next

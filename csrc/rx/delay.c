@@ -125,6 +125,17 @@ static int32_t add_sample(struct arc_delay *d, int64_t relative_us)
     return bin;
 }
 
+/** Share of the packets that may come later than the end of this bin. Where the
+ *  delay is long already, more of it hurts more (ITU-T G.107: from 150 ms on). */
+static double late_share(const struct arc_delay *d, int32_t bin)
+{
+    int64_t delay_us = (int64_t)(bin + 1) * d->bin_us;
+
+    if (d->cfg.long_us == 0 || delay_us < d->cfg.long_us)
+        return d->cfg.late_share;
+    return d->cfg.late_share * (double)delay_us / (double)d->cfg.long_us;
+}
+
 /** Delay that all but late_share of the packets stay within: upper edge of its bin. */
 static int64_t quantile_us(struct arc_delay *d)
 {
@@ -135,7 +146,7 @@ static int64_t quantile_us(struct arc_delay *d)
         d->bins[d->top_bin--] = 0.0;
     for (bin = d->top_bin; bin > 0; bin--) {
         above += d->bins[bin];
-        if (above > d->cfg.late_share * d->total)
+        if (above > late_share(d, bin) * d->total)
             break;
     }
     return (int64_t)(bin + 1) * d->bin_us;

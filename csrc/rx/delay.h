@@ -47,6 +47,8 @@ struct arc_delay_config {
     double  late_share; /* packets that may come later; 0: 0.01; below 0.2   */
     double  stall_share;/* time that stalls may leave uncovered; 0: they are
                            packets like others; below 0.2                    */
+    int64_t long_us;    /* a longer delay lets in proportion more packets come
+                           later; 0: none does                               */
 };
 
 struct arc_delay_stall {

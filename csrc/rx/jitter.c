@@ -71,6 +71,7 @@ enum arc_status arc_jitter_new(const struct arc_jitter_config *cfg,
     delay.adaptive    = cfg->adaptive;
     delay.late_share  = cfg->late_share;
     delay.stall_share = cfg->stall_share;
+    delay.long_us     = cfg->long_us;
     if (arc_delay_init(&j->delay, &delay)) {
         arc_jitter_free(j);
         return ARC_ERR_ARG;

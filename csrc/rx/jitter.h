@@ -44,6 +44,7 @@ struct arc_jitter_config {
     int32_t capacity_pkts;      /* 2..16384                                  */
     double  late_share;         /* rx/delay.h; 0: the default                */
     double  stall_share;        /* rx/delay.h; 0: stalls are not told apart  */
+    int64_t long_us;            /* rx/delay.h; 0: no delay is long           */
 };
 
 struct arc_jitter_stats {

@@ -12,7 +12,6 @@ enum {
     SETTLE_STEPS = MARKS - 1, /* marks in settle_us                          */
     FADE_STEPS   = 64,        /* steps of the weights in memory_us           */
     MOST_FADES   = 20 * FADE_STEPS, /* then nothing is left: e^-20            */
-    MAX_REPORT   = 65534,
     CAME         = 1,         /* by itself                                   */
     REPAIRED     = 2,
     PLAYABLE     = 4          /* one way or the other, in time               */
@@ -104,6 +103,7 @@ static void judge_to(struct arc_losspattern *p, int64_t last)
         uint8_t *fate = fate_of(p, p->next);
 
         judge(p, *fate);
+        p->came[(uint64_t)p->next % PKTS] = *fate & CAME;
         *fate = 0;
     }
 }
@@ -269,19 +269,22 @@ void arc_losspattern_report(struct arc_losspattern *p, int64_t now_us,
 {
     settle(p, now_us);
     memset(out, 0, sizeof(*out));
-    /* Numbers from before a jump cannot stand in one interval with new ones,
-     * and 65535 of them have no 16-bit end of their own. */
-    if (p->report_jumps != p->jumps ||
-        p->next - p->report_next > MAX_REPORT) {
+    /* Numbers from before a jump cannot stand in one interval with new ones. */
+    if (p->report_jumps != p->jumps || p->next - p->report_next > PKTS) {
         p->report_next = p->next;
     } else {
         out->lost_pkts     = (uint16_t)(p->lost_after - p->report_lost);
         out->repaired_pkts = (uint16_t)(p->repaired - p->report_repaired);
     }
-    out->begin_seq16 = (uint16_t)p->report_next;
-    out->end_seq16   = (uint16_t)p->next;
+    out->begin_seq     = p->report_next;
+    out->end_seq       = p->next;
     p->report_next     = p->next;
     p->report_lost     = p->lost_after;
     p->report_repaired = p->repaired;
     p->report_jumps    = p->jumps;
+}
+
+bool arc_losspattern_came(const struct arc_losspattern *p, int64_t seq)
+{
+    return p->came[(uint64_t)seq % PKTS] != 0;
 }

@@ -83,6 +83,7 @@ struct arc_losspattern {
     struct arc_restart restart;
     int64_t  report_next, report_lost, report_repaired, report_jumps;
     uint8_t  fate[ARC_LOSSPATTERN_PKTS];
+    uint8_t  came[ARC_LOSSPATTERN_PKTS]; /* judged: 1 if it came by itself     */
 };
 
 /** Figures of one of the three questions; all 0 before anything was judged. */
@@ -106,8 +107,8 @@ struct arc_losspattern_figures {
 
 /** What was judged since the last report, for RFC 7509 §3.1. */
 struct arc_losspattern_report {
-    uint16_t begin_seq16;
-    uint16_t end_seq16;    /* one more than the last; equal: nothing          */
+    int64_t  begin_seq;
+    int64_t  end_seq;      /* one more than the last; equal: nothing          */
     uint16_t lost_pkts;    /* for good; at most 65535                         */
     uint16_t repaired_pkts;
 };
@@ -133,10 +134,15 @@ void arc_losspattern_on_packet(struct arc_losspattern *p, int64_t seq,
 void arc_losspattern_figures(struct arc_losspattern *p, int64_t now_us,
                              struct arc_losspattern_figures *out);
 
-/** Judge what is due, tell what has been judged since the last call, at most
- *  65534 numbers of it; the next interval begins. */
+/** Judge what is due, tell what has been judged since the last call; the next
+ *  interval begins. An interval of more than ARC_LOSSPATTERN_PKTS numbers, or
+ *  with a jump in it, is left out. */
 void arc_losspattern_report(struct arc_losspattern *p, int64_t now_us,
                             struct arc_losspattern_report *out);
+
+/** Whether a number came by itself, of the last ARC_LOSSPATTERN_PKTS that were
+ *  judged. */
+bool arc_losspattern_came(const struct arc_losspattern *p, int64_t seq);
 /* ARC_CDEF_END */
 
 #endif

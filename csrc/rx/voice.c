@@ -18,13 +18,14 @@ enum {
      * a block, and what stretching adds to it. */
     QUEUE_MS      = 2 * ARC_ADEC_MAX_MS + 100,
     MS_PER_S      = 1000,
+    LONG_US       = 80000, /* a longer play-out delay is felt in a talk          */
 };
 
-/* Late by themselves, without what the slow play-out of the last packets before
- * them still saves: about one in ten of these is then lost. */
-static const double LATE_SHARE       = 0.012;
-static const double STALL_SHARE      = 0.055;
+/* Late by themselves; of twenty of these about one is lost, as play-out is slowed
+ * down for them. Measured by bench/bench_jitter.py. */
+static const double LATE_SHARE       = 0.0135;
 static const double LATE_SHARE_HEARD = 0.001; /* recognition: gaps are words */
+static const double STALL_SHARE      = 0.05;
 
 /* --- life --------------------------------------------------------------------- */
 
@@ -67,6 +68,7 @@ static enum arc_status make_buffers(struct arc_voice *v)
                        : hears              ? LATE_SHARE_HEARD
                                             : LATE_SHARE,
         .stall_share = hears ? 0.0 : STALL_SHARE,
+        .long_us     = hears ? 0 : LONG_US,
     };
     enum arc_status status = arc_jitter_new(&jitter, &v->jitter);
 
@@ -145,7 +147,11 @@ int32_t arc_voice_clock_hz(const struct arc_voice *v)
 enum arc_status arc_voice_push(struct arc_voice *v, const struct arc_rxpkt *p,
                                int64_t now_us)
 {
-    return arc_jitter_push(v->jitter, p, now_us);
+    enum arc_status status = arc_jitter_push(v->jitter, p, now_us);
+
+    if (status == ARC_ERR_OLD)
+        arc_voice_note_loss(v, -1); /* it was late, not lost */
+    return status;
 }
 
 enum arc_status arc_voice_push_copy(struct arc_voice *v,
@@ -187,6 +193,20 @@ int64_t arc_voice_behind_us(const struct arc_voice *v)
      * left of the old one is played as it comes. */
     return behind_us > ARC_VOICE_JUMP_US || behind_us < -ARC_VOICE_JUMP_US
                ? 0 : behind_us;
+}
+
+int64_t arc_voice_heard_us(const struct arc_voice *v, int64_t ts)
+{
+    int64_t at_us = arc_voice_playout_us(v, ts);
+
+    if (at_us == ARC_NEVER_US || !v->playing)
+        return at_us;
+    return at_us + arc_max_i64(arc_voice_behind_us(v), 0);
+}
+
+int32_t arc_voice_target_ms(const struct arc_voice *v)
+{
+    return arc_jitter_target_ms(v->jitter);
 }
 
 int64_t arc_voice_next_us(const struct arc_voice *v)

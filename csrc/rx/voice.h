@@ -162,6 +162,12 @@ int64_t         arc_voice_next_us(const struct arc_voice *v);
  *  ARC_NEVER_US before the first packet. */
 int64_t         arc_voice_playout_us(const struct arc_voice *v, int64_t ts);
 
+/** The same as play-out runs now: what is behind its target is heard later. */
+int64_t         arc_voice_heard_us(const struct arc_voice *v, int64_t ts);
+
+/** The play-out delay aimed at, without what is held back for lip-sync. */
+int32_t         arc_voice_target_ms(const struct arc_voice *v);
+
 /** Play so much later than the target, as far as max_latency_ms lets: lip-sync
  *  with a slower picture. 0.. */
 void            arc_voice_set_hold_us(struct arc_voice *v, int64_t hold_us);

@@ -56,6 +56,9 @@ struct arc_voice {
     bool     in_doubt;
     bool     uses_dtx;
     bool     in_noise;                 /* the sender said how its noise sounds */
+    double   loss;                     /* share of packets that never come  */
+    int64_t  slow_us;                  /* not slower again before           */
+    int64_t  quick_us;                 /* not quicker again before          */
     struct arc_voice_stats stats;
 };
 
@@ -80,7 +83,19 @@ int64_t arc_voice_give_up_us(const struct arc_voice *v);
 /** How much later than its target the end of the queue will be heard. */
 int64_t arc_voice_behind_us(const struct arc_voice *v);
 
+/** So many more packets were found missing; below zero: came after all. */
+void arc_voice_note_loss(struct arc_voice *v, int64_t n);
+
 /* --- voicepace.c --- */
+
+/** Whether a missing packet that is so late by now is more likely to come within
+ *  `within_us` than not. */
+bool arc_voice_may_come(const struct arc_voice *v, int64_t late_us,
+                        int64_t within_us, double chance);
+
+/** How late the packet that is to be heard in `ahead_us` is by now, if it is
+ *  missing: over the shortest transit. */
+int64_t arc_voice_lateness_us(const struct arc_voice *v, int64_t ahead_us);
 
 /** Stretch what waits, if the delay asks for it. */
 void arc_voice_pace(struct arc_voice *v);

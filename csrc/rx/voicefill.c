@@ -20,6 +20,10 @@ enum {
     MISSING_MAX     = 10000,    /* more missing numbers are a new beginning      */
 };
 
+/* So likely a missing packet comes within a block: wait for it, not to the end. */
+static const double SOON = 0.25;
+static const double LOSS_STEP = 1.0 / 256.0; /* five seconds of 20 ms */
+
 static int64_t jump_ticks(const struct arc_voice *v)
 {
     return (int64_t)v->clock_hz * (ARC_VOICE_JUMP_US / ARC_US_PER_S);
@@ -99,6 +103,19 @@ static struct arc_voicepiece origin(int32_t kind, const struct arc_rxpkt *p)
 
 /* --- packets ------------------------------------------------------------------- */
 
+void arc_voice_note_loss(struct arc_voice *v, int64_t n)
+{
+    v->loss = arc_max_d(v->loss + (double)n * LOSS_STEP, 0.0);
+}
+
+/** This packet is taken next: what was lost before it? */
+static void note_taken(struct arc_voice *v, const struct arc_rxpkt *p)
+{
+    arc_voice_note_loss(v, arc_clamp_i64(p->seq - v->last_seq - 1, 0, 1 / LOSS_STEP));
+    v->loss     *= 1.0 - LOSS_STEP;
+    v->last_seq  = p->seq;
+}
+
 void arc_voice_settle(struct arc_voice *v, const struct arc_rxpkt *p)
 {
     struct arc_voice_stats *s = &v->stats;
@@ -152,7 +169,7 @@ static void take_head(struct arc_voice *v)
     if (arc_jitter_take(v->jitter, &p) != ARC_OK)
         return;
     arc_voice_settle(v, &p);
-    v->last_seq = p.seq;
+    note_taken(v, &p);
     if (ticks_in(v, &p) == 0) {
         take_soundless(v, &p);
     } else if ((n = decode(v, &p)) > 0) {
@@ -330,7 +347,7 @@ static void bridge(struct arc_voice *v, const struct far_side *far, int32_t n)
         struct arc_rxpkt taken;
 
         arc_voice_settle(v, &head);
-        v->last_seq = head.seq;
+        note_taken(v, &head);
         if (n_far > 0) {
             v->pkt_ticks     = arc_voice_ticks_of(v, n_far);
             v->end_ts        = head.ts + v->pkt_ticks;
@@ -382,7 +399,10 @@ static void fill_hole(struct arc_voice *v, const struct arc_rxpkt *head)
     far = look_across(v, head);
     n   = arc_voice_samples_of(v, far.ts - v->next_ts);
     n   = n / v->grain_samples * v->grain_samples;
-    if (arc_voice_us_of(v, n) <= BRIDGE_US) {
+    if (arc_voice_us_of(v, n) <= BRIDGE_US &&
+        !(n > v->block_samples && far.kind == ARC_VOICE_DECODED &&
+          arc_voice_may_come(v, arc_voice_lateness_us(v, arc_voice_us_of(v, v->queue.n)),
+                             ARC_VOICE_BLOCK_US, SOON))) {
         bridge(v, &far, (int32_t)n);
         return;
     }

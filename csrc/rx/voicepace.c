@@ -11,19 +11,31 @@
 
 enum {
     RUN_MAX_PKTS  = 64,
-    LOW_MIN_US    = 20000,
-    LOW_MAX_US    = 80000,
-    HYSTERESIS_US = 10000,
-    HURRY_US      = 60000, /* so far over target every place is good enough */
-    PIECE_US      = 15000, /* of one change at most                         */
+    LATE_MIN_US   = 10000, /* sooner, a packet is not missing but on its way    */
+    LOW_US        = 30000, /* one packet is late, others are here: it will come
+                              soon, and slowing down is best left to the last   */
+    LOW_STALL_US  = 80000, /* nothing comes: it may take long                   */
+    OVER_US       = 10000, /* the target; a piece is about as much              */
+    SHORT_US      = 2000,  /* below it: the sender's clock is slower, or the
+                              target has grown                                  */
+    HURRY_US      = 60000, /* so far over target every place is good enough     */
+    AFTER_SLOW_US = 20000, /* not quicker so soon                               */
+    PIECE_US      = 15000, /* of one change at most                             */
+    STALL_PACE    = 2,     /* so much sound goes by unchanged for each changed  */
+    FREE_PACE     = 3,     /* .. length: no more than half, or a third          */
 };
 
-static const double LOW_SHARE  = 0.4;  /* of the target                       */
+/* Of packets as late as the next one is, the share that comes after it is needed:
+ * from there on it is worth to slow down, and below to hurry. */
+static const double MISS_SLOW  = 0.1;
+static const double MISS_QUICK = 0.06;
 
+/* What the past has not shown may still happen. */
+static const double NEVER_SEEN = 0.001;
 
-/** Media that is here without a hole from the play head on, us; `*gap` whether
- *  anything behind the hole is here as well. */
-static int64_t ready_us(const struct arc_voice *v, bool *gap)
+/** Media that is here without a hole from the play head on, us. @param overtaken
+ *  Whether anything behind that hole is here as well */
+static int64_t media_ready_us(const struct arc_voice *v, bool *overtaken)
 {
     int64_t us = arc_voice_us_of(v, v->queue.n);
     int64_t seq = v->last_seq + 1, end_ts = v->next_ts;
@@ -35,13 +47,18 @@ static int64_t ready_us(const struct arc_voice *v, bool *gap)
         seq++;
         run++;
     }
-    *gap = arc_jitter_depth_pkts(v->jitter) > run;
+    *overtaken = arc_jitter_depth_pkts(v->jitter) > run;
     return us + arc_ticks_to_us(end_ts - v->next_ts, v->clock_hz);
 }
 
-static double urgency_of(int64_t us, int64_t full_us)
+static int32_t samples_in(const struct arc_voice *v, int64_t us)
 {
-    return arc_clamp_i64(us, 0, full_us) / (double)full_us;
+    return (int32_t)(us * v->rate_hz / ARC_US_PER_S);
+}
+
+static double share_of(int64_t us, int64_t whole_us)
+{
+    return (double)arc_clamp_i64(us, 0, whole_us) / (double)whole_us;
 }
 
 /** The queue has another length now. */
@@ -56,7 +73,13 @@ static void resized(struct arc_voice *v, int32_t n)
                             removed[ARC_VOICE_CONCEALED];
 }
 
-static void slower(struct arc_voice *v, double urgency)
+/** When so many times the changed length has been heard. */
+static int64_t after(const struct arc_voice *v, int32_t changed, int32_t times)
+{
+    return v->clock_us + times * arc_voice_us_of(v, changed);
+}
+
+static void slower(struct arc_voice *v, double urgency, int32_t pace)
 {
     struct arc_voicequeue *q = &v->queue;
     int32_t n = q->n;
@@ -64,9 +87,11 @@ static void slower(struct arc_voice *v, double urgency)
     if (arc_stretch_lengthen(v->stretch, q->pcm, q->n_before,
                              arc_voicequeue_pcm(q), &n,
                              n + arc_voicequeue_space(q),
-                             (int32_t)((int64_t)PIECE_US * v->rate_hz / 1000000),
-                             urgency) == ARC_OK)
-        resized(v, n);
+                             samples_in(v, PIECE_US), urgency) != ARC_OK)
+        return;
+    v->slow_us  = after(v, n - q->n, pace);
+    v->quick_us = v->clock_us + AFTER_SLOW_US;
+    resized(v, n);
 }
 
 static void quicker(struct arc_voice *v, int64_t most_us, double urgency)
@@ -76,25 +101,66 @@ static void quicker(struct arc_voice *v, int64_t most_us, double urgency)
 
     if (arc_stretch_shorten(v->stretch, q->pcm, q->n_before,
                             arc_voicequeue_pcm(q), &n,
-                            (int32_t)(arc_min_i64(most_us, PIECE_US) *
-                                      v->rate_hz / 1000000),
-                            urgency) == ARC_OK)
-        resized(v, n);
+                            samples_in(v, arc_min_i64(most_us, PIECE_US)),
+                            urgency) != ARC_OK)
+        return;
+    v->quick_us = after(v, q->n - n, FREE_PACE);
+    resized(v, n);
+}
+
+int64_t arc_voice_lateness_us(const struct arc_voice *v, int64_t ahead_us)
+{
+    return arc_jitter_delay(v->jitter)->target_us + v->hold_us +
+           arc_voice_behind_us(v) - ahead_us;
+}
+
+bool arc_voice_may_come(const struct arc_voice *v, int64_t late_us,
+                        int64_t within_us, double chance)
+{
+    const struct arc_delay *d = arc_jitter_delay(v->jitter);
+    double later = arc_delay_later(d, late_us);
+    double soon = later - arc_delay_later(d, late_us + within_us);
+
+    return soon > chance * (later + v->loss + NEVER_SEEN);
+}
+
+/** The chance that the next missing packet, so late by now, comes, but not within
+ *  `ready_us`. One that others have overtaken may as well be lost. */
+static double miss_chance(const struct arc_voice *v, int64_t late_us,
+                          int64_t ready_us, bool overtaken)
+{
+    const struct arc_delay *d = arc_jitter_delay(v->jitter);
+    double later = arc_delay_later(d, late_us) + NEVER_SEEN;
+    double too_late = arc_delay_later(d, late_us + ready_us);
+
+    return overtaken ? too_late / (later + v->loss)
+                     : (too_late + NEVER_SEEN) / later;
 }
 
 void arc_voice_pace(struct arc_voice *v)
 {
-    const int64_t target_us = arc_jitter_target_ms(v->jitter) * ARC_US_PER_MS;
-    const int64_t low_us = arc_clamp_i64((int64_t)(LOW_SHARE * (double)target_us),
-                                         LOW_MIN_US, LOW_MAX_US);
-    int64_t behind_us = arc_voice_behind_us(v);
-    bool gap;
-    int64_t ready = ready_us(v, &gap);
+    const int64_t max_us = v->cfg.max_latency_ms * ARC_US_PER_MS;
+    /* A block that ends in the next packet needs all of that packet when it
+     * begins, which is so much before the packet is heard. */
+    const int64_t needed_us = arc_voice_us_of(v, v->queue.n % v->block_samples);
+    const int64_t behind_us = arc_voice_behind_us(v) - needed_us;
+    bool overtaken;
+    int64_t ready_us = media_ready_us(v, &overtaken);
+    int64_t late_us = arc_voice_lateness_us(v, ready_us);
+    double miss = miss_chance(v, late_us, ready_us - needed_us, overtaken);
 
     if (v->starved_us > 0)
         return;
-    if (ready < low_us && target_us + behind_us < v->cfg.max_latency_ms * ARC_US_PER_MS)
-        slower(v, urgency_of(low_us - ready, low_us));
-    else if (behind_us > HYSTERESIS_US && ready > low_us)
-        quicker(v, behind_us, urgency_of(behind_us, HURRY_US));
+    if (miss > MISS_SLOW && late_us > LATE_MIN_US &&
+        ready_us - needed_us < (overtaken ? LOW_US : LOW_STALL_US)) {
+        if (v->clock_us >= v->slow_us && late_us + ready_us + PIECE_US <= max_us)
+            slower(v, overtaken ? 1.0 : miss, overtaken ? 0 : STALL_PACE);
+    } else if (behind_us < -SHORT_US && v->clock_us >= v->slow_us) {
+        slower(v, share_of(-behind_us, HURRY_US), FREE_PACE);
+    } else if (miss < MISS_QUICK && v->clock_us >= v->quick_us) {
+        if (behind_us > OVER_US)
+            quicker(v, behind_us, share_of(behind_us, HURRY_US));
+        else if (needed_us >= ARC_STRETCH_MIN_US)
+            quicker(v, needed_us, 0.0); /* no packet is needed sooner by it */
+    }
 }

@@ -2,7 +2,7 @@
  * @file session/feedback_in.c  RTCP: what the peer says
  *
  * SRTCP > compound > SSRC watch > members > SR, RR, XR > statistics, round-trip
- * time | NACK > history | PLI, FIR > encoder | BYE
+ * time; reports_xr | NACK > history | PLI, FIR > encoder | BYE
  */
 #include "base/atomic.h"
 #include "base/bytes.h"
@@ -19,7 +19,7 @@ enum {
     MAX_DLRR   = 124,    /* receivers in one answer of the longest datagram    */
 };
 
-static struct arc_sendstream *sent_by(struct arc_session *s, uint32_t ssrc)
+struct arc_sendstream *arc_peer_sent_by(struct arc_session *s, uint32_t ssrc)
 {
     for (int32_t i = 0; i < s->n_send; i++)
         if (s->send[i]->cfg.ssrc == ssrc)
@@ -69,7 +69,7 @@ static void on_report(struct arc_session *s,
                       int64_t now_us)
 {
     for (size_t i = 0; i < n; i++) {
-        struct arc_sendstream *st = sent_by(s, blocks[i].ssrc);
+        struct arc_sendstream *st = arc_peer_sent_by(s, blocks[i].ssrc);
         double loss;
 
         if (!st)
@@ -122,7 +122,7 @@ static void on_nack(struct arc_session *s, const struct arc_rtcp_packet *p,
         return;
     }
     s->stats.nack_received++;
-    st = sent_by(s, media);
+    st = arc_peer_sent_by(s, media);
     for (size_t i = 0; st && i < n; i++)
         arc_peer_resend(s, st, seqs[i], now_us);
 }
@@ -154,7 +154,7 @@ static void on_fir(struct arc_session *s, const struct arc_rtcp_packet *p,
         return;
     }
     for (size_t i = 0; i < n; i++) {
-        struct arc_sendstream *st = sent_by(s, ssrcs[i]);
+        struct arc_sendstream *st = arc_peer_sent_by(s, ssrcs[i]);
 
         if (!st || (st->fir_seen && st->last_fir == seq_nrs[i]))
             continue; /* repeated command, RFC 5104 §4.3.1.1 */
@@ -190,7 +190,7 @@ static void on_payload_feedback(struct arc_session *s,
         arc_rtcp_parse_pli(p, &sender, &media) == ARC_OK) {
         on_others_pli(s, received_as(s, media), now_us);
         s->stats.pli_received++;
-        st = sent_by(s, media);
+        st = arc_peer_sent_by(s, media);
         if (st)
             st->key_requests++;
         give_key(s, st, now_us);
@@ -229,6 +229,8 @@ static void on_extended(struct arc_session *s, const struct arc_rtcp_packet *p,
             arc_rttref_on_reference(&s->references, it.ssrc, ntp64, now_us);
         else if (b.type == ARC_XR_DLRR)
             on_delays(s, &b, now_us);
+        else
+            arc_peer_on_xr_report(s, &b);
     }
     if (status != ARC_AGAIN)
         s->stats.drops.malformed++;

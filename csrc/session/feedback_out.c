@@ -1,7 +1,8 @@
 /**
  * @file session/feedback_out.c  RTCP: what we say to the peer
  *
- * SR or RR, SDES, and when there is something to ask for NACK and PLI; when, is
+ * SR or RR, SDES, when there is something to ask for NACK and PLI, and what room
+ * is left has extended reports (reports_xr.c); when, is
  * decided by tx/ssrcgroup.
  */
 #include <string.h>
@@ -232,6 +233,8 @@ static void write_nacks(struct arc_session *s, struct arc_writer *w,
         if (room < FEEDBACK_BYTES + NACK_BYTES)
             return; /* the rest goes with the next packet */
         room = (room - FEEDBACK_BYTES) / NACK_BYTES;
+        arc_nackgen_set_playout(st->nack,
+                                arc_atomic_load_relaxed(&st->playout_zero_us));
         if (arc_nackgen_poll(st->nack,
                              arc_max_i64(arc_atomic_load_relaxed(&s->rtt_us), 0),
                              now_us, seqs,
@@ -377,6 +380,8 @@ struct arc_pkt *arc_peer_feedback(struct arc_session *s, int64_t now_us)
         n = write_reports(s, &w, &due, now_us);
     if (due.n > 0 && due.kind != ARC_RTCP_DUE_BYE)
         write_feedback(s, &w, w.pos > 0, now_us);
+    if (due.kind == ARC_RTCP_DUE_REGULAR)
+        arc_peer_write_xr_reports(s, &w, bye_room(s), now_us);
     write_farewells(s, &w, w.pos > 0);
     if (due.kind == ARC_RTCP_DUE_BYE)
         write_bye(s, &w);

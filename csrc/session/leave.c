@@ -102,15 +102,15 @@ static void fill_pacer(struct arc_session *s, int64_t now_us)
 void arc_peer_resend(struct arc_session *s, struct arc_sendstream *st,
                      uint16_t seq16, int64_t now_us)
 {
-    /* Half of it: the peer asks again after a round trip as it measures it,
-     * and jitter moves that request either way. */
-    int64_t wait_us = arc_max_i64(s->rtt_us, 0) / 2;
     struct arc_pacer_item item = {0};
     struct arc_pkt *kept, *pkt;
     size_t len = 0;
 
     st->nacked++;
-    kept = st->history ? arc_history_get(st->history, seq16, wait_us, now_us)
+    if (!arc_peer_may_resend(st, now_us))
+        return;
+    kept = st->history ? arc_history_get(st->history, seq16,
+                                         arc_peer_resend_wait_us(s), now_us)
                        : NULL;
     if (!kept) {
         st->nack_misses++;
@@ -135,7 +135,9 @@ void arc_peer_resend(struct arc_session *s, struct arc_sendstream *st,
     if (arc_pacer_push(s->pacer, &item, ARC_PACER_RTX, now_us) != ARC_OK) {
         s->stats.drops.pacer_full++;
         arc_pkt_unref(pkt);
+        return;
     }
+    arc_repairbudget_on_resent(&st->repair, (int32_t)len, now_us);
 }
 
 /* --- number, record ---------------------------------------------------------- */

@@ -12,7 +12,8 @@
 #define ARC_SESSION_PEER_H
 
 #include "audio/aenc.h"
-#include "audio/opuscodec.h"
+#include "audio/playqueue.h"
+#include "audio/vad.h"
 #include "base/ring.h"
 #include "base/rng.h"
 #include "base/seq.h"
@@ -21,20 +22,25 @@
 #include "rx/fecdec.h"
 #include "rx/dtmf.h"
 #include "rx/jitter.h"
+#include "rx/losspattern.h"
 #include "rx/members.h"
 #include "rx/nackgen.h"
 #include "rx/rtt.h"
 #include "rx/rxpkt.h"
 #include "rx/rxstats.h"
 #include "rx/ssrcwatch.h"
+#include "rx/voice.h"
 #include "session/session.h"
 #include "tx/fecenc.h"
 #include "tx/history.h"
 #include "tx/pacer.h"
+#include "tx/repairbudget.h"
 #include "tx/ssrcgroup.h"
 #include "tx/txstats.h"
 #include "video/decoder.h"
 #include "video/encoder.h"
+#include "wire/extval.h"
+#include "wire/rtcpxr.h"
 #include "wire/rtp.h"
 
 /** What a packet in the pacer is. */
@@ -49,6 +55,7 @@ enum {
     ARC_PEER_RX_RING_PKTS  = 2048, /* network to media, likewise                */
     ARC_PEER_AUDIO_RING_PKTS = 128,/* either way, per stream of samples: 0.3 to
                                       15 s                                      */
+    ARC_PEER_RED_RING_PKTS = 512,  /* network to media, with redundant blocks    */
     ARC_PEER_HISTORY_PKTS  = 1024,
     ARC_PEER_PICTURES      = 8,    /* decoded, waiting for play-out             */
     ARC_PEER_RTCP_BYTES    = 1200,
@@ -81,6 +88,17 @@ struct arc_gather {
     bool     spoke;          /* the last frame was sent: not in DTX         */
 };
 
+/** What the peer's extended reports say of a stream; weights of packets, the
+ *  newest 1 each. */
+struct arc_peer_remote {
+    double  pkts, lost, bursts;  /* before repair                            */
+    bool    in_burst;
+    double  repair_pkts, repair_before, repair_after;
+    double  discard;
+    int32_t delay_ms;
+    bool    has_losses, has_repair, has_voip;
+};
+
 /** A sent stream. */
 struct arc_sendstream {
     struct arc_session    *session;
@@ -90,6 +108,8 @@ struct arc_sendstream {
 
     /* media side */
     struct arc_aenc       *aenc;
+    struct arc_redenc     *redenc;       /* NULL: without redundancy        */
+    int32_t                applied_red;
     struct arc_venc       *venc;
     struct arc_gather      gather;
     struct arc_encoded     pending;      /* encoded, not yet packetized     */
@@ -101,11 +121,15 @@ struct arc_sendstream {
     int32_t                applied_loss_pct;
     struct arc_pkt_pool   *pool;         /* packets that the media side makes */
     struct arc_send_media_stats media;
+    struct arc_vad         vad;          /* with level_id                   */
+    struct arc_audio_level level;        /* of the frame in `gather`        */
+    struct arc_playqueue  *play;         /* NULL: never used                */
 
     /* between the sides */
     struct arc_ring       *to_net;       /* struct arc_txpkt                */
     int32_t                target_bps;   /* atomic                          */
     int32_t                loss_pct;     /* atomic: what the peer reports   */
+    int32_t                red_set;      /* atomic: see send.c              */
     int32_t                key_wanted;   /* atomic flag                     */
     int32_t                muted;        /* atomic flag                     */
     struct arc_ring       *tones;        /* struct arc_dtmf_tone; NULL: none */
@@ -134,6 +158,8 @@ struct arc_sendstream {
     struct arc_txstats_sr  sr_zero;      /* counters when that was          */
     int64_t                last_key_us;  /* a key frame was asked for       */
     int64_t                nacked, nack_misses;
+    struct arc_repairbudget repair;
+    struct arc_peer_remote remote;
     int64_t                key_requests; /* PLI, FIR                        */
     double                 remote_loss;  /* smoothed                        */
     double                 remote_last_loss; /* of the last interval        */
@@ -164,8 +190,14 @@ struct arc_recvstream {
     struct arc_unwrap      ts;
     struct arc_rxstats     stats;
     struct arc_nackgen    *nack;         /* NULL: never asks                */
+    int64_t                copies, copies_other_type, copies_malformed,
+                           copies_full;
     struct arc_fecdec     *fec;          /* NULL without parity             */
     struct arc_dtmfrx      dtmf;
+    struct arc_losspattern loss;
+    int64_t                loss_seq, loss_ts; /* of the last packet counted in it */
+    int64_t                pkt_ticks;    /* media in a packet; 0: not known  */
+    int64_t                told_duplicates; /* in the last summary          */
     int64_t                sr_ntp64;     /* of the last SR                  */
     int64_t                sr_arrival_us;/* 0: none                         */
     int64_t                last_pli_us;
@@ -179,6 +211,8 @@ struct arc_recvstream {
     int64_t                last_ts_in;   /* .. shift: a new source goes on    */
     int64_t                last_pkt_us;  /* .. where the old one ended        */
     bool                   ended;        /* its source said BYE             */
+    struct arc_audio_level level;        /* that the last packet told       */
+    int64_t                level_pkts, voice_pkts;
 
     /* between the sides */
     struct arc_ring       *to_media;     /* struct arc_rxpkt                */
@@ -188,27 +222,22 @@ struct arc_recvstream {
                                             0: no SR yet                    */
     int32_t                loss_permille;/* atomic, for the jitter buffer   */
     int64_t                jitter_us;    /* atomic                          */
+    int32_t                copy_reach_ticks; /* atomic: how much later than its
+                                            packet the last copy comes; 0: none */
+    int64_t                playout_zero_us; /* atomic: media time 0 is played;
+                                            ARC_NEVER_US: not known         */
+    int32_t                target_ms;    /* atomic: play-out delay          */
 
     /* media side */
-    struct arc_jitter     *jitter;       /* audio: packets; video: frames   */
+    struct arc_voice      *voice;        /* audio                           */
+    struct arc_jitter     *jitter;       /* video: frames                   */
     struct arc_assemble   *assemble;     /* video                           */
-    struct arc_opus_dec   *opus;
     struct arc_vdec       *vdec;
     uint8_t               *annexb;       /* video: one frame                */
     struct arc_picture     pictures[ARC_PEER_PICTURES];
     int32_t                n_pictures;
     int64_t                frame_no;
     bool                   need_key;     /* the chain of references is cut  */
-    bool                   started;      /* audio: play-out runs            */
-    bool                   fade_in;
-    int64_t                next_ts;      /* audio: next media time to play  */
-    int64_t                last_seq;     /* audio: last packet played       */
-    int64_t                clock_us;     /* audio: next block of the device */
-    int32_t                block_samples;/* audio: samples of the last block */
-    int32_t                starved;      /* audio: blocks since a packet    */
-    bool                   uses_dtx;     /* audio: it has paused before      */
-    int64_t                unsettled;    /* audio: samples of those: lost, or
-                                            never sent? the next one tells  */
     int64_t                adapt_us;     /* next time the buffer is told    */
     int64_t                offset_us;    /* atomic: play-out minus capture  */
     int64_t                hold_us;      /* added for lip-sync              */
@@ -268,6 +297,7 @@ struct arc_session {
 void arc_peer_keys_turn(struct arc_session *s, int64_t now_us);
 
 /* send.c */
+int32_t arc_peer_pack_red(const struct arc_redenc_set *set);
 int32_t arc_peer_payload_room(const struct arc_sendstream *st);
 
 /* dtmf.c */
@@ -277,6 +307,12 @@ int64_t arc_peer_dtmf_next_us(const struct arc_session *s);
 bool    arc_peer_is_dtmf(const struct arc_recvstream *st, int32_t payload_type);
 void    arc_peer_on_dtmf(struct arc_session *s, struct arc_recvstream *st,
                          const struct arc_rxpkt *p, int64_t now_us);
+/* levels.c */
+#define ARC_PEER_LEVEL_BYTES 8 /* of a packet that tells its level          */
+void arc_peer_hear_own(struct arc_sendstream *st);
+void arc_peer_write_level(const struct arc_sendstream *st, struct arc_pkt *pkt);
+void arc_peer_read_level(struct arc_recvstream *st, const uint8_t *packet,
+                         const struct arc_rtp *h);
 
 /* leave.c */
 void arc_peer_to_pacer(struct arc_session *s, const struct arc_sendstream *st,
@@ -304,7 +340,25 @@ void arc_peer_on_media(struct arc_session *s, const struct arc_rtp *h,
 bool arc_peer_has_spoken(const struct arc_session *s);
 void arc_peer_look_after(struct arc_session *s, int64_t now_us);
 
+/* repair.c */
+enum arc_status arc_peer_open_repair(struct arc_recvstream *st);
+void arc_peer_count_repair(struct arc_recvstream *st, const struct arc_rxpkt *p,
+                           int64_t now_us);
+void arc_peer_publish_playout(struct arc_recvstream *st);
+bool arc_peer_may_resend(struct arc_sendstream *st, int64_t now_us);
+int64_t arc_peer_resend_wait_us(const struct arc_session *s);
+void arc_peer_get_loss(struct arc_recvstream *st, int64_t now_us,
+                       struct arc_recv_net_stats *out);
+
+/* reports_xr.c */
+void arc_peer_write_xr_reports(struct arc_session *s, struct arc_writer *w,
+                               size_t keep_bytes, int64_t now_us);
+void arc_peer_on_xr_report(struct arc_session *s, const struct arc_xr_block *b);
+void arc_peer_get_remote(const struct arc_sendstream *st,
+                         struct arc_send_net_stats *out);
+
 /* feedback_in.c */
+struct arc_sendstream *arc_peer_sent_by(struct arc_session *s, uint32_t ssrc);
 bool arc_peer_on_rtcp(struct arc_session *s, const uint8_t *data, size_t len,
                       uint64_t addr, int64_t now_us);
 void arc_peer_on_repair(struct arc_session *s, struct arc_recvstream *st,
@@ -329,6 +383,8 @@ static inline int64_t arc_peer_us_of(const struct arc_recvstream *st,
 }
 
 /* pull_audio.c, pull_video.c */
+void arc_peer_fill_audio_stats(const struct arc_recvstream *st,
+                               struct arc_recv_media_stats *out);
 enum arc_status arc_peer_pull_audio(struct arc_recvstream *st, int64_t now_us,
                                     struct arc_received *out);
 enum arc_status arc_peer_pull_video(struct arc_recvstream *st, int64_t now_us,

@@ -1,6 +1,5 @@
 /**
- * @file session/pull.c  Media out: ring > jitter buffer | assembly > decoder >
- *                       concealment > play-out
+ * @file session/pull.c  Media out: ring > voice | assembly > decoder > play-out
  *
  * The media side of a received stream: what comes from the network side, how
  * long it is held back, and lip-sync. Behind the buffers the way goes on in
@@ -18,6 +17,7 @@ enum {
     SYNC_STEP_US     = 2000,    /* lip-sync moves a picture by so much       */
     SYNC_JUMP_US     = 40000,   /* and sound all at once, or not at all      */
     SYNC_MAX_US      = 150000,  /* a talk suffers more from delay than a lip */
+    NEXT_PACKET_US   = 20000,   /* its usual length                          */
     NOTICE_US        = 30000,   /* to notice a loss: the wait for reordering,
                                    and at the end of a frame for the next one */
     SYNC_DEAD_US     = 30000,   /* ITU-R BT.1359: not noticed                */
@@ -31,34 +31,49 @@ static void take_packets(struct arc_recvstream *st)
 
     while (arc_ring_pop(st->to_media, &p) == ARC_OK) {
         /* Sound that comes too late goes in as well: the buffer must see by
-         * how much, or it would never wait longer. current_head() drops it. */
-        if (st->cfg.kind == ARC_MEDIA_AUDIO)
-            arc_jitter_push(st->jitter, &p, p.arrival_us);
+         * how much, or it would never wait longer. */
+        if (p.copy)
+            arc_voice_push_copy(st->voice, &p, p.arrival_us);
+        else if (st->cfg.kind == ARC_MEDIA_AUDIO)
+            arc_voice_push(st->voice, &p, p.arrival_us);
         else
             arc_assemble_push(st->assemble, &p, p.arrival_us);
         arc_pkt_unref(p.pkt); /* the buffer has its own */
     }
 }
 
+/** How much later than its packet what stands in for it comes: a resend after a
+ *  round trip; of sound in-band FEC, and the far edge of a gap, with the next
+ *  packet, and a copy as much later as its sender chose. */
+static int64_t repair_us(const struct arc_recvstream *st)
+{
+    int64_t us = 0;
+
+    if (st->nack)
+        us = arc_max_i64(arc_atomic_load_relaxed(&st->session->rtt_us), 0) +
+             NOTICE_US;
+    if (st->cfg.kind == ARC_MEDIA_VIDEO)
+        return us;
+    us = arc_max_i64(us, NEXT_PACKET_US);
+    return arc_max_i64(us, arc_ticks_to_us(
+                               arc_atomic_load_relaxed(&st->copy_reach_ticks),
+                               st->clock_hz));
+}
+
 static void tell_buffer(struct arc_recvstream *st, int64_t now_us)
 {
-    const struct arc_session *s = st->session;
-    int64_t repair_us;
+    const double loss = arc_atomic_load_relaxed(&st->loss_permille) / 1000.0;
+    const double repair_ms = (double)repair_us(st) / 1000.0;
 
     if (now_us < st->adapt_us)
         return;
     st->adapt_us = now_us + ADAPT_PERIOD_US;
-    /* What a repair needs: in-band FEC comes with the next packet, and a
-     * retransmission after a round trip. */
-    repair_us = st->cfg.kind == ARC_MEDIA_AUDIO ? arc_peer_us_of(st, st->block_samples)
-                                                : 0;
-    if (st->nack)
-        repair_us += arc_max_i64(arc_atomic_load_relaxed(&s->rtt_us), 0) +
-                     NOTICE_US;
-    arc_jitter_adapt(st->jitter,
-                     arc_atomic_load_relaxed(&st->loss_permille) / 1000.0,
-                     (double)arc_atomic_load_relaxed(&st->jitter_us) / 1000.0,
-                     (double)repair_us / 1000.0);
+    if (st->cfg.kind == ARC_MEDIA_VIDEO)
+        arc_jitter_adapt(st->jitter, loss,
+                         (double)arc_atomic_load_relaxed(&st->jitter_us) / 1000.0,
+                         repair_ms);
+    else /* its jitter is measured where it is needed: rx/delay */
+        arc_voice_adapt(st->voice, loss, 0.0, repair_ms);
 }
 
 /* --- lip-sync ------------------------------------------------------------------------ */
@@ -71,15 +86,31 @@ int64_t arc_peer_capture_ntp_us(const struct arc_recvstream *st, int64_t ts)
     return zero_us ? zero_us + arc_ticks_to_us(ts, st->clock_hz) : -1;
 }
 
+/** When `ts` is to be played, lip-sync included. */
+int64_t arc_peer_playout_us(const struct arc_recvstream *st, int64_t ts)
+{
+    int64_t at_us;
+
+    if (st->cfg.kind == ARC_MEDIA_AUDIO)
+        return arc_voice_playout_us(st->voice, ts);
+    at_us = arc_jitter_playout_us(st->jitter, ts);
+    return at_us == ARC_NEVER_US ? at_us : at_us + st->hold_us;
+}
+
+static int32_t target_ms(const struct arc_recvstream *st)
+{
+    return st->cfg.kind == ARC_MEDIA_AUDIO ? arc_voice_target_ms(st->voice)
+                                           : arc_jitter_target_ms(st->jitter);
+}
+
 /** What this stream alone would need from capture to play-out. */
 void arc_peer_publish_offset(struct arc_recvstream *st, int64_t ts)
 {
     int64_t ntp_us = arc_peer_capture_ntp_us(st, ts);
 
     if (ntp_us >= 0)
-        arc_atomic_store_relaxed(&st->offset_us,
-                                 arc_jitter_playout_us(st->jitter, ts) -
-                                 ntp_us);
+        arc_atomic_store_relaxed(&st->offset_us, arc_peer_playout_us(st, ts) -
+                                                 st->hold_us - ntp_us);
 }
 
 /** Hold the quicker of audio and video back until both are in step, within
@@ -100,7 +131,7 @@ void arc_peer_keep_in_step(struct arc_recvstream *st)
             want = arc_max_i64(want, theirs - mine - SYNC_DEAD_US);
     }
     room = st->cfg.max_latency_ms * ARC_US_PER_MS -
-           arc_jitter_target_ms(st->jitter) * ARC_US_PER_MS;
+           target_ms(st) * ARC_US_PER_MS;
     want = arc_clamp_i64(want, 0, arc_clamp_i64(room, 0, SYNC_MAX_US));
     if (st->cfg.kind == ARC_MEDIA_VIDEO)
         st->hold_us += arc_clamp_i64(want - st->hold_us, -SYNC_STEP_US,
@@ -109,11 +140,6 @@ void arc_peer_keep_in_step(struct arc_recvstream *st)
              want - st->hold_us < -SYNC_JUMP_US)
         st->hold_us = want;
     st->media.sync_ms = (double)st->hold_us / 1000.0;
-}
-
-int64_t arc_peer_playout_us(const struct arc_recvstream *st, int64_t ts)
-{
-    return arc_jitter_playout_us(st->jitter, ts) + st->hold_us;
 }
 
 /** The timestamp that its packet bore. */
@@ -160,6 +186,7 @@ enum arc_status arc_recv_pull(struct arc_recvstream *st, int64_t now_us,
     tell_buffer(st, now_us);
     if (st->cfg.kind == ARC_MEDIA_VIDEO)
         return arc_peer_pull_video(st, now_us, out);
+    arc_peer_publish_playout(st);
     if (arc_peer_pull_audio(st, now_us, out) != ARC_OK)
         return ARC_AGAIN;
     note_heard(st, out);
@@ -168,17 +195,12 @@ enum arc_status arc_recv_pull(struct arc_recvstream *st, int64_t now_us,
 
 int64_t arc_recv_next_us(const struct arc_recvstream *st)
 {
-    const struct arc_rxpkt *head;
     int64_t next;
 
     if (arc_ring_count(st->to_media) > 0)
         return 0;
-    if (st->cfg.kind == ARC_MEDIA_AUDIO) {
-        if (st->started)
-            return st->clock_us;
-        head = arc_jitter_peek(st->jitter);
-        return head ? arc_peer_playout_us(st, head->ts) : ARC_NEVER_US;
-    }
+    if (st->cfg.kind == ARC_MEDIA_AUDIO)
+        return arc_voice_next_us(st->voice);
     next = st->n_pictures < ARC_PEER_PICTURES
          ? arc_assemble_next_us(st->assemble) : ARC_NEVER_US;
     if (st->n_pictures > 0) {
@@ -192,24 +214,21 @@ int64_t arc_recv_next_us(const struct arc_recvstream *st)
 void arc_recv_get_stats(const struct arc_recvstream *st,
                         struct arc_recv_media_stats *out)
 {
-    struct arc_jitter_stats j;
+    struct arc_assemble_stats a;
 
     *out = st->media;
-    arc_jitter_stats(st->jitter, &j);
-    out->target_ms     = j.target_latency_ms;
-    out->overflow_pkts = j.overflow;
-    out->depth_ms      = j.depth_ms;
     if (st->cfg.kind == ARC_MEDIA_AUDIO) {
-        out->late_pkts += j.late;
+        arc_peer_fill_audio_stats(st, out);
         fill_heard(st, out);
-    } else {
-        struct arc_assemble_stats a;
-
-        arc_assemble_stats(st->assemble, &a);
-        out->frames_given_up = a.given_up;
-        out->late_pkts      += a.late;
-        out->overflow_pkts   = a.overflow;
+        return;
     }
+    arc_assemble_stats(st->assemble, &a);
+    out->target_ms       = arc_jitter_target_ms(st->jitter);
+    out->playout_ms      = out->target_ms + (double)st->hold_us / 1000.0;
+    out->depth_ms        = arc_jitter_depth_ms(st->jitter);
+    out->frames_given_up = a.given_up;
+    out->late_pkts      += a.late;
+    out->overflow_pkts   = a.overflow;
 }
 
 int32_t arc_recv_index(const struct arc_recvstream *st)

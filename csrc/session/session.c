@@ -24,7 +24,9 @@ static bool config_ok(const struct arc_session_config *c)
            c->pool_pkts >= 64 && c->pool_pkts <= 65536 &&
            c->mtu_bytes >= 300 && c->mtu_bytes <= 1500 &&
            c->pace_percent >= 100 && c->pace_percent <= 1000 &&
-           c->silence_us >= 0 &&
+           c->silence_us >= 0 && c->repair_percent >= 0 &&
+           c->repair_percent <= 100 && c->reports >= 0 &&
+           c->reports <= ARC_REPORT_ALL &&
            (c->max_sources == 0 ||
             (c->max_sources >= 8 && c->max_sources <= 4096));
 }
@@ -342,6 +344,8 @@ void arc_session_get_send_stats(struct arc_session *s, int32_t stream,
     out->send_bps         = arc_txstats_bitrate_bps(&st->stats, s->turn_us);
     out->nacked_pkts      = st->nacked;
     out->nack_misses      = st->nack_misses;
+    out->nack_refused     = st->repair.refused_pkts;
+    arc_peer_get_remote(st, out);
     out->remote_loss      = st->remote_loss;
     out->remote_lost_pkts = st->remote_lost;
     out->remote_jitter_ms = st->remote_jitter_ticks * 1000.0 / st->clock_hz;
@@ -352,7 +356,7 @@ void arc_session_get_send_stats(struct arc_session *s, int32_t stream,
 void arc_session_get_recv_stats(struct arc_session *s, int32_t stream,
                                 struct arc_recv_net_stats *out)
 {
-    const struct arc_recvstream *st;
+    struct arc_recvstream *st;
 
     memset(out, 0, sizeof(*out));
     if (stream < 0 || stream >= s->n_recv)
@@ -365,7 +369,15 @@ void arc_session_get_recv_stats(struct arc_session *s, int32_t stream,
     out->recovered_pkts = st->stats.recovered;
     out->duplicate_pkts = st->stats.duplicates;
     out->reordered_pkts = st->stats.reordered;
+    out->copies            = st->copies;
+    out->copies_other_type = st->copies_other_type;
+    out->copies_malformed  = st->copies_malformed;
+    out->copies_full       = st->copies_full;
     out->jitter_ms      = arc_rxstats_jitter_ms(&st->stats);
+    out->level_pkts     = st->level_pkts;
+    out->voice_pkts     = st->voice_pkts;
+    out->level_neg_dbov = st->level_pkts > 0 ? st->level.level_neg_dbov : -1;
+    out->voice          = st->level.voice;
     if (st->fec)
         arc_fecdec_stats(st->fec, &out->fec);
     if (st->nack) {
@@ -374,5 +386,7 @@ void arc_session_get_recv_stats(struct arc_session *s, int32_t stream,
         arc_nackgen_stats(st->nack, &n);
         out->nack_requested = n.requested;
         out->nack_given_up  = n.given_up;
+        out->nack_not_in_time = n.not_in_time;
     }
+    arc_peer_get_loss(st, s->turn_us, out);
 }

@@ -29,6 +29,7 @@
 #include <stdint.h>
 
 #include "audio/aenc.h"
+#include "audio/playqueue.h"
 #include "base/log.h"
 #include "base/pkt.h"
 #include "base/status.h"
@@ -39,6 +40,7 @@
 #include "srtp/srtp.h"
 #include "tx/dtmf.h"
 #include "tx/fecenc.h"
+#include "tx/redenc.h"
 #include "video/encoder.h"
 #include "video/vframe.h"
 
@@ -73,10 +75,23 @@ struct arc_session_config {
     bool    nack_audio;                  /* for audio as well; costs a round trip
                                             of play-out delay                    */
     bool    reduced_size;                /* RFC 5506 feedback packets            */
+    int32_t repair_percent;              /* of a stream's target rate that resends
+                                            may take, what FEC takes included;
+                                            1..100; 0: 30                        */
+    int32_t reports;                     /* extended reports with our RTCP: bits
+                                            of enum arc_session_report           */
     int32_t max_sources;                 /* others that are known at a time; 8..
                                             4096; 0: 256                         */
     int64_t silence_us;                  /* without an authentic datagram: the
                                             peer is silent; 0: never told        */
+};
+
+enum arc_session_report {
+    ARC_REPORT_LOSSES      = 1, /* which packets did not come (RFC 3611 §4.1)     */
+    ARC_REPORT_POST_REPAIR = 2, /* losses that repair has left (RFC 7509)         */
+    ARC_REPORT_VOIP        = 4, /* bursts and delays of audio (RFC 3611 §4.7)     */
+    ARC_REPORT_SUMMARY     = 8, /* lost and duplicate packets (RFC 3611 §4.6)     */
+    ARC_REPORT_ALL         = 15,
 };
 
 enum arc_media_kind { ARC_MEDIA_AUDIO = 0, ARC_MEDIA_VIDEO = 1 };
@@ -100,11 +115,18 @@ struct arc_send_config {
     int32_t  payload_type;     /* 0..127                                         */
     int32_t  rtx_payload_type; /* -1: no retransmission stream                   */
     int32_t  audio_codec;      /* enum arc_audio_codec                           */
+    int32_t  red_payload_type; /* audio: of packets with copies of past frames (RFC
+                                  2198), Opus only; 0: there never are any      */
+    struct arc_redenc_set red; /* audio: which copies, if red_payload_type > 0   */
     int32_t  noise_payload_type; /* audio: of comfort noise, which PCMU and PCMA
                                   send with opus.dtx; 0: none is sent            */
     int32_t  dtmf_payload_type;/* audio: of telephone events; 0: none            */
     int32_t  frame_us;         /* audio: length of a packet, as
                                   arc_audiocodec_frame_ok() says                 */
+    int32_t  level_id;         /* audio: id of the level in the header extension
+                                  (RFC 6464), 1..14; 0: not sent                 */
+    int32_t  play_max_ms;      /* audio: what arc_send_play() holds, 1..
+                                  ARC_PLAYQUEUE_MAX_MS; 0: it is not used        */
     struct arc_opus_enc_config opus;   /* audio; of codecs other than Opus rate,
                                           channels and dtx                       */
     struct arc_venc_config     video;  /* video                                  */
@@ -118,12 +140,15 @@ struct arc_recv_config {
     int32_t fec_format;        /* enum arc_fec_format; ARC_FEC_NONE: no parity   */
     int32_t fec_payload_type;  /* of the parity packets                          */
     int32_t sample_rate_hz;    /* audio: of the blocks that come out             */
-    int32_t channels;          /* audio: 1 or 2                                  */
+    int32_t channels;          /* audio: 1 or 2; L16: as it is sent              */
     int32_t audio_codec;       /* enum arc_audio_codec                           */
     int32_t sent_rate_hz;      /* audio: L16: of what is sent; else not read     */
-    int32_t sent_channels;     /* audio: L16: likewise                           */
     int32_t noise_payload_type;/* audio: of comfort noise; 0: none               */
     int32_t dtmf_payload_type; /* audio: of telephone events; 0: none            */
+    int32_t level_id;          /* audio: as in arc_send_config                   */
+    int32_t profile;           /* audio: enum arc_voice_profile                  */
+    int32_t red_payload_type;  /* audio: of packets with copies of past frames (RFC
+                                  2198); 0: none                                */
     int32_t codec;             /* video: enum arc_video_codec                    */
     int32_t threads;           /* video: decoder threads; 0: one                 */
     int32_t min_latency_ms;    /* play-out delay over the fastest packet         */
@@ -169,12 +194,21 @@ struct arc_send_net_stats {
     uint32_t ssrc;
     int64_t  pkts, bytes;             /* media, without resends; bytes: payload  */
     int64_t  rtx_pkts, rtx_bytes;
-    int64_t  nacked_pkts, nack_misses;/* asked for; of these not kept any more   */
+    int64_t  nacked_pkts, nack_misses;/* asked for; of these not kept any more, or
+                                         resent less than a round trip ago       */
+    int64_t  nack_refused;            /* asked for, over repair_percent          */
     int64_t  send_bps;                /* on the wire, last second                */
     double   remote_loss;             /* RRs, smoothed: fraction lost, 0..1      */
     int64_t  remote_lost_pkts;        /* last RR: cumulative                     */
     double   remote_jitter_ms;
     struct arc_fecenc_stats fec;      /* what was made; zeros without parity     */
+    /* Extended reports, of the last few; -1: none came. */
+    double   remote_loss_before;      /* before repair, 0..1                     */
+    double   remote_loss_after;       /* after it                                */
+    double   remote_burst_length;     /* mean, packets lost in a row; 0: none    */
+    double   remote_discard;          /* came too late to be played, 0..1, since
+                                         the start                               */
+    double   remote_delay_ms;         /* play-out delay, jitter buffer           */
 };
 
 /** Media side of a sent stream. */
@@ -183,6 +217,8 @@ struct arc_send_media_stats {
     int64_t key_frames, bytes, pkts;  /* handed to the network side            */
     int64_t encode_us_total;
     int64_t codec_errors;
+    int64_t copies, copy_bytes; /* of past frames, in these packets             */
+    int64_t copies_left_out;  /* they did not fit the datagram or the overhead   */
     int32_t target_bps;
 };
 
@@ -193,8 +229,24 @@ struct arc_recv_net_stats {
     int64_t  recovered_pkts;          /* lost, then came by retransmission or FEC */
     int64_t  duplicate_pkts, reordered_pkts;
     int64_t  nack_requested, nack_given_up;
+    int64_t  copies;                  /* redundant blocks (RFC 2198), and of these */
+    int64_t  copies_other_type;       /* .. dropped: of another payload type      */
+    int64_t  copies_malformed;        /* .. dropped: not the format they claim    */
+    int64_t  copies_full;             /* .. dropped: the media side does not fetch */
+    int64_t  nack_not_in_time;        /* not asked for: the answer would be late */
+    int64_t  lost_after_pkts;         /* for good, no repair came                */
+    int64_t  discarded_pkts;          /* came too late to be played              */
     double   jitter_ms;
+    int64_t  level_pkts, voice_pkts;  /* told their level; .. and that there was voice */
+    int32_t  level_neg_dbov;          /* of the last one, 0..127; -1: none yet   */
+    bool     voice;                   /* likewise: the peer speaks               */
     struct arc_fecdec_stats fec;      /* zeros without parity                    */
+    /* Rates 0..1 of the last seconds (rx/losspattern.h). */
+    double   loss_before;             /* did not come by themselves              */
+    double   loss_after;              /* nor by repair                           */
+    double   loss_unplayed;           /* nor in time                             */
+    double   burst_length;            /* mean, packets, before repair; 0: none   */
+    double   burst_length_after;
 };
 
 /** Media side of a received stream. */
@@ -203,6 +255,7 @@ struct arc_recv_media_stats {
     int64_t samples_out;      /* audio, per channel                              */
     int64_t concealed_samples;/* made up because a packet was missing            */
     int64_t fec_samples;      /* rebuilt from in-band FEC                        */
+    int64_t copy_samples;     /* from redundant blocks (RED)                     */
     int64_t silent_samples;   /* sender sent nothing (DTX)                       */
     int64_t inserted_samples; /* play-out delay grew                             */
     int64_t skipped_samples;  /* play-out delay shrank                           */
@@ -211,6 +264,7 @@ struct arc_recv_media_stats {
     int64_t codec_errors, key_requests;
     int64_t decode_us_total;
     double  target_ms;        /* play-out delay aimed at                         */
+    double  playout_ms;       /* play-out delay now, over the fastest packet     */
     double  depth_ms;         /* media waiting                                   */
     double  sync_ms;          /* added so that audio and video are in step       */
     int64_t gaps;             /* audio: concealed stretches that are over         */
@@ -264,13 +318,15 @@ enum arc_block_kind {
     ARC_BLOCK_FEC,       /* rebuilt from the next packet                         */
     ARC_BLOCK_CONCEALED, /* made up                                              */
     ARC_BLOCK_SILENT,    /* the sender sent nothing                              */
-    ARC_BLOCK_INSERTED,  /* made up, because the play-out delay grew             */
+    ARC_BLOCK_INSERTED,  /* true sound made longer: the play-out delay grew      */
+    ARC_BLOCK_COPY,      /* from a redundant block (RED)                         */
+    ARC_BLOCK_GAP,       /* recognition: zeros in place of what was lost         */
 };
 
 /** What a received stream hands out. */
 struct arc_received {
     int32_t  kind;         /* enum arc_media_kind                                */
-    int32_t  block;        /* audio: enum arc_block_kind                         */
+    int32_t  block;        /* audio: enum arc_block_kind, of most of its samples */
     uint32_t rtp_ts;       /* of the first sample, or of the picture             */
     int64_t  ts;           /* the same, unwrapped                                */
     int64_t  arrival_us;   /* first packet of it; -1: none                       */
@@ -392,6 +448,29 @@ enum arc_status arc_send_audio(struct arc_sendstream *st, const int16_t *pcm,
                                int64_t now_us);
 
 /**
+ * Queue sound of any length, to be sent in its time (audio/playqueue). Room for
+ * play_max_ms of it is made by the first call. Do not mix with arc_send_audio():
+ * one would be sent in the gaps of the other.
+ *
+ * @return ARC_OK; ARC_ERR_BUSY: it does not fit, nothing was queued; ARC_ERR_ARG;
+ *         ARC_ERR_NOMEM
+ */
+enum arc_status arc_send_play(struct arc_sendstream *st, const int16_t *pcm,
+                              int32_t n_samples, int64_t now_us);
+
+/** Encode what is due of it, by arc_send_play_next_us(). @return whether it was
+ *  anything */
+bool    arc_send_play_turn(struct arc_sendstream *st, int64_t now_us);
+int64_t arc_send_play_next_us(const struct arc_sendstream *st);
+
+/** What became of it since the last flush. What was encoded and not fetched by the
+ *  network side yet does not count as played. */
+void arc_send_get_played(const struct arc_sendstream *st, struct arc_played *out);
+
+/** Throw away what waits and tell what was sent. */
+void arc_send_play_flush(struct arc_sendstream *st, struct arc_played *out);
+
+/**
  * Encode a picture; it is scaled when its size is not the stream's. The
  * packets are made by arc_send_flush(), which gets the time after encoding:
  * the core reads no clock, so the caller tells it how long that took.
@@ -413,6 +492,13 @@ enum arc_status arc_send_flush(struct arc_sendstream *st, int64_t now_us);
  *          1 Gb/s for video) */
 enum arc_status arc_send_set_bitrate(struct arc_sendstream *st, int32_t bps);
 
+/**
+ * From any thread, from the next frame on: which past frames go out again.
+ *
+ * @return ARC_OK or ARC_ERR_ARG (also: the stream has no red_payload_type)
+ */
+enum arc_status arc_send_set_redundancy(struct arc_sendstream *st,
+                                        const struct arc_redenc_set *set);
 /** From any thread: how much parity there is, and of what shape, from the next
  *  packet on. @return ARC_OK; ARC_ERR_ARG: out of range, or the stream was opened
  *  without FEC */

@@ -22,6 +22,7 @@ enum {
     NACK_TRIES       = 8,
     AUDIO_FEC_PKTS   = 128,
     VIDEO_FEC_PKTS   = 512,
+    REPAIR_PERCENT   = 30,
 };
 
 /* --- checks ---------------------------------------------------------------------------- */
@@ -32,17 +33,19 @@ static bool payload_type_ok(int32_t pt)
     return pt >= 0 && pt <= 127 && !(pt >= 64 && pt <= 95);
 }
 
-/** Payload types of one stream: media, resends, parity. */
+/** Payload types of one stream: media, with copies, resends, parity. */
 struct types {
-    int32_t type[3];
+    int32_t type[4];
     int32_t n;
 };
 
-static struct types types_of(int32_t pt, int32_t rtx, int32_t fec_format,
-                             int32_t fec)
+static struct types types_of(int32_t pt, int32_t red, int32_t rtx,
+                             int32_t fec_format, int32_t fec)
 {
-    struct types t = {{pt, 0, 0}, 1};
+    struct types t = {{pt, 0, 0, 0}, 1};
 
+    if (red > 0)
+        t.type[t.n++] = red;
     if (rtx >= 0)
         t.type[t.n++] = rtx;
     if (fec_format != ARC_FEC_NONE)
@@ -52,14 +55,14 @@ static struct types types_of(int32_t pt, int32_t rtx, int32_t fec_format,
 
 static struct types send_types(const struct arc_send_config *c)
 {
-    return types_of(c->payload_type, c->rtx_payload_type, c->fec.format,
-                    c->fec.payload_type);
+    return types_of(c->payload_type, c->red_payload_type,
+                    c->rtx_payload_type, c->fec.format, c->fec.payload_type);
 }
 
 static struct types recv_types(const struct arc_recv_config *c)
 {
-    return types_of(c->payload_type, c->rtx_payload_type, c->fec_format,
-                    c->fec_payload_type);
+    return types_of(c->payload_type, c->red_payload_type,
+                    c->rtx_payload_type, c->fec_format, c->fec_payload_type);
 }
 
 /** Each is allowed, and they differ. */
@@ -90,6 +93,20 @@ static bool extra_type_ok(int32_t extra, int32_t pt, int32_t rtx)
 {
     return extra == 0 ||
            (payload_type_ok(extra) && extra != pt && extra != rtx);
+}
+
+/** Copies are made of packets of Opus only: of others one byte of silence would
+ *  not be a packet. */
+static bool send_red_ok(const struct arc_send_config *c)
+{
+    return c->red_payload_type == 0 ||
+           (c->audio_codec == ARC_AUDIO_OPUS && arc_redenc_set_ok(&c->red));
+}
+
+/** An id of the one-byte form of header extensions (RFC 8285 §4.2); 0: none. */
+static bool level_id_ok(int32_t id)
+{
+    return id >= 0 && id <= 14;
 }
 
 /** Parity has an SSRC of its own (RFC 8627 §4.2.1); only that of ULPFEC may go in
@@ -129,8 +146,11 @@ static bool send_config_ok(const struct arc_session *s,
     if (c->kind == ARC_MEDIA_AUDIO)
         return extra_types_ok(c->noise_payload_type, c->dtmf_payload_type,
                               c->payload_type, c->rtx_payload_type) &&
+               send_red_ok(c) &&
                arc_audiocodec_frame_ok(c->audio_codec, c->opus.sample_rate_hz,
-                                       c->frame_us);
+                                       c->frame_us) &&
+               level_id_ok(c->level_id) && c->play_max_ms >= 0 &&
+               c->play_max_ms <= ARC_PLAYQUEUE_MAX_MS;
     return c->kind == ARC_MEDIA_VIDEO;
 }
 
@@ -146,7 +166,9 @@ static bool recv_config_ok(const struct arc_session *s,
     if (c->kind == ARC_MEDIA_AUDIO)
         return (c->channels == 1 || c->channels == 2) &&
                extra_types_ok(c->noise_payload_type, c->dtmf_payload_type,
-                              c->payload_type, c->rtx_payload_type);
+                              c->payload_type, c->rtx_payload_type) &&
+               (c->red_payload_type == 0 || c->audio_codec == ARC_AUDIO_OPUS) &&
+               level_id_ok(c->level_id);
     return c->kind == ARC_MEDIA_VIDEO;
 }
 
@@ -171,8 +193,10 @@ void arc_peer_free_send(struct arc_sendstream *st)
     arc_history_free(st->history);
     arc_fecenc_free(st->fec);
     arc_aenc_free(st->aenc);
+    arc_redenc_free(st->redenc);
     arc_venc_free(st->venc);
     arc_mem_free(st->gather.pcm);
+    arc_playqueue_free(st->play);
     arc_pkt_pool_unref(st->pool);
     arc_mem_free(st);
 }
@@ -203,11 +227,19 @@ static enum arc_status open_audio_encoder(struct arc_sendstream *st, char *why,
         return ARC_ERR_ARG;
     }
     st->gather.need = arc_aenc_frame_samples(st->aenc);
+    if (c->level_id > 0 &&
+        arc_vad_init(&st->vad, c->opus.sample_rate_hz, c->opus.channels) != ARC_OK)
+        return ARC_ERR_ARG;
     st->gather.pcm  = arc_mem_zalloc((size_t)st->gather.need,
                                      2 * sizeof(*st->gather.pcm));
     st->target_bps = st->applied_bps = c->opus.bitrate_bps;
     st->applied_loss_pct = st->loss_pct = c->opus.expected_loss_pct;
-    return st->gather.pcm ? ARC_OK : ARC_ERR_NOMEM;
+    if (!st->gather.pcm)
+        return ARC_ERR_NOMEM;
+    if (c->red_payload_type == 0)
+        return ARC_OK;
+    st->applied_red = st->red_set = arc_peer_pack_red(&c->red);
+    return arc_redenc_new(&c->red, c->rtx_payload_type >= 0, &st->redenc);
 }
 
 static enum arc_status open_encoder(struct arc_sendstream *st, char *why,
@@ -303,6 +335,9 @@ static enum arc_status open_send(struct arc_session *s,
         return status;
     arc_dtmftx_init(&st->dtmf, st->clock_hz);
     arc_txstats_init(&st->stats);
+    arc_repairbudget_init(&st->repair, s->cfg.repair_percent > 0
+                                           ? s->cfg.repair_percent
+                                           : REPAIR_PERCENT);
 
     /* RFC 3550 §5.1: random start values. */
     st->next_seq16     = (uint16_t)arc_rng_below(&s->rng, 0x8000);
@@ -377,27 +412,55 @@ void arc_peer_free_recv(struct arc_recvstream *st)
     arc_fecdec_free(st->fec);
     arc_jitter_free(st->jitter);
     arc_assemble_free(st->assemble);
-    arc_opus_dec_free(st->opus);
+    arc_voice_free(st->voice);
     arc_vdec_free(st->vdec);
     arc_mem_free(st->annexb);
     arc_mem_free(st);
 }
 
-static enum arc_status open_decoder(struct arc_recvstream *st, char *why,
-                                    int32_t why_cap)
+static int32_t jitter_pkts(const struct arc_recv_config *c)
+{
+    return (int32_t)arc_clamp_i64(c->max_latency_ms / JITTER_PKT_MS,
+                                  MIN_JITTER_PKTS, JITTER_FRAMES);
+}
+
+static enum arc_status open_voice(struct arc_recvstream *st)
 {
     const struct arc_recv_config *c = &st->cfg;
-    struct arc_assemble_config a = {0};
-    enum arc_status status;
+    const struct arc_voice_config v = {
+        .codec              = c->audio_codec,
+        .sample_rate_hz     = c->sample_rate_hz,
+        .channels           = c->channels,
+        .min_latency_ms     = c->min_latency_ms,
+        .max_latency_ms     = c->max_latency_ms,
+        .initial_latency_ms = c->initial_latency_ms,
+        .adaptive           = c->adaptive,
+        .profile            = c->profile,
+        .cn_payload_type    = c->noise_payload_type > 0 ? c->noise_payload_type
+                                                        : -1,
+        .capacity_pkts      = jitter_pkts(c),
+    };
 
-    if (c->kind == ARC_MEDIA_AUDIO) {
-        st->block_samples = c->sample_rate_hz / 50;
-        status = arc_opus_dec_new(c->sample_rate_hz, c->channels, &st->opus);
-        if (status == ARC_ERR_ARG)
-            explain(why, why_cap, "opus: sample_rate must be 8000, 12000, "
-                    "16000, 24000 or 48000");
+    return arc_voice_new(&v, &st->voice);
+}
+
+static enum arc_status open_pictures(struct arc_recvstream *st, char *why,
+                                     int32_t why_cap)
+{
+    const struct arc_recv_config *c = &st->cfg;
+    const struct arc_jitter_config j = {
+        .clock_hz           = st->clock_hz,
+        .min_latency_ms     = c->min_latency_ms,
+        .max_latency_ms     = c->max_latency_ms,
+        .initial_latency_ms = c->initial_latency_ms,
+        .adaptive           = c->adaptive,
+        .capacity_pkts      = JITTER_FRAMES,
+    };
+    struct arc_assemble_config a = {0};
+    enum arc_status status = arc_jitter_new(&j, &st->jitter);
+
+    if (status != ARC_OK)
         return status;
-    }
     st->annexb = arc_mem_zalloc(1, ANNEXB_BYTES);
     if (!st->annexb)
         return ARC_ERR_NOMEM;
@@ -414,10 +477,13 @@ static enum arc_status open_decoder(struct arc_recvstream *st, char *why,
                         why, why_cap);
 }
 
-static int32_t jitter_pkts(const struct arc_recv_config *c)
+/** Copies pass through the ring beside their packets. */
+static uint32_t media_ring_pkts(const struct arc_recv_config *c)
 {
-    return (int32_t)arc_clamp_i64(c->max_latency_ms / JITTER_PKT_MS,
-                                  MIN_JITTER_PKTS, JITTER_FRAMES);
+    if (c->kind == ARC_MEDIA_VIDEO)
+        return ARC_PEER_RX_RING_PKTS;
+    return c->red_payload_type > 0 ? ARC_PEER_RED_RING_PKTS
+                                   : ARC_PEER_AUDIO_RING_PKTS;
 }
 
 /** Packets kept for recovery: enough for the longest blocks, but not more than a
@@ -441,25 +507,16 @@ static enum arc_status open_recv(struct arc_session *s,
 {
     const struct arc_recv_config *c = &st->cfg;
     bool audio = c->kind == ARC_MEDIA_AUDIO;
-    struct arc_jitter_config j = {0};
     struct arc_nackgen_config n = {0};
-    enum arc_status status = open_decoder(st, why, why_cap);
+    enum arc_status status = audio ? open_voice(st) : open_pictures(st, why, why_cap);
 
+    if (status == ARC_ERR_ARG)
+        explain(why, why_cap, "latencies must be 0 <= min <= initial <= max, and "
+                              "the sample rate one that the codec can give");
     if (status != ARC_OK)
         return status;
-    j.clock_hz           = st->clock_hz;
-    j.min_latency_ms     = c->min_latency_ms;
-    j.max_latency_ms     = c->max_latency_ms;
-    j.initial_latency_ms = c->initial_latency_ms;
-    j.adaptive           = c->adaptive;
-    j.capacity_pkts      = audio ? jitter_pkts(c) : JITTER_FRAMES;
-    status = arc_jitter_new(&j, &st->jitter);
-    if (status != ARC_OK) {
-        explain(why, why_cap, "latencies must be 0 <= min <= initial <= max");
-        return status;
-    }
-    status = arc_ring_new(audio ? ARC_PEER_AUDIO_RING_PKTS : ARC_PEER_RX_RING_PKTS,
-                          sizeof(struct arc_rxpkt), &st->to_media);
+    status = arc_ring_new(media_ring_pkts(c), sizeof(struct arc_rxpkt),
+                          &st->to_media);
     if (status != ARC_OK)
         return status;
 
@@ -482,7 +539,7 @@ static enum arc_status open_recv(struct arc_session *s,
     arc_rxstats_init(&st->stats, st->clock_hz);
     arc_heard_init(&st->heard, c->max_latency_ms);
     st->last_pli_us = INT64_MIN / 2;
-    return ARC_OK;
+    return arc_peer_open_repair(st);
 }
 
 enum arc_status arc_session_add_recv(struct arc_session *s,

@@ -14,7 +14,9 @@ enum { PACKETS = 1000000, POOL = 600 };
 
 static struct arc_jitter *new_jitter(void)
 {
-    const struct arc_jitter_config cfg = {48000, 10, 200, 40, true, 256};
+    const struct arc_jitter_config cfg = {
+        .clock_hz = 48000, .min_latency_ms = 10, .max_latency_ms = 200,
+        .initial_latency_ms = 40, .adaptive = true, .capacity_pkts = 256};
     struct arc_jitter *j;
 
     CHECK(arc_jitter_new(&cfg, &j) == ARC_OK);

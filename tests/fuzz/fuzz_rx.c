@@ -36,7 +36,9 @@ static void must(int condition)
 
 static void make(struct all *x)
 {
-    const struct arc_jitter_config jitter = {48000, 5, 200, 20, true, CAPACITY};
+    const struct arc_jitter_config jitter = {
+        .clock_hz = 48000, .min_latency_ms = 5, .max_latency_ms = 200,
+        .initial_latency_ms = 20, .adaptive = true, .capacity_pkts = CAPACITY};
     const struct arc_assemble_config assemble = {32, 8, 50000};
     const struct arc_nackgen_config nack = {16, 4, 10000, 400000};
 

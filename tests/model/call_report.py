@@ -16,7 +16,10 @@ from arcrtc.report import (
     NetworkDirection,
     PacketCounts,
     PathSeries,
+    PlayoutSeries,
     ProcessFigures,
+    ScoredWindow,
+    SpeechScores,
     StreamReport,
     StreamSeries,
     VideoQuality,
@@ -177,6 +180,29 @@ def _speech(
         audio=AudioQuality(
             concealed_pct=float(missing_pct.mean()),
             concealed_events=9,
+            longest_gap_ms=80.0,
+            fec_pct=2.1,
+            silent_pct=0.0,
+            inserted_pct=0.6,
+            removed_pct=0.4,
+            loss_before_pct=float(lost_pct.mean()),
+            loss_after_pct=float(missing_pct.mean()),
+            burst_ratio=1.4,
+            jitter_ms=4.2,
+            wait_p50_ms=31.0,
+            wait_p95_ms=74.0,
+            r_factor=104.2,
+            mos=4.06,
+            band="wideband",
+            scores=SpeechScores(pesq=3.41, plcmos=4.02, stoi=0.951),
+            score_windows=tuple(
+                ScoredWindow(
+                    t_ms=10_000.0 * i,
+                    length_ms=10_000.0,
+                    scores=SpeechScores(pesq=pesq, plcmos=plcmos, stoi=0.95),
+                )
+                for i, (pesq, plcmos) in enumerate(((3.1, 3.9), (3.72, None)))
+            ),
             level_in_dbfs=-26.3,
             level_out_dbfs=-26.5,
             alignment_offset_ms=0.4,
@@ -192,8 +218,39 @@ def _speech(
             network_delay_ms=_row(network_ms),
             jitter_target_ms=_row(target_ms),
             jitter_depth_ms=_row(np.clip(target_ms + rng.normal(0, 4, len(t)), 0, None)),
+            concealed_pct=_row(missing_pct),
+            mos=_row(4.3 - 1.6 * storm),
         ),
         latency_series=LatencySeries(t_ms=_ms(played), latency_ms=_row(latency)),
+        playout=_packets(rng, t, network_ms, target_ms, lost_pct, missing_pct, duration_s),
+    )
+
+
+def _packets(
+    rng: np.random.Generator,
+    t: np.ndarray,
+    network_ms: np.ndarray,
+    target_ms: np.ndarray,
+    lost_pct: np.ndarray,
+    missing_pct: np.ndarray,
+    duration_s: float,
+) -> PlayoutSeries:
+    """A row for each packet: those that the network lost are repaired or concealed."""
+    left = np.arange(0.0, duration_s, 0.02)
+    delay = np.interp(left, t, network_ms) + rng.gamma(2.0, 2.0, len(left)) - 4
+    draw = 100 * rng.random(len(left))
+    lost = draw < np.interp(left, t, lost_pct)
+    missing = draw < np.interp(left, t, missing_pct)
+    return PlayoutSeries(
+        t_ms=_ms(left),
+        network_ms=tuple(
+            None if gone else round(float(d), 2) for gone, d in zip(lost, delay, strict=True)
+        ),
+        playout_ms=_row(np.interp(left, t, network_ms.min() + target_ms + 6)),
+        status=tuple(
+            "concealed" if m else "repaired" if gone else "played"
+            for m, gone in zip(missing, lost, strict=True)
+        ),
     )
 
 

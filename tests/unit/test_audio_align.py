@@ -92,6 +92,14 @@ def test_align_of_a_piece_out_of_minutes() -> None:
     assert found.offset_ms == pytest.approx(12 * 6000, abs=0.01)
 
 
+def test_align_near_finds_a_source_that_repeats_itself_in_its_place() -> None:
+    looped = np.concatenate([speech()] * 3)
+    for late in (0, 500, 15_000):
+        received = np.concatenate([np.zeros(late, np.int16), looped[:200_000]])
+        for guess_ms in (late / 16 - 900, late / 16 + 900):
+            assert align(looped, received, SPEECH_RATE, near_ms=guess_ms).offset_ms == pytest.approx(late / 16, abs=0.01)
+
+
 def test_overlap_cuts_both_to_equal_length() -> None:
     for by in (0, 1000, -1000, 95_999, -95_999):
         received = shifted(speech(), by)

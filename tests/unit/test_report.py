@@ -27,6 +27,7 @@ from arcrtc.report import (
     Latency,
     LatencySeries,
     PathSeries,
+    PlayoutSeries,
     StreamReport,
     StreamSeries,
     from_json,
@@ -51,6 +52,8 @@ SECTIONS = [
     "rate",
     "loss",
     "jitter",
+    "playout",
+    "mos",
     "latency",
     "stages",
     "frames",
@@ -82,6 +85,7 @@ def without_measurements(report: CallReport) -> CallReport:
             series=StreamSeries(),
             frames=FrameSeries(),
             latency_series=LatencySeries(),
+            playout=PlayoutSeries(),
         )
         for s in report.streams
     )
@@ -112,7 +116,7 @@ def test_report_json_follows_its_schema(report: CallReport) -> None:
 @pytest.mark.parametrize(
     ("change", "where"),
     [
-        (lambda r: r.update(version=2), "$.version"),
+        (lambda r: r.update(version=1), "$.version"),
         (lambda r: r["meta"].pop("seed"), "$.meta.seed: missing"),
         (lambda r: r["meta"].update(colour="red"), "$.meta.colour: unknown"),
         (lambda r: r["streams"][0].update(kind="smell"), "$.streams[0].kind"),
@@ -135,7 +139,7 @@ def test_report_schema_and_reader_refuse_alike(report: CallReport, change: Any, 
         from_json(json.dumps(value))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"version": 1}', "null", "[" * 100_000, b"\xff\xfe\x00"])
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"version": 2}', "null", "[" * 100_000, b"\xff\xfe\x00"])
 def test_report_reader_refuses_what_is_no_report(text: str | bytes) -> None:
     with pytest.raises(ParseError):
         from_json(text)
@@ -171,6 +175,8 @@ def test_report_writer_refuses_what_json_cannot_say(report: CallReport, tmp_path
 def test_report_series_must_be_of_one_length() -> None:
     with pytest.raises(ArgumentError, match=r"series\.lost_pct: 1 values for 2 times"):
         StreamSeries(t_ms=(1.0, 2.0), lost_pct=(1.0,))
+    with pytest.raises(ArgumentError, match=r"playout\.status: 0 values for 1 times"):
+        PlayoutSeries(t_ms=(1.0,), network_ms=(None,), playout_ms=(2.0,))
     with pytest.raises(ArgumentError, match=r"path\.rtt_ms"):
         PathSeries(t_ms=(1.0, 2.0), rtt_ms=(1.0,))
     with pytest.raises(ArgumentError, match=r"latency_series\.latency_ms"):
@@ -241,7 +247,7 @@ def test_page_needs_nothing_from_outside(page: str) -> None:
 
 def test_page_plots_are_sound_svg_in_the_colours_of_the_page(page: str) -> None:
     plots = re.findall(r"<svg.*?</svg>", page, flags=re.S)
-    assert len(plots) == 11  # rate, loss, jitter, latency of two streams; pictures; round trip; capacity
+    assert len(plots) == 13  # rate, loss, jitter, latency of two streams; play-out, MOS; pictures; round trip; capacity
     for plot in plots:
         root = ElementTree.fromstring(plot)
         assert root.find("title") is not None
@@ -306,7 +312,7 @@ def test_page_says_what_was_not_measured(report: CallReport) -> None:
     outline = Outline(text)
     assert outline.mistakes == []
     assert [i for i in outline.ids if i in SECTIONS] == SECTIONS
-    assert text.count("Not measured.") == 8
+    assert text.count("Not measured.") == 10
     assert Outline(to_html(replace(report, streams=()))).mistakes == []
 
 
@@ -529,3 +535,26 @@ def test_stream_refuses_an_ssrc_of_more_than_32_bits(report: CallReport) -> None
     with pytest.raises(ArgumentError, match="ssrc"):
         replace(report.streams[0], ssrc=2**32)
     assert isinstance(report.streams[0], StreamReport)
+
+
+def test_page_of_a_long_call_keeps_the_worst_packets_in_its_plot(report: CallReport) -> None:
+    """An hour of packets is thinned, and one lost packet among 180 000 is still red."""
+    from arcrtc.report import voiceplots
+
+    n = 180_000
+    status = ["played"] * n
+    status[77_777] = "concealed"
+    series = PlayoutSeries(t_ms=tuple(20.0 * i for i in range(n)), network_ms=(30.0,) * n, playout_ms=(60.0,) * n,
+                           status=tuple(status))  # type: ignore[arg-type]
+    t, network, played, thinned = voiceplots._thinned(series)
+    assert len(t) == len(network) == len(played) == len(thinned) == 2400
+    assert sorted(set(thinned.tolist())) == [0, 2]
+    long = replace(report, meta=replace(report.meta, duration_s=3600.0))
+    drawn = voiceplots.playout_plot(long, replace(report.streams[0], playout=series))
+    assert drawn is not None
+    assert len(drawn) < 400_000
+
+
+def test_facts_say_how_to_get_scores_that_are_missing(report: CallReport) -> None:
+    audio = AudioQuality(concealed_pct=0.0, score_note="not installed: pesq; pip install 'arcrtc[eval]'")
+    assert "pip install &#x27;arcrtc[eval]&#x27;" in to_html(with_stream(report, 0, audio=audio))
