@@ -21,13 +21,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from arcrtc._ranges import check_int
+from arcrtc.clocksource import MediaClock, ReferenceClock
 from arcrtc.errors import ConfigError, ParseError
 from arcrtc.extmap import DIRECTIONS, ExtensionLine, check_extension_lines
 from arcrtc.sdes import CRYPTO_SUITES, CryptoAttribute, CryptoKey, parse_lines
 
 __all__ = ["CRYPTO_SUITES", "DIRECTIONS", "FEC_CODECS", "MAX_TEXT_BYTES", "PROTOCOLS", "STATIC_PAYLOAD_TYPES",
-           "CryptoAttribute", "CryptoKey", "ExtensionLine", "MediaDescription", "SessionDescription", "h264_fmtp",
-           "h264_parameter_sets", "parse"]
+           "CryptoAttribute", "CryptoKey", "ExtensionLine", "MediaClock", "MediaDescription", "ReferenceClock",
+           "SessionDescription", "h264_fmtp", "h264_parameter_sets", "parse"]
 
 MAX_TEXT_BYTES: Final = 65_536
 PROTOCOLS: Final = ("RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF")
@@ -87,7 +88,12 @@ class MediaDescription:
     :ivar fec_ssrc: their SSRC, in a group FEC-FR with ``ssrc`` (RFC 5956), which it needs; None: not
         told, or they go in the stream itself.
     :ivar repair_window_us: time that a FlexFEC block and its parity span, 1..10**9 microseconds.
+    :ivar noise_payload_type: payload type of comfort noise (RFC 3389), 0..127; None: none.
+    :ivar dtmf_payload_type: payload type of telephone events (RFC 4733), 0..127; None: none.
     :ivar ptime_ms: length of the media in a packet, 1..1000; None: not told.
+    :ivar max_ptime_ms: longest packet, 1..1000; None: not told.
+    :ivar reference_clocks: clocks that the time stamps may follow (RFC 7273), best first.
+    :ivar media_clock: the clock that samples or pictures are taken by (RFC 7273); None: not told.
     :ivar protocol: one of PROTOCOLS; None: by ``crypto`` and ``rtcp_fb``.
     :ivar extmap: header extensions; encrypted ones need a SAVP profile (RFC 6904 section 4).
     :ivar extmap_allow_mixed: one-byte and two-byte extensions may come mixed (RFC 8285 section 6).
@@ -119,6 +125,11 @@ class MediaDescription:
     extmap: tuple[ExtensionLine, ...] = ()
     extmap_allow_mixed: bool = False
     red_payload_type: int | None = None
+    noise_payload_type: int | None = None
+    dtmf_payload_type: int | None = None
+    max_ptime_ms: int | None = None
+    reference_clocks: tuple[ReferenceClock, ...] = ()
+    media_clock: MediaClock | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in ("audio", "video"):
@@ -129,13 +140,14 @@ class MediaDescription:
         for name, low, high in (("ssrc", 0, 2**32 - 1), ("rtcp_port", 1, 65535),
                                 ("rtx_payload_type", 0, 127), ("red_payload_type", 0, 127),
                                 ("fec_payload_type", 0, 127), ("fec_ssrc", 1, 2**32 - 1),
-                                ("repair_window_us", 1, 10**9), ("ptime_ms", 1, 1000)):
+                                ("noise_payload_type", 0, 127), ("dtmf_payload_type", 0, 127),
+                                ("repair_window_us", 1, 10**9), ("ptime_ms", 1, 1000), ("max_ptime_ms", 1, 1000)):
             if getattr(self, name) is not None:
                 check_int(name, getattr(self, name), low, high)
         _check("codec", self.codec, _TOKEN)
         for name, value in (("codec", self.codec.lower()), ("fmtp", dict(self.fmtp)),
                             ("rtcp_fb", tuple(self.rtcp_fb)), ("crypto", tuple(self.crypto)),
-                            ("extmap", tuple(self.extmap))):
+                            ("extmap", tuple(self.extmap)), ("reference_clocks", tuple(self.reference_clocks))):
             object.__setattr__(self, name, value)
         self._check_text()
         if self.codec == "opus" and (self.clock_rate, self.channels) != (48_000, 2):
@@ -146,6 +158,16 @@ class MediaDescription:
         if self.red_payload_type is not None and self.red_payload_type in (self.payload_type, self.rtx_payload_type):
             raise ConfigError(f"red_payload_type={self.red_payload_type} is the payload type of something else")
         self._check_fec()
+        taken = [n for n in self._formats() if n is not None]
+        if len(set(taken)) < len(taken):
+            raise ConfigError("noise_payload_type or dtmf_payload_type is the payload type of something else")
+        if not all(isinstance(clock, ReferenceClock) for clock in self.reference_clocks):
+            raise ConfigError("reference_clocks must hold ReferenceClock only")
+
+    def _formats(self) -> tuple[int | None, ...]:
+        """All payload types of the section, in their order."""
+        return (self.payload_type, self.red_payload_type, self.noise_payload_type, self.dtmf_payload_type,
+                self.rtx_payload_type, self.fec_payload_type)
 
     def _check_fec(self) -> None:
         if self.fec_codec not in FEC_CODECS:
@@ -207,7 +229,7 @@ class MediaDescription:
 
     def _lines(self) -> Iterator[str]:
         pt, rtx, red, fec = self.payload_type, self.rtx_payload_type, self.red_payload_type, self.fec_payload_type
-        formats = " ".join(str(number) for number in (pt, red, rtx, fec) if number is not None)
+        formats = " ".join(str(number) for number in self._formats() if number is not None)
         yield f"m={self.kind} {self.port} {self.profile} {formats}"
         if self.address is not None:
             yield _connection(self.address)
@@ -218,6 +240,11 @@ class MediaDescription:
         if red is not None:  # RFC 2198 section 5; a copy is of the format itself
             yield f"a=rtpmap:{red} red/{self.clock_rate}" + (f"/{self.channels}" if self.channels > 1 else "")
             yield f"a=fmtp:{red} {pt}/{pt}"
+        if self.noise_payload_type is not None:
+            yield f"a=rtpmap:{self.noise_payload_type} CN/{self.clock_rate}"
+        if self.dtmf_payload_type is not None:  # RFC 4733 section 2.4.1; keys only
+            yield f"a=rtpmap:{self.dtmf_payload_type} telephone-event/{self.clock_rate}"
+            yield f"a=fmtp:{self.dtmf_payload_type} 0-15"
         if rtx is not None:
             yield f"a=rtpmap:{rtx} rtx/{self.clock_rate}"
             yield f"a=fmtp:{rtx} apt={pt if red is None else red}"
@@ -229,6 +256,12 @@ class MediaDescription:
             yield f"a=rtcp-fb:{pt} {feedback}"
         if self.ptime_ms is not None:
             yield f"a=ptime:{self.ptime_ms}"
+        if self.max_ptime_ms is not None:
+            yield f"a=maxptime:{self.max_ptime_ms}"
+        for clock in self.reference_clocks:
+            yield f"a=ts-refclk:{clock.to_text()}"
+        if self.media_clock is not None:
+            yield f"a=mediaclk:{self.media_clock.to_text()}"
         if self.rtcp_port is not None:
             yield f"a=rtcp:{self.rtcp_port}"
         if self.rtcp_mux:
@@ -362,6 +395,7 @@ def _media(lines: list[tuple[str, str]], head: list[tuple[str, str]]) -> MediaDe
         blocks = formats.get(number, "").split("/")
         if maps.get(number, "").lower().startswith("red/") and (blocks == [""] or str(pt) in blocks):
             values.setdefault("red_payload_type", number)
+    values.update(_beside(kind, others, maps, values["clock_rate"]))
     repaired = (str(pt), str(values.get("red_payload_type", pt)))
     for number in others:
         apt = _fmtp(formats.get(number, "")).get("apt")
@@ -373,6 +407,7 @@ def _media(lines: list[tuple[str, str]], head: list[tuple[str, str]]) -> MediaDe
     values.update((("direction", text) for letter, text in head if letter == "a" and text in DIRECTIONS))
     group = _fec_ssrc(attributes) if "fec_payload_type" in values else {}
     values.update({**_attributes(attributes, pt), **group}, **_extensions(head, attributes, secure="SAVP" in protocol))
+    values.update(_clocks(head, attributes))
     values["crypto"] = _crypto([value for name, value in attributes if name == "crypto"])
     for letter, text in lines[1:]:
         if letter == "c":
@@ -401,6 +436,29 @@ def _fec_ssrc(attributes: list[tuple[str, str]]) -> dict[str, Any]:
     return {}
 
 
+def _beside(kind: str, others: list[int], maps: dict[int, str], clock_rate: int) -> dict[str, int]:
+    """Comfort noise and telephone events beside a format of sound, on its clock (RFC 3389 section 5, RFC 4733)."""
+    out: dict[str, int] = {}
+    for number in others if kind == "audio" else ():
+        name = maps.get(number, "CN/8000" if number == 13 else "").lower().removesuffix("/1")
+        for field_name, wanted in (("noise_payload_type", "cn"), ("dtmf_payload_type", "telephone-event")):
+            if name == f"{wanted}/{clock_rate}":
+                out.setdefault(field_name, number)
+    return out
+
+
+def _clocks(head: list[tuple[str, str]], attributes: list[tuple[str, str]]) -> dict[str, Any]:
+    """The clocks of a section, or those of the session if it has none of its own (RFC 7273 sections 4.8, 5.4)."""
+    shared = [(name, value) for letter, text in head if letter == "a" for name, _, value in [text.partition(":")]]
+
+    def lines(wanted: str) -> list[str]:
+        return [v for n, v in attributes if n == wanted] or [v for n, v in shared if n == wanted]
+
+    media = lines("mediaclk")
+    return {"reference_clocks": tuple(ReferenceClock.parse(text) for text in lines("ts-refclk")),
+            "media_clock": MediaClock.parse(media[0]) if media else None}
+
+
 def _attributes(attributes: list[tuple[str, str]], pt: int) -> dict[str, Any]:
     """The fields that attributes give; of those that come twice the first counts."""
     out: dict[str, Any] = {}
@@ -414,6 +472,8 @@ def _attributes(attributes: list[tuple[str, str]], pt: int) -> dict[str, Any]:
             out.setdefault("rtcp_port", _number(value.split(" ")[0], 1, 65535, "a=rtcp port"))
         elif name == "ptime":
             out.setdefault("ptime_ms", max(1, _number(value.split(".")[0], 0, 1000, "a=ptime")))
+        elif name == "maxptime":
+            out.setdefault("max_ptime_ms", max(1, _number(value.split(".")[0], 0, 1000, "a=maxptime")))
         elif name == "rtcp-fb":
             wanted, _, what = value.partition(" ")
             what = " ".join(what.split())

@@ -344,8 +344,7 @@ class SessionCore:
         return cfg
 
     def receive_audio(self, *, codec: str = "opus", payload_type: int | None = None,
-                      rtx_payload_type: int | None = None, sample_rate: int = 48_000, channels: int = 1,
-                      sent_rate: int | None = None, sent_channels: int | None = None,
+                      rtx_payload_type: int | None = None, sample_rate: int | None = None, channels: int = 1,
                       noise_payload_type: int | None = None, dtmf_payload_type: int | None = None,
                       packet_fec: FecConfig | None = None, red_payload_type: int | None = None,
                       level_extension: int | None = None) -> Receiver:
@@ -353,10 +352,9 @@ class SessionCore:
 
         :param codec: "opus", "pcmu", "pcma", "g722" or "l16".
         :param payload_type: 0..63 or 96..127; None: the static one of RFC 3551, 111 of Opus, 112 of L16.
-        :param sample_rate: of the blocks that come out: 8000, 12000, 16000, 24000 or 48000 Hz.
-        :param channels: of the blocks that come out, 1 or 2, whatever is sent.
-        :param sent_rate: of L16, whose packets do not tell, 8000..48000 Hz; None: ``sample_rate``.
-        :param sent_channels: of L16, 1 or 2; None: ``channels``.
+        :param sample_rate: of the blocks that come out: 8000, 12000, 16000, 24000 or 48000 Hz; PCMU, PCMA 8000,
+            G.722 16000, L16 as it is sent. None: the codec's own; Opus and L16: 48000.
+        :param channels: of the blocks that come out, 1 or 2, whatever is sent; of L16 as it is sent.
         :param noise_payload_type: of comfort noise beside PCMU and PCMA (RFC 3389); None: 13.
         :param red_payload_type: of packets with copies of past ones (RFC 2198), of Opus only, 1..63 or 96..127;
             a resend (RFC 4588) is taken for one of these. None: none come.
@@ -368,11 +366,9 @@ class SessionCore:
         :raises ConfigError: a value is not allowed.
         """
         audio = find_codec(codec)
-        sent_rate, sent_channels = sent_rate or sample_rate, sent_channels or channels
-        check_int("sent_rate", sent_rate, 8000, 48_000, "Hz")
-        check_int("sent_channels", sent_channels, 1, 2)
+        sample_rate = audio.default_rate if sample_rate is None else sample_rate
         if payload_type is None:
-            payload_type = audio.static_payload_type(sent_rate, sent_channels)
+            payload_type = audio.static_payload_type(sample_rate, channels)
         noise_payload_type = NOISE_PAYLOAD_TYPE if noise_payload_type is None else noise_payload_type
         check_int("noise_payload_type", noise_payload_type, 1, 127)
         if rtx_payload_type is None and self.config.nack and self.config.nack_audio:
@@ -385,7 +381,7 @@ class SessionCore:
         cfg.sample_rate_hz = sample_rate
         cfg.channels = channels
         cfg.audio_codec = audio.ident
-        cfg.sent_rate_hz, cfg.sent_channels = sent_rate, sent_channels
+        cfg.sent_rate_hz = sample_rate
         cfg.noise_payload_type = noise_payload_type if audio.has_noise else 0
         if red_payload_type is not None:
             check_int("red_payload_type", red_payload_type, 1, 127)

@@ -99,7 +99,8 @@ class OpusParameters:
         return replace(
             config, frame_size_ms=frame_ms, bitrate=max(bitrate, min_bitrate(n_samples, config.sample_rate)),
             max_bandwidth=min(playable, wanted, key=BANDWIDTHS.index),
-            coded_channels=config.coded_channels if self.stereo else 1, vbr=config.vbr and not self.cbr, fec=config.fec and self.fec, dtx=config.dtx and self.dtx)
+            coded_channels=config.coded_channels if self.stereo else 1, vbr=config.vbr and not self.cbr,
+            fec=config.fec and self.fec, dtx=config.dtx and self.dtx)
 
     def _frame_ms(self, wanted: float) -> float:
         longest = self.max_ptime_ms or 120

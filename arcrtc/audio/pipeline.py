@@ -89,7 +89,8 @@ class AudioPipeline:
                                    size=_DECODER_BYTES)
         self._packet = ffi.new("uint8_t[]", lib.ARC_OPUS_MAX_PACKET_BYTES)
         self._count = ffi.new("int32_t *")
-        check(lib.arc_opus_enc_set_max_bandwidth(self._encoder, BANDWIDTHS.index(config.max_bandwidth)), "AudioPipeline")
+        check(lib.arc_opus_enc_set_max_bandwidth(self._encoder, BANDWIDTHS.index(config.max_bandwidth)),
+              "AudioPipeline")
         check(lib.arc_opus_enc_set_channels(self._encoder, config.coded_channels), "AudioPipeline")
 
     @classmethod

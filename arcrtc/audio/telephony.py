@@ -76,4 +76,6 @@ class TelephonyCodec:
 
 
 def _to_float(pcm: NDArray[np.int16]) -> NDArray[np.float32]:
-    return np.asarray(pcm, dtype=np.float32) / np.float32(32_768)
+    out = pcm.astype(np.float32)
+    out /= 32_768
+    return out

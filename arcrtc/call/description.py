@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from arcrtc.audio.codecs import find_codec
 from arcrtc.errors import ConfigError, MediaError, NegotiationError, ParseError
 from arcrtc.sdes import CRYPTO_SUITES, CryptoAttribute, CryptoPolicy, choose
 from arcrtc.sdp import MAX_TEXT_BYTES, MediaDescription, SessionDescription
@@ -30,8 +31,20 @@ def srtp_of(media: MediaDescription) -> SrtpConfig | None:
     return crypto.to_config(encrypted_extensions=media.encrypted_extensions)
 
 
-def describe_audio(port: int, payload_type: int, *, channels: int, srtp: SrtpConfig | None) -> MediaDescription:
-    """The section of an Opus stream that is received at ``port``."""
+def packet_ms(codec: str, channels: int) -> int:
+    """Audio in a packet of this codec; L16 takes 96 bytes a millisecond and channel."""
+    return 20 if codec != "l16" else 10 // channels
+
+
+def describe_audio(port: int, payload_type: int, *, channels: int, srtp: SrtpConfig | None, codec: str = "opus",
+                   ) -> MediaDescription:
+    """The section of an audio stream, at the codec's default rate, that is received at ``port``."""
+    audio = find_codec(codec)
+    if audio.name != "opus":
+        return MediaDescription(
+            "audio", port, payload_type, audio.name, audio.clock_rate(audio.default_rate), channels,
+            ptime_ms=packet_ms(codec, channels), direction="sendonly",
+            crypto=(CryptoAttribute.from_config(srtp),) if srtp else ())
     stereo = "1" if channels == 2 else "0"
     return MediaDescription(
         "audio", port, payload_type, "opus", 48_000, 2,

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+from arcrtc.audio.codecs import AUDIO_CODECS, find_codec
 from arcrtc.call.description import srtp_of
 from arcrtc.call.feed import clock_us
 from arcrtc.call.recorder import Recorder
@@ -21,7 +22,7 @@ from arcrtc.srtp import SrtpConfig
 
 _PERIOD_S: Final = 0.1
 _SILENCE_S: Final = 10.0
-_CODECS: Final = {"audio": "opus", "video": "h264"}
+_CODECS: Final = {"audio": tuple(AUDIO_CODECS), "video": ("h264",)}
 
 
 class End(Enum):
@@ -45,6 +46,7 @@ class ReceiveSettings:
     :ivar duration_s: length of the recording, 0.5..86400; None: no bound.
     :ivar timeout_s: end after so long without a packet, 0.5..86400; None: 10 s, once media have come.
     :ivar channels: of the sound, 1 or 2; None: as described, or 1.
+    :ivar audio_codec: of what arcrtc sends without a description: "opus", "pcmu", "pcma", "g722" or "l16".
     :ivar max_latency_ms: bound of the play-out delay, 20..10000.
     :raises ConfigError: a value is outside of what is stated here.
     """
@@ -56,6 +58,7 @@ class ReceiveSettings:
     duration_s: float | None = None
     timeout_s: float | None = None
     channels: int | None = None
+    audio_codec: str = "opus"
     max_latency_ms: int = 500
 
     def __post_init__(self) -> None:
@@ -131,8 +134,10 @@ class Receiving:
 
     def _open_together(self, listen: str) -> None:
         peer = self._open_peer(listen, self.settings.srtp, nack=True, rtcp_ports=None)
+        codec = find_codec(self.settings.audio_codec)
+        payload_type = AUDIO_PAYLOAD_TYPE if codec.name == "opus" else codec.payload_type
         self.receivers = [
-            (peer, peer.receive_audio(payload_type=AUDIO_PAYLOAD_TYPE, channels=self._channels)),
+            (peer, peer.receive_audio(codec=codec.name, channels=self._channels, payload_type=payload_type)),
             (peer, peer.receive_video(payload_type=VIDEO_PAYLOAD_TYPE, rtx_payload_type=RTX_PAYLOAD_TYPE))]
 
     def _open_apart(self, description: SessionDescription) -> None:
@@ -158,8 +163,18 @@ class Receiving:
             return peer.receive_video(payload_type=media.payload_type, rtx_payload_type=media.rtx_payload_type)
         if self.settings.channels is None and "1" in (media.fmtp.get("sprop-stereo"), media.fmtp.get("stereo")):
             self._channels = 2
+        if media.codec != "opus":
+            return self._add_telephone(peer, media)
         return peer.receive_audio(payload_type=media.payload_type, rtx_payload_type=media.rtx_payload_type,
                                   red_payload_type=media.red_payload_type, channels=self._channels)
+
+    def _add_telephone(self, peer: Peer, media: MediaDescription) -> Receiver:
+        if media.codec == "l16":
+            self._channels = media.channels
+        rate = media.clock_rate if media.codec == "l16" else None
+        return peer.receive_audio(
+            codec=media.codec, payload_type=media.payload_type, rtx_payload_type=media.rtx_payload_type,
+            sample_rate=rate, channels=self._channels, noise_payload_type=media.noise_payload_type)
 
     # --- receiving ---
 
@@ -275,11 +290,12 @@ def _ours(description: SessionDescription) -> list[MediaDescription]:
     """
     found: dict[str, MediaDescription] = {}
     for media in description.media:
-        if media.port and media.codec == _CODECS[media.kind]:
+        if media.port and media.codec in _CODECS[media.kind]:
             found.setdefault(media.kind, media)
     if not found:
         there = ", ".join(f"{m.kind} {m.codec}" for m in description.media) or "no section of audio or video"
-        raise UnsupportedError(f"the description has {there}; received are {', '.join(_CODECS.values())}")
+        raise UnsupportedError(f"the description has {there}; received are "
+                               f"{', '.join(name for names in _CODECS.values() for name in names)}")
     if len({m.port for m in found.values()}) < len(found):
         raise UnsupportedError("the description has sound and pictures at the same port (BUNDLE)")
     return list(found.values())

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from arcrtc.audio.frame import AudioFrame
+from arcrtc.audio.resampler import Resampler
 from arcrtc.call.sink import to_media_video
 from arcrtc.media import AudioTrack, MediaAudio, MediaWriter, VideoTrack
 from arcrtc.session import Concealment, ReceivedFrame
@@ -23,6 +25,7 @@ _WAIT_US: Final = 1_500_000  # for a medium of which no packet came, and for the
 _MOST_WAIT_US: Final = 30_000_000  # for the first frame of one whose packets come: a key frame may take long
 _MOST_SHIFT_US: Final = 1_000_000  # reports that say more do not speak of the same clock
 _WAIT_BYTES: Final = 128 * 1024 * 1024
+_RATE: Final = 48_000  # of the recording's sound, Hz
 _HELD_BLOCKS: Final = 64  # made-up sound at the end of a stream; it ends by itself after a second
 _MADE_UP: Final = (Concealment.CONCEALED, Concealment.INSERTED)
 
@@ -42,6 +45,7 @@ class Recorder:
 
     def __init__(self, path: Path, *, channels: int = 1, frame_rate: float = 30.0) -> None:
         self.path, self._channels, self._frame_rate = path, channels, frame_rate
+        self._resampler: Resampler | None = None
         # An empty recording with both tracks: what forbids writing is found out before the call.
         self._open((16, 16), sound=True).close()
         self.arriving: frozenset[str] = frozenset()  #: media whose packets come, as far as is known
@@ -154,12 +158,21 @@ class Recorder:
             return
         frame = received.frame
         if isinstance(frame, AudioFrame):
-            samples = np.ascontiguousarray(np.asarray(frame.to_int16()).reshape(-1, frame.channels))
-            self._writer.write(MediaAudio(samples=samples, sample_rate=frame.sample_rate, pts_us=pts_us))
-            pts_us += round(len(samples) * 1e6 / frame.sample_rate)
+            samples = self._resampled(frame).reshape(-1, frame.channels)
+            self._writer.write(MediaAudio(samples=samples, sample_rate=_RATE, pts_us=pts_us))
+            pts_us += round(len(samples) * 1e6 / _RATE)
         else:
             self._writer.write(to_media_video(frame, pts_us))
         self.seconds = max(self.seconds, pts_us / 1e6)
+
+    def _resampled(self, frame: AudioFrame) -> NDArray[np.int16]:
+        """The samples at the rate of the recording; those of telephony come at 8000 or 16000 Hz."""
+        samples = np.ascontiguousarray(frame.to_int16())
+        if frame.sample_rate == _RATE:
+            return samples
+        if self._resampler is None:
+            self._resampler = Resampler(frame.sample_rate, _RATE, frame.channels)
+        return np.asarray(self._resampler.process(samples), dtype=np.int16)
 
 
 def _kind(received: ReceivedFrame) -> str:

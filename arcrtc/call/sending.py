@@ -10,7 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from arcrtc.call.description import describe_audio, describe_video, write_sdp
+from arcrtc.audio.codecs import find_codec
+from arcrtc.call.description import describe_audio, describe_video, packet_ms, write_sdp
 from arcrtc.call.feed import clock_us
 from arcrtc.call.stopping import ctrl_c_sets, run_until_first, until_set
 from arcrtc.engine import Engine, Peer, parse_address
@@ -44,7 +45,8 @@ class SendSettings:
         Empty: plain RTP.
     :ivar duration_s: the media are repeated or cut to this, 0.5..86400; None: one pass.
     :ivar encoder: as VideoConfig.encoder.
-    :ivar audio_bitrate: bits per second, 6000..510000.
+    :ivar audio_codec: "opus", "pcmu", "pcma", "g722" or "l16" (at 48000 Hz).
+    :ivar audio_bitrate: bits per second of Opus, 6000..510000.
     :ivar video_bitrate: bits per second, 10_000..10**9.
     :ivar channels: of the sound, 1 or 2.
     :ivar height: of the pictures; None: as in the file.
@@ -57,6 +59,7 @@ class SendSettings:
     srtp: tuple[SrtpConfig, ...] = ()
     duration_s: float | None = None
     encoder: str = "auto"
+    audio_codec: str = "opus"
     audio_bitrate: int = 32_000
     video_bitrate: int = 1_500_000
     channels: int = 1
@@ -112,8 +115,10 @@ class Sending:
 
     def __init__(self, settings: SendSettings) -> None:
         self.settings = settings
+        self.codec = find_codec(settings.audio_codec)
+        self.codec.check(self.codec.default_rate, settings.channels)
         self.source: MediaSource = open_media(
-            settings.file, channels=settings.channels, height=settings.height,
+            settings.file, sample_rate=self.codec.default_rate, channels=settings.channels, height=settings.height,
             loop=settings.duration_s is not None)
         self.host, self.port = resolve(settings.to)
         self.peers: list[Peer] = []
@@ -163,7 +168,8 @@ class Sending:
         if self.source.has_audio:
             srtp = keys[0] if keys else None
             self._add_audio(self._open_peer(port, srtp, apart=True), next(ssrcs))
-            media.append(describe_audio(port, AUDIO_PAYLOAD_TYPE, channels=settings.channels, srtp=srtp))
+            media.append(describe_audio(port, self._audio_type, channels=settings.channels, srtp=srtp,
+                                        codec=self.codec.name))
             port += 2
         if self.source.has_video:
             srtp = keys[1] if keys else None
@@ -172,9 +178,15 @@ class Sending:
             media.append(describe_video(port, VIDEO_PAYLOAD_TYPE, srtp=srtp))
         return SessionDescription(tuple(media), address=self.host, name="arcrtc", session_id=secrets.randbits(62))
 
+    @property
+    def _audio_type(self) -> int:
+        return AUDIO_PAYLOAD_TYPE if self.codec.name == "opus" else self.codec.payload_type
+
     def _add_audio(self, peer: Peer, ssrc: int | None) -> None:
-        sender = peer.send_audio(bitrate=self.settings.audio_bitrate, channels=self.settings.channels,
-                                 payload_type=AUDIO_PAYLOAD_TYPE, ssrc=ssrc)
+        channels = self.settings.channels
+        sender = peer.send_audio(codec=self.codec.name, bitrate=self.settings.audio_bitrate, channels=channels,
+                                 frame_size_ms=packet_ms(self.codec.name, channels), payload_type=self._audio_type,
+                                 ssrc=ssrc)
         self.senders.append((peer, sender))
 
     def _add_video(self, peer: Peer, ssrc: int | None, *, rtx: int | None, key_frame_s: float) -> None:

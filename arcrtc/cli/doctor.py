@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -52,6 +52,7 @@ class Report:
     network: probes.Network
     clock: probes.Clock
     devices: probes.Devices
+    opus: probes.Opus = field(default_factory=probes.Opus)
 
     def to_json(self, verdicts: list[Verdict]) -> dict[str, Any]:
         """One document with all findings."""
@@ -64,6 +65,7 @@ class Report:
             "network": probes.to_json(self.network),
             "clock": probes.to_json(self.clock),
             "devices": probes.to_json(self.devices),
+            "opus": probes.to_json(self.opus),
             "verdicts": [asdict(verdict) for verdict in verdicts],
         }
 
@@ -117,6 +119,7 @@ def examine() -> Report:
         network=probes.probe_network(),
         clock=probes.probe_clock(),
         devices=probes.probe_devices(),
+        opus=probes.probe_opus(),
     )
 
 
@@ -233,6 +236,8 @@ def _show(report: Report, verdicts: list[Verdict], out: Console) -> None:
                        ("core", f"{package['core']} (ABI {package['abi']}, compiler {package['compiler']})"),
                        ("python", machine.python)])
     section("Libraries", [(library.name, _describe(library)) for library in report.libraries])
+    section("Opus", [(name, "yes" if there else "no: it takes libopus 1.5 or later, built with it")
+                     for name, there in (("deep PLC", report.opus.deep_plc), ("DRED", report.opus.dred))])
     section("Encryption", [(backend.name + (" *" if backend.name == report.crypto_choice else ""),
                             _describe_backend(backend)) for backend in report.crypto])
     section("Python packages", [(name, text or "missing") for name, text in report.python_packages.items()])

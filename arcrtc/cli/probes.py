@@ -59,9 +59,31 @@ class Devices:
     forbidden: tuple[str, ...] = field(default=())
 
 
-def to_json(facts: Network | Clock | Devices) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opus:
+    """What the loaded libopus can do beyond version 1.3.
+
+    :ivar deep_plc: neural concealment of lost audio.
+    :ivar dred: deep redundancy: more than a second of audio in each packet.
+    """
+
+    deep_plc: bool = False
+    dred: bool = False
+
+
+def to_json(facts: Network | Clock | Devices | Opus) -> dict[str, Any]:
     """The same as a dict that JSON can hold."""
     return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(facts).items()}
+
+
+def probe_opus() -> Opus:
+    """Try libopus; takes a few milliseconds."""
+    from arcrtc._native import ffi, lib
+
+    out = ffi.new("struct arc_opus_features *")
+    if lib.arc_opus_probe(out) != lib.ARC_OK:
+        return Opus()
+    return Opus(deep_plc=out.deep_plc, dred=out.dred)
 
 
 def probe_network() -> Network:

@@ -46,6 +46,7 @@ Wait = Annotated[bool, typer.Option("--wait", help="Begin when a line (Enter) co
 Duration = Annotated[OptionalFloat, typer.Option(
     help="Seconds; the media are repeated.", metavar="S", min=0.5, max=86_400, show_default="one pass")]
 Encoder = Annotated[str, typer.Option(help="auto, software, nvenc, vaapi, qsv ... or a library's name.", metavar="E")]
+AudioCodec = Annotated[str, typer.Option(help="opus, pcmu, pcma, g722 or l16.", metavar="NAME")]
 AudioBitrate = Annotated[int, typer.Option(help="Bits per second of Opus.", min=6_000, max=510_000)]
 VideoBitrate = Annotated[int, typer.Option(help="Bits per second of H.264.", min=10_000, max=1_000_000_000)]
 Channels = Annotated[int, typer.Option(help="Of the sound.", min=1, max=2)]
@@ -54,7 +55,7 @@ Height = Annotated[OptionalInt, typer.Option(help="Scale the pictures to this he
 
 
 def send(file: File, to: To, sdp: Sdp = None, key: Key = None, profile: Profile = None, show_key: ShowKey = False,
-         wait: Wait = False, duration: Duration = None, encoder: Encoder = "auto",
+         wait: Wait = False, duration: Duration = None, encoder: Encoder = "auto", audio_codec: AudioCodec = "opus",
          audio_bitrate: AudioBitrate = 32_000, video_bitrate: VideoBitrate = 1_500_000, channels: Channels = 1,
          height: Height = None, json: Json = False, verbose: Verbose = False) -> None:
     """Send a file's sound and pictures over RTP, in real time.
@@ -69,6 +70,7 @@ def send(file: File, to: To, sdp: Sdp = None, key: Key = None, profile: Profile 
         raise ConfigError("--json does not say the new key: give one with --key, or add --show-key")
     settings = SendSettings(
         file=file, to=to, sdp=sdp, srtp=keys, duration_s=duration, encoder=encoder,
+        audio_codec=audio_codec,
         audio_bitrate=audio_bitrate, video_bitrate=video_bitrate, channels=channels, height=height)
     with Sending(settings) as sending:
         if sdp is not None:
@@ -117,6 +119,8 @@ def _say_receive(settings: SendSettings, made: tuple[SrtpConfig, ...], port: int
             words += ["--profile", settings.srtp[0].profile.name]
     if settings.channels == 2:
         words += ["--channels", "2"]
+    if settings.audio_codec != "opus":
+        words += ["--audio-codec", settings.audio_codec]
     say(f"at the other end: {shlex.join(words)}")
 
 

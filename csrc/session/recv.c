@@ -170,7 +170,7 @@ static bool describe_audio(const struct arc_recvstream *st,
     return arc_audiocodec_samples(
                c->audio_codec,
                arc_audiocodec_rate_hz(c->audio_codec, c->sent_rate_hz),
-               c->sent_channels, payload, p->payload_len) > 0;
+               c->channels, payload, p->payload_len) > 0;
 }
 
 /** Whether a block of this payload type is media of the stream. */

@@ -140,10 +140,9 @@ struct arc_recv_config {
     int32_t fec_format;        /* enum arc_fec_format; ARC_FEC_NONE: no parity   */
     int32_t fec_payload_type;  /* of the parity packets                          */
     int32_t sample_rate_hz;    /* audio: of the blocks that come out             */
-    int32_t channels;          /* audio: 1 or 2                                  */
+    int32_t channels;          /* audio: 1 or 2; L16: as it is sent              */
     int32_t audio_codec;       /* enum arc_audio_codec                           */
     int32_t sent_rate_hz;      /* audio: L16: of what is sent; else not read     */
-    int32_t sent_channels;     /* audio: L16: likewise                           */
     int32_t noise_payload_type;/* audio: of comfort noise; 0: none               */
     int32_t level_id;          /* audio: as in arc_send_config                   */
     int32_t profile;           /* audio: enum arc_voice_profile                  */

@@ -125,3 +125,12 @@ def test_devices_are_looked_for_but_not_opened() -> None:
     devices = probes.probe_devices()
     assert all(path.startswith("/dev/") for path in (*devices.render, *devices.nvidia, *devices.v4l2))
     assert set(devices.forbidden) <= {*devices.render, *devices.nvidia, *devices.v4l2}
+
+
+def test_doctor_tells_of_opus_what_the_core_finds() -> None:
+    from arcrtc._native import ffi, lib
+    from arcrtc.cli import probes
+
+    out = ffi.new("struct arc_opus_features *")
+    assert lib.arc_opus_probe(out) == lib.ARC_OK
+    assert probes.to_json(probes.probe_opus()) == {"deep_plc": out.deep_plc, "dred": out.dred}

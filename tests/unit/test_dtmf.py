@@ -1,6 +1,7 @@
 """wire/pl_dtmf, tx/dtmf and rx/dtmf: telephone events (RFC 4733)."""
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,7 +101,8 @@ def test_sender_reports_every_50_ms_and_the_end_three_times() -> None:
     assert start(t, 5, 180, ts=1000, now_us=7_000_000) == lib.ARC_OK
     packets = packets_of(t)
     assert [(p.at_us - 7_000_000, p.duration, p.marker, p.end) for p in packets] == [
-        (0, 400, True, False), (50_000, 800, False, False), (100_000, 1200, False, False), (150_000, 1440, False, False),
+        (0, 400, True, False), (50_000, 800, False, False), (100_000, 1200, False, False),
+        (150_000, 1440, False, False),
         (180_000, 1440, False, True), (213_333, 1440, False, True), (246_666, 1440, False, True)]
     assert {p.ts for p in packets} == {1000}
     assert {p.event for p in packets} == {5}
@@ -132,7 +134,7 @@ def test_sender_cuts_long_events_into_segments(clock: int, ms: int, late_us: int
         assert durations == sorted(durations)
         if segment != segments[-1]:
             assert durations.count(65_535) == 3
-    assert all(b.at_us - a.at_us <= 50_000 + late_us for a, b in zip(packets, packets[1:], strict=False))
+    assert all(b.at_us - a.at_us <= 50_000 + late_us for a, b in itertools.pairwise(packets))
 
 
 def test_sender_that_was_held_up_does_not_send_what_it_missed() -> None:
