@@ -56,7 +56,7 @@ class VoiceConfig:
     :ivar adaptive: False keeps the target at ``initial_latency_ms``.
     :ivar profile: who listens.
     :ivar late_share: part of the packets that may come later than the target, before
-        what slower play-out saves. 0..0.19; 0: the profile's default (0.0135 in a
+        what slower play-out saves. 0..0.19; 0: the profile's default (0.0155 in a
         conversation, 0.001 for recognition).
     :ivar comfort_noise_type: payload type of RFC 3389, 0..127; None: there is none.
     :ivar capacity_pkts: packets held at most; the oldest is dropped. 2..4096.

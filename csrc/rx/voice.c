@@ -19,12 +19,12 @@ enum {
     QUEUE_MS      = 2 * ARC_ADEC_MAX_MS + 100,
     MS_PER_S      = 1000,
     COPY_MAX_S    = 1,     /* a copy that comes later is of no use               */
-    LONG_US       = 80000, /* a longer play-out delay is felt in a talk          */
+    LONG_US       = 75000, /* a longer play-out delay is felt in a talk          */
 };
 
 /* Late by themselves; of twenty of these about one is lost, as play-out is slowed
  * down for them. Measured by bench/bench_jitter.py. */
-static const double LATE_SHARE       = 0.0135;
+static const double LATE_SHARE       = 0.0155;
 static const double LATE_SHARE_HEARD = 0.001; /* recognition: gaps are words */
 static const double STALL_SHARE      = 0.05;
 

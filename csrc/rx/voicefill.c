@@ -448,7 +448,9 @@ static void fill_hole(struct arc_voice *v, const struct arc_rxpkt *head)
 static void step_back(struct arc_voice *v, const struct arc_rxpkt *head)
 {
     int64_t end_us = v->clock_us + arc_voice_us_of(v, v->queue.n);
-    int64_t room_us = EXTEND_US - arc_voice_behind_us(v);
+    int64_t max_us = v->cfg.max_latency_ms * ARC_US_PER_MS - v->hold_us -
+                     arc_jitter_delay(v->jitter)->target_us;
+    int64_t room_us = arc_min_i64(EXTEND_US, max_us) - arc_voice_behind_us(v);
     int64_t passed = v->next_ts - head->ts;
     int64_t back = arc_clamp_i64(arc_ticks_from_us(room_us, v->clock_hz), 0,
                                  passed);
