@@ -60,6 +60,7 @@ LIBRARIES = (
     Library("libavcodec", "libavcodec-dev", "ffmpeg-free-devel", "ffmpeg", minimum="59.24"),
     Library("libavutil", "libavutil-dev", "ffmpeg-free-devel", "ffmpeg", minimum="57.24"),
     Library("libswscale", "libswscale-dev", "ffmpeg-free-devel", "ffmpeg", minimum="6"),
+    Library("libswresample", "libswresample-dev", "ffmpeg-free-devel", "ffmpeg", minimum="4.5"),
     Library("vpx", "libvpx-dev", "libvpx-devel", "libvpx", required=False, minimum="1.8"),
     Library("IPSec_MB", "libipsec-mb-dev", "intel-ipsec-mb-devel", "", required=False, minimum="1.3",
             link=("-lIPSec_MB",), header="intel-ipsec-mb.h", version_macro="IMB_VERSION_STR"),

@@ -41,6 +41,8 @@ def loaded_versions() -> dict[str, str]:
     """What the libraries of the core say of themselves now: {name without "lib": version}."""
     found = {"crypto": _version_of(lib.arc_cipher_version(lib.ARC_CIPHER_OPENSSL)),
              "opus": _version_of(lib.arc_opus_version())}
+    swresample = int(lib.arc_resampler_version_loaded())
+    found["swresample"] = f"{swresample >> 16}.{swresample >> 8 & 255}.{swresample & 255}"
     if ipsecmb := _version_of(lib.arc_cipher_version(lib.ARC_CIPHER_IPSECMB)):
         found["IPSec_MB"] = ipsecmb
     row = ffi.new("struct arc_vlib *")

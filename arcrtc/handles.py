@@ -1,16 +1,17 @@
 """Handles of a session's streams: what a program sends through and asks for counters."""
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from arcrtc._native import ffi, lib
+from arcrtc._native import check, ffi, lib
 from arcrtc.audio.figures import QualityMeter
-from arcrtc.audio.frame import AudioFrame
+from arcrtc.audio.frame import AudioFrame, Samples
 from arcrtc.errors import ArgumentError
 from arcrtc.fec import fill_policy
+from arcrtc.redundancy import RedConfig, native_set
 from arcrtc.streamtables import StreamPlace
 from arcrtc.video.frame import VideoFrame
 
@@ -92,10 +93,6 @@ class _Sender(_Stream):
     def _hold_stream(self, held: bool) -> None:
         self.mute(held)
 
-    def flush(self) -> int:
-        """Throw away what waits for the encoder; returns how many frames that were."""
-        return int(self._owner._flush(self))
-
     def stats(self) -> dict[str, Any]:
         """Counters of this stream: ``media`` (encoder), ``network`` and ``queue``."""
         return dict(self._owner._sender_stats(self))
@@ -104,21 +101,53 @@ class _Sender(_Stream):
         return f"{type(self).__name__}(ssrc={self.ssrc:#010x}, payload_type={self.payload_type}, {self.encoder})"
 
 
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What became of the sound given to :meth:`AudioSender.play` since the last flush.
+
+    :ivar played_ms: media time that was sent: whose packets were taken by the network side. What the
+        listener has heard is less by half a round trip and his play-out delay.
+    :ivar waiting_ms: media time not sent yet; as the result of flush(): thrown away.
+    :ivar frames: of :meth:`AudioSender.send`, thrown away by flush() before they were encoded.
+    """
+
+    played_ms: float
+    waiting_ms: float
+    frames: int = 0
+
+
 class AudioSender(_Sender):
     """Handle of a sent audio stream; made by send_audio().
 
     :ivar sample_rate: of the frames to send, Hz. :ivar channels: 1 or 2.
     :ivar ssrc: 1..2**32-1; another one once poll_event() or events() gave SSRC_CHANGED for it.
     :ivar payload_type: 0..127. :ivar index: among the sent streams, 0..7.
+    :ivar red: which past frames go out again; None: none, ever.
 
     Lives as long as its session. Threads: those of the session or peer that made it.
     """
 
     def __init__(self, owner: Any, handle: Any, ssrc: int, payload_type: int, sample_rate: int,
-                 channels: int) -> None:
+                 channels: int, red: RedConfig | None = None) -> None:
         super().__init__(owner, handle, "audio", ssrc, payload_type)
         self.sample_rate = sample_rate
         self.channels = channels
+        self.red = red
+
+    def set_redundancy(self, *distances: int, max_overhead_pct: int | None = None) -> None:
+        """Change which past frames go out again, from the next frame on; without an argument: none.
+
+        :param distances: as :class:`arcrtc.redundancy.RedConfig` has them.
+        :param max_overhead_pct: 1..400; None: as it was.
+        :raises ConfigError: a value is not allowed.
+        :raises ArgumentError: the stream was opened without ``red``.
+        """
+        if self.red is None:
+            raise ArgumentError(f"{self!r} was opened without red: its peer expects no copies")
+        pct = self.red.max_overhead_pct if max_overhead_pct is None else max_overhead_pct
+        red = replace(self.red, distances=distances, max_overhead_pct=pct)
+        check(lib.arc_send_set_redundancy(self._handle, native_set(red)), "set_redundancy")
+        self.red = red
 
     def send(self, frame: AudioFrame, *, capture_us: int | None = None, now_us: int | None = None) -> None:
         """Encode and queue samples; any length up to 120 ms, gathered to whole packets.
@@ -137,6 +166,43 @@ class AudioSender(_Sender):
                                 f"1..{lib.ARC_SESSION_MAX_SAMPLES // 2}")
         pcm = np.ascontiguousarray(frame.to_int16())
         self._owner._send_audio(self, pcm, frame.n_samples, capture_us, now_us)
+
+    def play(self, samples: AudioFrame | Samples, *, now_us: int | None = None) -> None:
+        """Queue sound of any length, all at once; it is sent in its time, a packet for each frame length.
+
+        For sound that is made faster than it is heard, such as synthesised speech. What is queued before
+        the end of what waits follows without a hole. :meth:`flush` cuts it off. Use either this or
+        send() at a time: sound of both would alternate.
+
+        :param samples: int16 or float32, shape (n,) or (n, channels), of this stream's rate and channels;
+            int16 that is C-contiguous is copied once, into the queue.
+        :param now_us: None: the monotonic clock; not used by an engine's stream.
+        :raises BackpressureError: more than the stream's ``play_limit_s`` would wait; nothing was queued.
+        :raises ArgumentError: another rate, channel count or type, or no samples.
+        """
+        if not isinstance(samples, AudioFrame):
+            samples = AudioFrame(samples=samples, sample_rate=self.sample_rate, channels=self.channels)
+        if samples.sample_rate != self.sample_rate or samples.channels != self.channels or samples.n_samples == 0:
+            raise ArgumentError(f"{samples!r} does not fit: must be {self.sample_rate} Hz, {self.channels} channel(s), "
+                                "one sample or more")
+        self._owner._play(self, np.ascontiguousarray(samples.to_int16()), samples.n_samples, now_us)
+
+    @property
+    def played(self) -> Played:
+        """What became so far of what play() was given since the last flush."""
+        out = self._owner._played(self, False)
+        return Played(out.played_us / 1000, out.waiting_us / 1000)
+
+    def flush(self) -> Played:
+        """Throw away all that waits, and tell how much of it was sent before.
+
+        The end of a word is cut off: send a short fade if that matters. The next play() begins at once.
+
+        :returns: counted since the last flush.
+        """
+        frames = int(self._owner._flush(self))
+        out = self._owner._played(self, True)
+        return Played(out.played_us / 1000, out.waiting_us / 1000, frames)
 
 
 class VideoSender(_Sender):
@@ -167,6 +233,10 @@ class VideoSender(_Sender):
         :param now_us: None: the monotonic clock.
         """
         self._owner._send_video(self, frame.native(), capture_us, now_us)
+
+    def flush(self) -> int:
+        """Throw away what waits for the encoder; returns how many frames that were."""
+        return int(self._owner._flush(self))
 
     def request_keyframe(self) -> None:
         """Make the next picture a key frame."""

@@ -308,6 +308,17 @@ class Peer(SessionCore):
         at_us = lib.arc_clock_us() if capture_us is None else capture_us
         check(lib.arc_worker_post_video(self._video_worker, sender._handle, frame, at_us), "VideoSender.send")
 
+    def _play(self, sender: AudioSender, pcm: Any, n_samples: int, now_us: int | None) -> None:
+        self._check_open()
+        view = ffi.from_buffer("int16_t[]", pcm)
+        check(lib.arc_worker_play(self._audio_worker, sender._handle, view, n_samples), "AudioSender.play")
+
+    def _played(self, sender: AudioSender, flush: bool) -> Any:
+        self._check_open()
+        out = ffi.new("struct arc_played *")
+        check(lib.arc_worker_played(self._audio_worker, sender._handle, flush, out), "AudioSender.flush")
+        return out
+
     def _flush(self, sender: AudioSender | VideoSender) -> int:
         self._check_open()
         return int(lib.arc_worker_flush(self._worker(sender.kind), sender._handle))

@@ -86,6 +86,7 @@ class MediaDescription:
     :ivar fec_ssrc: their SSRC, in a group FEC-FR with ``ssrc`` (RFC 5956), which it needs; None: not
         told, or they go in the stream itself.
     :ivar repair_window_us: time that a FlexFEC block and its parity span, 1..10**9 microseconds.
+    :ivar red_payload_type: payload type of packets with copies of past ones (RFC 2198), 0..127; None: none.
     :ivar ptime_ms: length of the media in a packet, 1..1000; None: not told.
     :ivar protocol: one of PROTOCOLS; None: by ``crypto`` and ``rtcp_fb``.
     :ivar extmap: header extensions; encrypted ones need a SAVP profile (RFC 6904 section 4).
@@ -117,6 +118,7 @@ class MediaDescription:
     protocol: str | None = None
     extmap: tuple[ExtensionLine, ...] = ()
     extmap_allow_mixed: bool = False
+    red_payload_type: int | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in ("audio", "video"):
@@ -125,8 +127,9 @@ class MediaDescription:
                                 ("channels", 1, 255)):
             check_int(name, getattr(self, name), low, high)
         for name, low, high in (("ssrc", 0, 2**32 - 1), ("rtcp_port", 1, 65535),
-                                ("rtx_payload_type", 0, 127), ("fec_payload_type", 0, 127),
-                                ("fec_ssrc", 1, 2**32 - 1), ("repair_window_us", 1, 10**9), ("ptime_ms", 1, 1000)):
+                                ("rtx_payload_type", 0, 127), ("red_payload_type", 0, 127),
+                                ("fec_payload_type", 0, 127), ("fec_ssrc", 1, 2**32 - 1),
+                                ("repair_window_us", 1, 10**9), ("ptime_ms", 1, 1000)):
             if getattr(self, name) is not None:
                 check_int(name, getattr(self, name), low, high)
         _check("codec", self.codec, _TOKEN)
@@ -140,13 +143,16 @@ class MediaDescription:
                 f"clock_rate={self.clock_rate}, channels={self.channels}: Opus is always 48000 and 2")
         if self.rtx_payload_type == self.payload_type:
             raise ConfigError(f"rtx_payload_type={self.rtx_payload_type} is the payload_type itself")
+        if self.red_payload_type is not None and self.red_payload_type in (self.payload_type, self.rtx_payload_type):
+            raise ConfigError(f"red_payload_type={self.red_payload_type} is the payload type of something else")
         self._check_fec()
 
     def _check_fec(self) -> None:
         if self.fec_codec not in FEC_CODECS:
             raise ConfigError(f"fec_codec={self.fec_codec!r} is none of {', '.join(FEC_CODECS)}")
-        if self.fec_payload_type is not None and self.fec_payload_type in (self.payload_type, self.rtx_payload_type):
-            raise ConfigError(f"fec_payload_type={self.fec_payload_type} is that of media or retransmissions")
+        others = (self.payload_type, self.rtx_payload_type, self.red_payload_type)
+        if self.fec_payload_type is not None and self.fec_payload_type in others:
+            raise ConfigError(f"fec_payload_type={self.fec_payload_type} is the payload type of something else")
         if self.fec_ssrc is not None and (self.fec_payload_type is None or self.ssrc in (None, self.fec_ssrc)):
             raise ConfigError(f"fec_ssrc={self.fec_ssrc} needs fec_payload_type and an ssrc that it differs from")
 
@@ -200,18 +206,21 @@ class MediaDescription:
         return self.rtcp_port or min(self.port + 1, 65535)
 
     def _lines(self) -> Iterator[str]:
-        pt, rtx, fec = self.payload_type, self.rtx_payload_type, self.fec_payload_type
-        yield " ".join([f"m={self.kind} {self.port} {self.profile} {pt}",
-                        *(str(other) for other in (rtx, fec) if other is not None)])
+        pt, rtx, red, fec = self.payload_type, self.rtx_payload_type, self.red_payload_type, self.fec_payload_type
+        formats = " ".join(str(number) for number in (pt, red, rtx, fec) if number is not None)
+        yield f"m={self.kind} {self.port} {self.profile} {formats}"
         if self.address is not None:
             yield _connection(self.address)
         name = self.codec if self.codec in _LOWER_CASE_NAMES else self.codec.upper()
         yield f"a=rtpmap:{pt} {name}/{self.clock_rate}" + (f"/{self.channels}" if self.channels > 1 else "")
         if self.fmtp:
             yield f"a=fmtp:{pt} " + "; ".join(f"{k}={v}" if v else k for k, v in self.fmtp.items())
+        if red is not None:  # RFC 2198 section 5; a copy is of the format itself
+            yield f"a=rtpmap:{red} red/{self.clock_rate}" + (f"/{self.channels}" if self.channels > 1 else "")
+            yield f"a=fmtp:{red} {pt}/{pt}"
         if rtx is not None:
             yield f"a=rtpmap:{rtx} rtx/{self.clock_rate}"
-            yield f"a=fmtp:{rtx} apt={pt}"
+            yield f"a=fmtp:{rtx} apt={pt if red is None else red}"
         if fec is not None:
             yield f"a=rtpmap:{fec} {self.fec_codec}/{self.clock_rate}"
         if fec is not None and self.fec_codec == "flexfec":  # a required parameter, RFC 8627 section 5.1
@@ -284,8 +293,8 @@ class SessionDescription:
     def parse(cls, text: str) -> SessionDescription:
         """Read a description.
 
-        Of each audio or video section over RTP the first format counts, and its retransmission
-        format. Other sections, formats and attributes are passed over. Lines may end in LF.
+        Of each audio or video section over RTP the first format counts, its retransmission
+        format, and that of redundancy. Other sections, formats and attributes are passed over. Lines may end in LF.
 
         :raises ParseError: malformed; keys are not in the message.
         """
@@ -348,10 +357,15 @@ def _media(lines: list[tuple[str, str]], head: list[tuple[str, str]]) -> MediaDe
         _, values["codec"], values["clock_rate"], values["channels"] = STATIC_PAYLOAD_TYPES[pt]
     else:
         raise ParseError(f"session description: payload type {pt} has no rtpmap")
-    for other in words[4:]:
-        number = _number(other, 0, 127, "m= payload type")
+    others = [_number(other, 0, 127, "m= payload type") for other in words[4:]]
+    for number in others:  # RFC 2198 section 5: what the blocks may be
+        blocks = formats.get(number, "").split("/")
+        if maps.get(number, "").lower().startswith("red/") and (blocks == [""] or str(pt) in blocks):
+            values.setdefault("red_payload_type", number)
+    repaired = (str(pt), str(values.get("red_payload_type", pt)))
+    for number in others:
         apt = _fmtp(formats.get(number, "")).get("apt")
-        if maps.get(number, "").lower().startswith("rtx/") and apt == str(pt):
+        if maps.get(number, "").lower().startswith("rtx/") and apt in repaired:
             values.setdefault("rtx_payload_type", number)
         codec = maps.get(number, "").partition("/")[0].lower()
         if codec in FEC_CODECS and "fec_payload_type" not in values:

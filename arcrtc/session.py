@@ -71,7 +71,10 @@ class Session(SessionCore):
 
     def poll_transmit(self, now_us: int | None = None) -> bytes | None:
         """Return the next datagram that is due; None: none until next_timeout_us()."""
-        status = lib.arc_session_transmit(self._handle, _clock(now_us), self._out, len(self._out), self._len)
+        now = _clock(now_us)
+        for sender in self.senders:
+            lib.arc_send_play_turn(sender._handle, now)
+        status = lib.arc_session_transmit(self._handle, now, self._out, len(self._out), self._len)
         if not check(status, "Session.poll_transmit"):
             return None
         return bytes(ffi.buffer(self._out, self._len[0]))
@@ -81,6 +84,8 @@ class Session(SessionCore):
         next_us = int(lib.arc_session_next_us(self._handle))
         for receiver in self.receivers:
             next_us = min(next_us, int(lib.arc_recv_next_us(receiver._handle)))
+        for sender in self.senders:
+            next_us = min(next_us, int(lib.arc_send_play_next_us(sender._handle)))
         return next_us
 
     def poll_frame(self, now_us: int | None = None) -> ReceivedFrame | None:
@@ -146,6 +151,15 @@ class Session(SessionCore):
         if check(lib.arc_send_video(sender._handle, frame, now if capture_us is None else capture_us, now),
                  "VideoSender.send"):
             lib.arc_send_flush(sender._handle, _clock(now_us))
+
+    def _play(self, sender: AudioSender, pcm: Any, n_samples: int, now_us: int | None) -> None:
+        view = ffi.from_buffer("int16_t[]", pcm)
+        check(lib.arc_send_play(sender._handle, view, n_samples, _clock(now_us)), "AudioSender.play")
+
+    def _played(self, sender: AudioSender, flush: bool) -> Any:
+        out = ffi.new("struct arc_played *")
+        (lib.arc_send_play_flush if flush else lib.arc_send_get_played)(sender._handle, out)
+        return out
 
     def _flush(self, sender: AudioSender | VideoSender) -> int:
         return 0  # nothing waits: send() encodes at once

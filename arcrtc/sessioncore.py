@@ -17,6 +17,7 @@ from arcrtc.errors import ConfigError, UnsupportedError
 from arcrtc.events import Event, SentFrame, to_event
 from arcrtc.fec import FecConfig, fill_send_config
 from arcrtc.handles import AudioSender, Receiver, VideoSender
+from arcrtc.redundancy import RedConfig, write_set
 from arcrtc.srtp.config import SrtpConfig, native_config, native_key
 from arcrtc.video.config import VideoCodec, VideoResolution
 from arcrtc.video.encoders import choose
@@ -176,7 +177,8 @@ class SessionCore:
                    rtx_payload_type: int | None = None, ssrc: int | None = None, fec: bool = True,
                    dtx: bool = False, noise_payload_type: int | None = None, expected_loss_pct: int = 5,
                    complexity: int = 9, application: str = "voip",
-                   packet_fec: FecConfig | None = None) -> AudioSender:
+                   packet_fec: FecConfig | None = None, red: RedConfig | None = None,
+                   level_extension: int | None = None, play_limit_s: float = 60) -> AudioSender:
         """Open a sent audio stream.
 
         :param codec: "opus", "pcmu", "pcma", "g722" or "l16".
@@ -196,7 +198,13 @@ class SessionCore:
         :param expected_loss_pct: loss assumed until the peer reports, 0..100.
         :param complexity: 0..10.
         :param application: "voip", "audio" or "lowdelay".
+        :param red: copies of past frames in later packets (RFC 2198), of Opus only; None: never. With copies
+            ``fec`` is better off: at a low rate in-band FEC costs bandwidth of the sound.
         :param packet_fec: parity packets (RFC 5109, RFC 8627); None: none.
+        :param level_extension: id, 1..14, under which each packet's header tells how loud it is and whether
+            there is voice in it (RFC 6464); None: not sent.
+        :param play_limit_s: sound that :meth:`AudioSender.play` holds at most, 0.001..600 s; its memory is
+            taken by the first call of it.
         :raises ConfigError: a value is not allowed.
         """
         audio = find_codec(codec)
@@ -210,6 +218,9 @@ class SessionCore:
         if application not in applications:
             raise ConfigError(f"application={application!r} is not one of {', '.join(applications)}")
         _check_types(payload_type, rtx_payload_type)
+        check_int("level_extension", 0 if level_extension is None else level_extension, level_extension is not None, 14)
+        if not 0.001 <= play_limit_s <= lib.ARC_PLAYQUEUE_MAX_MS / 1000:
+            raise ConfigError(f"play_limit_s={play_limit_s} is outside 0.001..{lib.ARC_PLAYQUEUE_MAX_MS // 1000}")
         check_int("noise_payload_type", noise_payload_type, 1, 127)
         check_int("bitrate", bitrate, lib.ARC_OPUS_MIN_BITRATE_BPS, lib.ARC_OPUS_MAX_BITRATE_BPS, "bit/s")
         check_int("expected_loss_pct", expected_loss_pct, 0, 100)
@@ -225,6 +236,11 @@ class SessionCore:
         cfg.audio_codec = audio.ident
         cfg.noise_payload_type = noise_payload_type if audio.has_noise and dtx else 0
         cfg.frame_us = frame_us
+        if red is not None:
+            cfg.red_payload_type = red.payload_type
+            write_set(red, cfg.red)
+        cfg.level_id = level_extension or 0
+        cfg.play_max_ms = int(play_limit_s * 1000)
         self._fill_fec(cfg, packet_fec)
         opus = cfg.opus
         opus.sample_rate_hz = sample_rate
@@ -234,7 +250,8 @@ class SessionCore:
         opus.application = applications[application]
         opus.expected_loss_pct = expected_loss_pct
         opus.dtx, opus.fec, opus.vbr = dtx, fec, True
-        sender = AudioSender(self, self._add_send(cfg, "send_audio"), cfg.ssrc, payload_type, sample_rate, channels)
+        sender = AudioSender(self, self._add_send(cfg, "send_audio"), cfg.ssrc, payload_type, sample_rate, channels,
+                             red)
         self.senders.append(sender)
         return sender
 
@@ -311,7 +328,8 @@ class SessionCore:
     def receive_audio(self, *, codec: str = "opus", payload_type: int | None = None,
                       rtx_payload_type: int | None = None, sample_rate: int = 48_000, channels: int = 1,
                       sent_rate: int | None = None, sent_channels: int | None = None,
-                      noise_payload_type: int | None = None, packet_fec: FecConfig | None = None) -> Receiver:
+                      noise_payload_type: int | None = None, packet_fec: FecConfig | None = None,
+                      red_payload_type: int | None = None, level_extension: int | None = None) -> Receiver:
         """Be ready for an audio stream; its SSRC is learned from its first authentic packet.
 
         :param codec: "opus", "pcmu", "pcma", "g722" or "l16".
@@ -321,7 +339,11 @@ class SessionCore:
         :param sent_rate: of L16, whose packets do not tell, 8000..48000 Hz; None: ``sample_rate``.
         :param sent_channels: of L16, 1 or 2; None: ``channels``.
         :param noise_payload_type: of comfort noise beside PCMU and PCMA (RFC 3389); None: 13.
+        :param red_payload_type: of packets with copies of past ones (RFC 2198), of Opus only, 1..63 or 96..127;
+            a resend (RFC 4588) is taken for one of these. None: none come.
         :param packet_fec: format and payload type of the parity packets that come with it; None: none.
+        :param level_extension: id, 1..14, of the level in the packets' headers (RFC 6464); stats() then show it
+            under ``network``: ``level_neg_dbov`` and ``voice`` of the last packet. None: not read.
         :raises ConfigError: a value is not allowed.
         """
         audio = find_codec(codec)
@@ -337,11 +359,16 @@ class SessionCore:
         check_int("sample_rate", sample_rate, 8000, 48_000, "Hz")
         check_int("channels", channels, 1, 2)
         cfg = self._recv_config(lib.ARC_MEDIA_AUDIO, payload_type, rtx_payload_type, packet_fec)
+        check_int("level_extension", 0 if level_extension is None else level_extension, level_extension is not None, 14)
+        cfg.level_id = level_extension or 0
         cfg.sample_rate_hz = sample_rate
         cfg.channels = channels
         cfg.audio_codec = audio.ident
         cfg.sent_rate_hz, cfg.sent_channels = sent_rate, sent_channels
         cfg.noise_payload_type = noise_payload_type if audio.has_noise else 0
+        if red_payload_type is not None:
+            check_int("red_payload_type", red_payload_type, 1, 127)
+            cfg.red_payload_type = red_payload_type
         receiver = Receiver(self, self._add_recv(cfg, "receive_audio"), "audio", payload_type,
                             meter=QualityMeter(sample_rate, audio.name))
         self.receivers.append(receiver)

@@ -3,7 +3,7 @@
  *
  *     make -s -f ci/core.mk SAN=strict lib
  *     cc -std=c99 -O2 -Icsrc bench/bench_core.c build/core-strict/libarc.a \
- *        $(pkg-config --libs libcrypto opus libavcodec libavutil libswscale) \
+ *        $(pkg-config --libs libcrypto opus libavcodec libavutil libswresample libswscale) \
  *        -lm -lpthread -o build/bench_core && build/bench_core
  *
  * Leaves: one call for one packet of 1200 bytes. Ways of a session: what a

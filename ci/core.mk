@@ -2,7 +2,7 @@
 #   make -f ci/core.mk SAN=none|strict|bench|portable|address|undefined|thread|fuzz  lib|test|fuzz|replay|bench
 SAN   ?= none
 DIR   := build/core-$(SAN)
-LIBS  := libcrypto opus libavcodec libavutil libswscale
+LIBS  := libcrypto opus libavcodec libavutil libswresample libswscale
 comma := ,
 OPTIONAL := $(foreach l,$(filter-out $(subst $(comma), ,$(ARCRTC_WITHOUT)),vpx dav1d),$(shell pkg-config --exists $(l) && echo $(l)))
 PKG   := $(LIBS) $(OPTIONAL)

@@ -159,7 +159,7 @@ class Receiving:
         if self.settings.channels is None and "1" in (media.fmtp.get("sprop-stereo"), media.fmtp.get("stereo")):
             self._channels = 2
         return peer.receive_audio(payload_type=media.payload_type, rtx_payload_type=media.rtx_payload_type,
-                                  channels=self._channels)
+                                  red_payload_type=media.red_payload_type, channels=self._channels)
 
     # --- receiving ---
 

@@ -7,6 +7,7 @@
 #include "audio/adec.h"
 #include "audio/ffaudio.h"
 #include "audio/opuscodec.h"
+#include "audio/opuscodec_heal.h"
 #include "base/mem.h"
 #include "base/units.h"
 
@@ -30,6 +31,7 @@ struct noise {
 struct arc_adec {
     struct arc_adec_config  cfg;  /* with the codec's own rate                  */
     struct arc_opus_dec    *opus; /* Opus                                       */
+    struct arc_opus_heal   *heal; /* Opus                                       */
     struct arc_ffaudio_dec *ff;   /* the others                                 */
     struct noise            noise;
 };
@@ -57,9 +59,10 @@ static enum arc_status open_codec(struct arc_adec *d)
 
     if (c->codec == ARC_AUDIO_OPUS) {
         status = arc_opus_dec_new(c->sample_rate_hz, c->channels, &d->opus);
-        if (status == ARC_OK)
-            arc_opus_dec_set_fade(d->opus, false);
-        return status;
+        if (status != ARC_OK)
+            return status;
+        arc_opus_dec_set_fade(d->opus, false);
+        return arc_opus_heal_new(c->sample_rate_hz, c->channels, &d->heal);
     }
     status = arc_ffaudio_dec_new(c->codec, c->sample_rate_hz,
                                  c->codec == ARC_AUDIO_L16 ? c->channels : 1,
@@ -102,6 +105,7 @@ void arc_adec_free(struct arc_adec *d)
         return;
     arc_ffaudio_dec_free(d->noise.dec);
     arc_ffaudio_dec_free(d->ff);
+    arc_opus_heal_free(d->heal);
     arc_opus_dec_free(d->opus);
     arc_mem_free(d);
 }
@@ -177,6 +181,25 @@ enum arc_status arc_adec_conceal(struct arc_adec *d, int16_t *out,
     if (!d->opus)
         return out ? ARC_AGAIN : ARC_ERR_ARG;
     return arc_opus_dec_conceal(d->opus, out, n_samples);
+}
+
+void arc_adec_mark(struct arc_adec *d)
+{
+    if (d->opus) /* same rate and channels: cannot fail */
+        (void)arc_opus_heal_mark(d->heal, d->opus);
+}
+
+enum arc_status arc_adec_heal(struct arc_adec *d, const uint8_t *next_data,
+                              int32_t len, const int16_t *before,
+                              const int16_t *made, int32_t n_made,
+                              const int16_t *after, int16_t *out)
+{
+    if (!next_data || len < 1)
+        return ARC_ERR_ARG;
+    if (!d->opus)
+        return ARC_AGAIN;
+    return arc_opus_heal_run(d->heal, d->opus, next_data[0], before, made,
+                             n_made, after, out);
 }
 
 /** Noise from the block at hand, and from more blocks as it runs out. */

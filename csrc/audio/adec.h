@@ -90,6 +90,35 @@ enum arc_status arc_adec_conceal(struct arc_adec *d, int16_t *out,
                                  int32_t n_samples);
 
 /**
+ * Remember the decoder as it is, before a loss is concealed: for arc_adec_heal().
+ * Costs a copy of the decoder; to be called at a loss only.
+ */
+void arc_adec_mark(struct arc_adec *d);
+
+/**
+ * Go back to the mark and from there through audio that was made up for the gap
+ * (audio/conceal), so that what follows is not damaged by the codec's own
+ * extrapolation (audio/opuscodec_heal.h). Decode the packet after the gap again
+ * afterwards.
+ *
+ * @param next_data Packet after the gap
+ * @param before    ARC_OPUS_HEAL_BEFORE_MS of what was heard before the gap
+ * @param made      What was made up, n_made samples: 10 ms, or a multiple, up to
+ *                  120 ms
+ * @param after     ARC_OPUS_HEAL_AFTER_MS of what follows the gap, decoded once
+ * @param out       `made` as the codec renders it, joined to what follows; may
+ *                  be `made`
+ *
+ * @return ARC_OK; ARC_AGAIN (nothing to heal in this codec or packet: nothing was
+ *         done, `made` and what was decoded stay good), ARC_ERR_ARG, or
+ *         ARC_ERR_CODEC (the decoder is at the mark)
+ */
+enum arc_status arc_adec_heal(struct arc_adec *d, const uint8_t *next_data,
+                              int32_t len, const int16_t *before,
+                              const int16_t *made, int32_t n_made,
+                              const int16_t *after, int16_t *out);
+
+/**
  * Background noise while the sender is silent on purpose (DTX). Arguments as
  * arc_adec_conceal().
  *

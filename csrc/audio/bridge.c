@@ -5,16 +5,9 @@
 
 #include "audio/bridge.h"
 
-#ifdef TUNE
-extern float tune[16];
-#define WARP tune[6]
-#define GEO tune[7]
-#define WMID tune[3]
-#else
-/* How far the speed may be bent so that both edges are in phase: less than two
- * semitones. */
-static const float WARP = 0.15f;
-#endif
+/* How far the speed may be bent so that both edges are in phase: less than a
+ * semitone. By PESQ more is worse than edges that do not meet. */
+static const float WARP = 0.05f;
 
 /** 0..1 to 0..1, level at both ends. */
 static float smooth(float t)
@@ -51,9 +44,11 @@ static struct path plan(const struct arc_edge *a, const struct arc_edge *b,
     return p;
 }
 
-/** Periodic parts of one channel, from the one to the other. */
+/** Periodic parts of one channel, from the one to the other. What is `led` in
+ *  `out` stands for the first. */
 static void cross(const struct arc_edge *a, const struct arc_edge *b,
-                  const struct path *p, int32_t channel, float *out, int32_t n)
+                  const struct path *p, int32_t channel, bool led, float *out,
+                  int32_t n)
 {
     const float la = a->ch[channel].level, lb = b->ch[channel].level;
     const float step = powf(lb / la, 1.0f / (float)n);
@@ -61,9 +56,11 @@ static void cross(const struct arc_edge *a, const struct arc_edge *b,
 
     for (int32_t i = 0; i < n; i++) {
         float w = smooth((float)i / (float)n), at = phase + p->bend * w;
+        float from = led ? sqrtf(1.0f - w) * out[i]
+                         : (1.0f - w) * ga * arc_edge_at(a, channel, at);
 
-        out[i] = (1.0f - w) * ga * arc_edge_at(a, channel, at) +
-                 w * gb * arc_edge_at(b, channel, p->total + p->bend - at);
+        out[i] = from + w * gb * arc_edge_at(b, channel,
+                                             p->total + p->bend - at);
         phase += speed(p, i, n);
         ga *= step;
         gb *= step;
@@ -79,24 +76,34 @@ static void add_ring(const struct arc_edge *e, int32_t channel, float *out,
         out[i * step] += ring[i];
 }
 
+/** Noises of one channel: not alike, so their powers add up. */
+static void cross_noises(const struct arc_edge *a, const struct arc_edge *b,
+                         struct arc_rng *rng, float *scratch, int32_t channel,
+                         bool led, float *out, int32_t n)
+{
+    const float *noise = scratch + ARC_LPC_ORDER;
+
+    arc_edge_noise(b, channel, rng, scratch, n);
+    for (int32_t i = 0; i < n; i++)
+        out[i] += sqrtf(smooth((float)i / (float)n)) * noise[n - 1 - i];
+    if (led)
+        return;
+    arc_edge_noise(a, channel, rng, scratch, n);
+    for (int32_t i = 0; i < n; i++)
+        out[i] += sqrtf(1.0f - smooth((float)i / (float)n)) * noise[i];
+}
+
 void arc_bridge_between(const struct arc_edge *a, const struct arc_edge *b,
-                        struct arc_rng *rng, float *scratch, float *const *out,
-                        int32_t n)
+                        struct arc_rng *rng, float *scratch, bool led,
+                        float *const *out, int32_t n)
 {
     const struct path p = plan(a, b, n);
-    float *from = scratch + ARC_LPC_ORDER, *to = from + n + ARC_LPC_ORDER;
 
     for (int32_t c = 0; c < a->channels; c++) {
-        cross(a, b, &p, c, out[c], n);
-        arc_edge_noise(a, c, rng, from - ARC_LPC_ORDER, n);
-        arc_edge_noise(b, c, rng, to - ARC_LPC_ORDER, n);
-        for (int32_t i = 0; i < n; i++) {
-            float w = smooth((float)i / (float)n);
-
-            /* Noises are not alike, so their powers add up. */
-            out[c][i] += sqrtf(1.0f - w) * from[i] + sqrtf(w) * to[n - 1 - i];
-        }
-        add_ring(a, c, out[c], 1, n);
+        cross(a, b, &p, c, led, out[c], n);
+        cross_noises(a, b, rng, scratch, c, led, out[c], n);
+        if (!led)
+            add_ring(a, c, out[c], 1, n);
         add_ring(b, c, out[c] + n - 1, -1, n);
     }
 }

@@ -13,22 +13,25 @@
 #ifndef ARC_AUDIO_BRIDGE_H
 #define ARC_AUDIO_BRIDGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "audio/edge.h"
 #include "base/rng.h"
 
-#define ARC_BRIDGE_SCRATCH(n) (2 * (ARC_LPC_ORDER + (n))) /* floats           */
+#define ARC_BRIDGE_SCRATCH(n) (ARC_LPC_ORDER + (n)) /* floats                 */
 
 /**
  * @param a       Edge before the gap
  * @param b       Edge after it, looked at in reversed time
  * @param scratch ARC_BRIDGE_SCRATCH(n) floats
+ * @param led     Whether `out` holds another continuation of what was before,
+ *                to be used instead of that from `a`
  * @param out     `channels` planes of n samples
  */
 void arc_bridge_between(const struct arc_edge *a, const struct arc_edge *b,
-                        struct arc_rng *rng, float *scratch, float *const *out,
-                        int32_t n);
+                        struct arc_rng *rng, float *scratch, bool led,
+                        float *const *out, int32_t n);
 
 /** From `a` alone; arguments as above. */
 void arc_bridge_onward(const struct arc_edge *a, struct arc_rng *rng,

@@ -243,6 +243,19 @@ static void fade_out(struct arc_conceal *c, float already, int32_t n)
     c->gain = gain;
 }
 
+/** Between the edges. A codec's own extrapolation scores a little better than the
+ *  continuation of the edge before the gap, for speech and for music. */
+static void bridge(struct arc_conceal *c, const int16_t *codec, int32_t n)
+{
+    const bool led = codec != NULL;
+
+    if (led)
+        to_planes(c, codec, n);
+    arc_bridge_between(&c->past, &c->future, &c->rng, c->scratch, led, c->made,
+                       n);
+    c->join = JOIN_NONE;
+}
+
 static void extrapolate(struct arc_conceal *c, const int16_t *codec, int32_t n)
 {
     if (codec) {
@@ -312,9 +325,7 @@ void arc_conceal_fill(struct arc_conceal *c, const int16_t *codec,
         return;
     look_back(c);
     if (look_ahead(c, next, n_next)) {
-        arc_bridge_between(&c->past, &c->future, &c->rng, c->scratch, c->made,
-                           n);
-        c->join = JOIN_NONE;
+        bridge(c, codec, n);
     } else {
         extrapolate(c, codec, n);
     }

@@ -19,14 +19,9 @@ enum {
 /* A period, and the part of the one before into which its end goes. */
 static const float NEEDS_PERIODS = 1.25f;
 
-#ifdef TUNE
-float tune[16] = {0.3f, 0.8f, 1.0f, 0.0f, 5.0f, 0.0f, 0.15f, 1.0f};
-#define VOICE_NONE tune[0]
-#define VOICE_ALL tune[1]
-#define NOISE tune[2]
-#else
-static const float VOICE_NONE = 0.3f, VOICE_ALL = 0.8f, NOISE = 1.0f;
-#endif
+/* Correlation from which there is a period at all, and from which there is
+ * nothing else; and how loud the noise is beside it. Chosen by PLCMOS and PESQ. */
+static const float VOICE_NONE = 0.1f, VOICE_ALL = 0.6f, NOISE = 0.7f;
 
 /** Cubic (Catmull-Rom) between p[0] and p[1]; t in 0..1. */
 static float between(const float *p, float t)

@@ -1,7 +1,7 @@
 /**
  * @file audio/opuscodec.h  Opus encoder and decoder (RFC 6716, RFC 8251)
  *
- * The only user of libopus. The state lives in arc_mem memory, so that tests
+ * With opuscodec_heal.c the only user of libopus. The state lives in arc_mem memory, so that tests
  * count it; libopus allocates nothing and neither does anything after `_new`.
  *
  * Owner:    `_new` gives it, `_free` takes it (NULL is allowed).

@@ -138,8 +138,8 @@ enum arc_status arc_opus_heal_run(struct arc_opus_heal *h,
     const int32_t per_ms = h->sample_rate_hz / 1000, size = h->channels;
     const int32_t frame = per_ms * (n_made % (per_ms * FRAME_MS)
                                         ? SHORT_FRAME_MS : FRAME_MS);
-    const int16_t *from = h->pcm + (per_ms * ARC_OPUS_HEAL_BEFORE_MS - frame +
-                                    h->delay) * size;
+    const int32_t warm = per_ms * ARC_OPUS_HEAL_BEFORE_MS;
+    const int16_t *from = h->pcm + h->delay * size;
 
     if (!before || !made || !after || !out || n_made <= 0 ||
         n_made > per_ms * ARC_OPUS_MAX_FRAME_MS)
@@ -147,11 +147,11 @@ enum arc_status arc_opus_heal_run(struct arc_opus_heal *h,
     if (toc & 0x80 || n_made % frame) /* RFC 6716 §3.1: 16 to 31 are CELT */
         return ARC_AGAIN;
     line_up(h, before, made, n_made, after);
-    if (arc_opus_dec_copy(d, h->mark) || !start(h, toc) ||
-        !through(h, d, from, frame, NULL))
+    if (arc_opus_dec_copy(d, h->mark) || !start(h, toc))
         return ARC_ERR_CODEC;
-    for (int32_t i = 0; i < n_made; i += frame)
-        if (!through(h, d, from + (frame + i) * size, frame, out + i * size)) {
+    for (int32_t i = -warm; i < n_made; i += frame)
+        if (!through(h, d, from + (warm + i) * size, frame,
+                     i < 0 ? NULL : out + i * size)) {
             (void)arc_opus_dec_copy(d, h->mark);
             return ARC_ERR_CODEC;
         }

@@ -19,20 +19,23 @@ enum {
     MAX_RATE_HZ    = 48000,
     MIN_RATE_HZ    = 8000,
     MIN_OVERLAP_US = 2500,  /* shorter is heard as a click                    */
+    LARGE_US       = 10000, /* a larger change is heard as one                */
     WINDOW_US      = 10000, /* of likeness at least: a join within one period
                                may fit and still break the rhythm of pitch    */
-    STEP_US        = 1000,  /* between places that are tried                  */
-    N_BEST         = 6,     /* candidates looked at closely                   */
+    STEP_US        = 2000,  /* between places that are tried                  */
+    N_BEST         = 4,     /* candidates looked at closely                   */
     GRAIN_US       = 2500,  /* of the search for bursts                       */
+    MAX_PLACES     = ARC_STRETCH_MAX_MS * 1000 / STEP_US + 1,
 };
 
-#define FULL_SCALE_SQ   (32768.0f * 32768.0f)
-#define QUIET_FLOOR     1e-6f  /* -60 dBFS, power: quiet whatever is around   */
-#define QUIET_RATIO     1e-3f  /* 30 dB below the loud parts: quiet           */
-#define LEVEL_FALL_DB_S 3.0f   /* how fast the loud parts are forgotten       */
-#define CALM_HARM       0.06   /* allowed at urgency 0                        */
-#define JOIN_COST       0.05f  /* of any join: one large change, not two small */
-#define BURST_RATIO     8.0f   /* 9 dB within a grain are an onset            */
+#define QUIET_FLOOR     1074.0f /* -60 dBFS, mean square: quiet in any case    */
+#define QUIET_RATIO     1e-3f   /* 30 dB below the loud parts: quiet           */
+#define LEVEL_FALL_DB_S 3.0f    /* how fast the loud parts are forgotten       */
+#define CALM_HARM       0.01    /* allowed at urgency 0                        */
+#define MOST_HARM       0.6     /* allowed more with the square of urgency     */
+#define BURST_HARM      0.5f    /* of a burst that is doubled or swallowed     */
+#define JOIN_COST       0.02f   /* of any join: one large change, not two small */
+#define BURST_RATIO     8.0f    /* 9 dB from one grain to the next             */
 
 /** One possible join; indices count from the beginning of `all`. */
 struct join {
@@ -50,14 +53,20 @@ struct arc_stretch {
     int32_t  factor;     /* full rate over coarse rate                        */
     int32_t  max_before;
     int32_t  max_n;
-    int16_t *all;        /* before, then pcm                                  */
-    float   *coarse;     /* the same, low-passed, at about COARSE_HZ          */
-    double  *energy;     /* of all before each coarse sample, of full scale   */
-    float    loud;       /* power of the loud parts, of full scale            */
     int32_t  n_before;   /* of this call                                      */
     int32_t  n_all;
     int32_t  n_coarse;
-    struct join best[N_BEST]; /* by cost                                      */
+    int32_t  n_places;
+    float    loud;       /* mean square of the loud parts                     */
+    int16_t *all;        /* before, then pcm                                  */
+    float   *coarse;     /* the same, low-passed, at about COARSE_HZ          */
+    /* Sums over all that lies before an index, for any span in one step: */
+    int64_t *energy;     /* squares of `all`                                  */
+    double  *coarse_energy;
+    double  *products;   /* of `coarse` and itself one lag later              */
+    int32_t *bursts;     /* coarse samples where the sound begins anew        */
+    struct join places[MAX_PLACES]; /* the best period at each                */
+    struct join best[N_BEST];       /* of them, by cost                       */
     int32_t  n_best;
     struct arc_stretch_stats stats;
 };
@@ -67,11 +76,25 @@ static int32_t samples_of(const struct arc_stretch *s, int32_t us)
     return (int32_t)((int64_t)us * s->rate_hz / ARC_US_PER_S);
 }
 
+static bool make_rooms(struct arc_stretch *s)
+{
+    size_t n = (size_t)(s->max_before + s->max_n), c = (size_t)s->channels;
+    size_t coarse = n / (size_t)s->factor;
+
+    s->all           = arc_mem_zalloc(n * c, sizeof(*s->all));
+    s->coarse        = arc_mem_zalloc(coarse * c, sizeof(*s->coarse));
+    s->energy        = arc_mem_zalloc(n + 1, sizeof(*s->energy));
+    s->coarse_energy = arc_mem_zalloc(coarse + 1, sizeof(*s->coarse_energy));
+    s->products      = arc_mem_zalloc(coarse + 1, sizeof(*s->products));
+    s->bursts        = arc_mem_zalloc(coarse + 1, sizeof(*s->bursts));
+    return s->all && s->coarse && s->energy && s->coarse_energy &&
+           s->products && s->bursts;
+}
+
 enum arc_status arc_stretch_new(const struct arc_stretch_config *cfg,
                                 struct arc_stretch **out)
 {
     struct arc_stretch *s;
-    size_t room;
 
     if (!cfg || !out || cfg->sample_rate_hz < MIN_RATE_HZ ||
         cfg->sample_rate_hz > MAX_RATE_HZ || cfg->channels < 1 ||
@@ -85,11 +108,7 @@ enum arc_status arc_stretch_new(const struct arc_stretch_config *cfg,
     s->factor     = cfg->sample_rate_hz / COARSE_HZ;
     s->max_before = samples_of(s, ARC_STRETCH_BEFORE_MS * 1000);
     s->max_n      = samples_of(s, ARC_STRETCH_MAX_MS * 1000);
-    room          = (size_t)(s->max_before + s->max_n) * (size_t)s->channels;
-    s->all        = arc_mem_zalloc(room, sizeof(*s->all));
-    s->coarse     = arc_mem_zalloc(room / (size_t)s->factor, sizeof(*s->coarse));
-    s->energy     = arc_mem_zalloc(room / (size_t)s->factor + 1, sizeof(*s->energy));
-    if (!s->all || !s->coarse || !s->energy) {
+    if (!make_rooms(s)) {
         arc_stretch_free(s);
         return ARC_ERR_NOMEM;
     }
@@ -104,6 +123,9 @@ void arc_stretch_free(struct arc_stretch *s)
     arc_mem_free(s->all);
     arc_mem_free(s->coarse);
     arc_mem_free(s->energy);
+    arc_mem_free(s->coarse_energy);
+    arc_mem_free(s->products);
+    arc_mem_free(s->bursts);
     arc_mem_free(s);
 }
 
@@ -115,8 +137,8 @@ void arc_stretch_get_stats(const struct arc_stretch *s,
 
 /* --- what is there -------------------------------------------------------- */
 
-/** Each coarse sample is the mean of two of its grains: a low-pass that is good
- *  enough to find a pitch with. */
+/** Each coarse sample is the mean of two grains: a low-pass that is good enough
+ *  to find a pitch with. */
 static void make_coarse(struct arc_stretch *s)
 {
     const int32_t c = s->channels, span = 2 * s->factor;
@@ -125,47 +147,70 @@ static void make_coarse(struct arc_stretch *s)
     for (int32_t i = 0; i < s->n_coarse; i++) {
         int32_t at  = i * s->factor;
         int32_t end = (int32_t)arc_min_i64(at + span, s->n_all);
+        double sum_sq = 0.0;
 
         for (int32_t ch = 0; ch < c; ch++) {
             int32_t sum = 0;
+            float mean;
 
             for (int32_t k = at; k < end; k++)
                 sum += s->all[k * c + ch];
-            s->coarse[i * c + ch] = (float)sum / (float)(end - at);
+            mean = (float)sum / (float)(end - at);
+            s->coarse[i * c + ch] = mean;
+            sum_sq += (double)(mean * mean);
         }
+        s->coarse_energy[i + 1] = s->coarse_energy[i] + sum_sq;
     }
 }
 
 static void sum_energy(struct arc_stretch *s)
 {
-    const int32_t span = s->factor * s->channels;
+    const int32_t c = s->channels;
 
-    for (int32_t i = 0; i < s->n_coarse; i++) {
-        float sum = 0.0f;
+    for (int32_t i = 0; i < s->n_all; i++) {
+        int64_t sum = 0;
 
-        for (int32_t k = i * span; k < (i + 1) * span; k++)
-            sum += (float)s->all[k] * (float)s->all[k];
-        s->energy[i + 1] = s->energy[i] + sum / FULL_SCALE_SQ;
+        for (int32_t k = i * c; k < (i + 1) * c; k++)
+            sum += (int32_t)s->all[k] * s->all[k];
+        s->energy[i + 1] = s->energy[i] + sum;
     }
 }
 
-/** Mean power of [at, at + n), of full scale; to a coarse sample. */
+/** Mean square of [at, at + n); n > 0. */
 static float power(const struct arc_stretch *s, int32_t at, int32_t n)
 {
-    int32_t first = at / s->factor;
-    int32_t last  = (int32_t)arc_min_i64((at + n) / s->factor, s->n_coarse);
+    return (float)(s->energy[at + n] - s->energy[at]) / (float)(n * s->channels);
+}
 
-    if (last <= first)
-        return 0.0f;
-    return (float)((s->energy[last] - s->energy[first]) /
-                   (double)((last - first) * s->factor * s->channels));
+/** What counts as quiet here and now, mean square. */
+static float quiet(const struct arc_stretch *s)
+{
+    return QUIET_RATIO * s->loud > QUIET_FLOOR ? QUIET_RATIO * s->loud : QUIET_FLOOR;
+}
+
+/** Find where the power jumps from one grain to the next. */
+static void find_bursts(struct arc_stretch *s)
+{
+    const int32_t grain = samples_of(s, GRAIN_US);
+
+    for (int32_t i = 0; i < s->n_coarse; i++) {
+        int32_t at = i * s->factor;
+        bool jump = false;
+
+        if (at >= grain && at + grain <= s->n_all) {
+            float now = power(s, at, grain);
+
+            jump = now > quiet(s) && now > BURST_RATIO * power(s, at - grain, grain);
+        }
+        s->bursts[i + 1] = s->bursts[i] + jump;
+    }
 }
 
 static void follow_level(struct arc_stretch *s)
 {
     const int32_t n = s->n_all - s->n_before;
     const float fall_db = LEVEL_FALL_DB_S * (float)n / (float)s->rate_hz;
-    float now = power(s, s->n_before, n);
+    float now = n > 0 ? power(s, s->n_before, n) : 0.0f;
 
     s->loud *= powf(10.0f, -fall_db / 10.0f);
     if (now > s->loud)
@@ -188,99 +233,103 @@ static void take_in(struct arc_stretch *s, const int16_t *before,
     make_coarse(s);
     sum_energy(s);
     follow_level(s);
+    find_bursts(s);
 }
 
 /* --- how alike -------------------------------------------------------------- */
 
-/** Likeness of x[a..a+n) and x[b..b+n), which their levels count for as well:
- *  2 xy / (xx + yy). Digital silence is like digital silence. */
-static float alike_coarse(const struct arc_stretch *s, int32_t a, int32_t b,
-                          int32_t n)
+/** Sum up x[i] x[i + lag] of the coarse sound. */
+static void sum_products(struct arc_stretch *s, int32_t lag)
 {
-    const float *x = s->coarse + a * s->channels;
-    const float *y = s->coarse + b * s->channels;
-    float xy = 0.0f, sum = 0.0f;
+    const int32_t c = s->channels;
 
-    for (int32_t i = 0; i < n * s->channels; i++) {
-        xy  += x[i] * y[i];
-        sum += x[i] * x[i] + y[i] * y[i];
+    for (int32_t i = 0; i + lag < s->n_coarse; i++) {
+        const float *x = s->coarse + i * c, *y = s->coarse + (i + lag) * c;
+        float product = x[0] * y[0];
+
+        if (c == 2)
+            product += x[1] * y[1];
+        s->products[i + 1] = s->products[i] + (double)product;
     }
-    return sum > 0.0f ? 2.0f * xy / sum : 1.0f;
 }
 
+/** Likeness 2 xy / (xx + yy) of two spans, for which their levels count as well.
+ *  Digital silence is like digital silence. */
+static float likeness(double xy, double energies)
+{
+    return energies > 0.0 ? (float)(2.0 * xy / energies) : 1.0f;
+}
+
+/** Of the coarse [a, a + n) and what is `lag` after it, by sum_products(). */
+static float alike_coarse(const struct arc_stretch *s, int32_t a, int32_t lag,
+                          int32_t n)
+{
+    const double *e = s->coarse_energy;
+    int32_t b = a + lag;
+
+    n = (int32_t)arc_min_i64(n, s->n_coarse - b);
+    if (n <= 0)
+        return -1.0f;
+    return likeness(s->products[a + n] - s->products[a],
+                    e[a + n] - e[a] + e[b + n] - e[b]);
+}
+
+/** Of [a, a + n) and [b, b + n). Four sums at once, which a processor adds side
+ *  by side. */
 static float alike(const struct arc_stretch *s, int32_t a, int32_t b, int32_t n)
 {
     const int16_t *x = s->all + a * s->channels;
     const int16_t *y = s->all + b * s->channels;
-    float xy = 0.0f, sum = 0.0f;
+    const int64_t *e = s->energy;
+    float sum[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    int32_t i = 0, len = n * s->channels;
 
-    for (int32_t i = 0; i < n * s->channels; i++) {
-        float u = x[i], v = y[i];
-
-        xy  += u * v;
-        sum += u * u + v * v;
-    }
-    return sum > 0.0f ? 2.0f * xy / sum : 1.0f;
+    for (; i + 4 <= len; i += 4)
+        for (int32_t k = 0; k < 4; k++)
+            sum[k] += (float)((int32_t)x[i + k] * y[i + k]);
+    for (; i < len; i++)
+        sum[0] += (float)((int32_t)x[i] * y[i]);
+    return likeness((double)(sum[0] + sum[1] + sum[2] + sum[3]),
+                    (double)(e[a + n] - e[a] + e[b + n] - e[b]));
 }
 
-/** The stretch around an overlap over which likeness is measured: the overlap
+/** The span around an overlap over which likeness is measured: the overlap
  *  itself, and on both sides of it as much as is there up to WINDOW_US. */
 static void window_of(const struct arc_stretch *s, const struct join *j,
-                      int32_t *start, int32_t *len)
+                      int32_t *left, int32_t *len)
 {
     int32_t low  = (int32_t)arc_min_i64(j->from, j->to);
     int32_t high = (int32_t)arc_max_i64(j->from, j->to) + j->overlap;
     int32_t more = (int32_t)arc_max_i64(samples_of(s, WINDOW_US) - j->overlap, 0);
-    int32_t left = (int32_t)arc_min_i64(more / 2, low);
-    int32_t right = (int32_t)arc_min_i64(more - left, s->n_all - high);
 
-    *start = left;
-    *len   = left + j->overlap + right;
+    *left = (int32_t)arc_min_i64(more / 2, low);
+    *len  = *left + j->overlap +
+            (int32_t)arc_min_i64(more - *left, s->n_all - high);
 }
 
-/** Whether the sound begins anew in [at, at + n): its power jumps. */
-static bool has_burst(const struct arc_stretch *s, int32_t at, int32_t n)
-{
-    const int32_t grain = samples_of(s, GRAIN_US);
-    float last = -1.0f;
-
-    for (int32_t i = at - grain; i + grain <= at + n; i += grain) {
-        float now;
-
-        if (i < 0)
-            continue;
-        now = power(s, i, grain);
-        if (last >= 0.0f && now > BURST_RATIO * last &&
-            now > QUIET_RATIO * s->loud && now > QUIET_FLOOR)
-            return true;
-        last = now;
-    }
-    return false;
-}
-
-/** How much of it is heard: 0 where it is quiet, 1 where it is loud. */
+/** How much of a sound is heard: 0 where it is quiet, half 11 dB above that,
+ *  towards 1 where it is loud. */
 static float loudness(const struct arc_stretch *s, float p)
 {
-    float quiet = QUIET_RATIO * s->loud;
+    float q = quiet(s);
 
-    if (quiet < QUIET_FLOOR)
-        quiet = QUIET_FLOOR;
-    if (p <= quiet)
-        return 0.0f;
-    p = log10f(p / quiet) / 1.5f; /* all of it 15 dB above quiet */
-    return p < 1.0f ? p : 1.0f;
+    return p > q ? (p - q) / (p + 10.0f * q) : 0.0f;
 }
 
+/** Harm and cost of a join whose likeness is known. */
 static void judge(const struct arc_stretch *s, struct join *j)
 {
+    const int32_t f = s->factor, large = samples_of(s, LARGE_US);
     int32_t low = (int32_t)arc_min_i64(j->from, j->to);
     int32_t period = j->to > j->from ? j->to - j->from : j->from - j->to;
     int32_t span = period + j->overlap;
-    float loud = loudness(s, power(s, low, span));
+    int32_t last = (int32_t)arc_min_i64((low + span) / f, s->n_coarse);
 
-    j->harm = 0.5f * (1.0f - j->likeness) * loud;
-    if (has_burst(s, low, span))
-        j->harm += 0.5f;
+    j->harm = 0.5f * (1.0f - j->likeness) * loudness(s, power(s, low, span));
+    if (s->bursts[last] > s->bursts[low / f])
+        j->harm += BURST_HARM;
+    if (period > large) /* in silence more is better, elsewhere hardly */
+        period = large + (period - large) / 4;
     j->cost = (j->harm + JOIN_COST) / (float)period;
 }
 
@@ -302,51 +351,39 @@ static void offer(struct arc_stretch *s, const struct join *j)
     s->best[i] = *j;
 }
 
-static int32_t overlap_of(int32_t period, int32_t room)
-{
-    return (int32_t)arc_min_i64(period, room);
-}
-
-/** Fill in the rest of a join at `from` by `period` (below zero: put in). False:
- *  there is no room for it. */
+/** Set up a join at `from` by `period` (below zero: put in). False: there is no
+ *  room for it. */
 static bool place(const struct arc_stretch *s, struct join *j, int32_t from,
                   int32_t period)
 {
-    int32_t end = period > 0 ? from + period : from;
+    int32_t size = period > 0 ? period : -period;
+    int32_t end  = period > 0 ? from + period : from;
 
     j->from    = from;
     j->to      = from + period;
-    j->overlap = overlap_of(period > 0 ? period : -period, s->n_all - end);
-    return j->to >= 0 && from >= s->n_before &&
-           j->overlap >= samples_of(s, MIN_OVERLAP_US);
+    j->overlap = (int32_t)arc_min_i64(size, s->n_all - end);
+    return j->to >= 0 && j->overlap >= samples_of(s, MIN_OVERLAP_US);
 }
 
-/** Try all periods at one place, coarsely; the best is offered. */
-static void try_place(struct arc_stretch *s, int32_t from, int32_t sign,
-                      int32_t max_period)
+/** Try one period, coarsely, at every place. */
+static void try_period(struct arc_stretch *s, int32_t lag, int32_t sign)
 {
-    const int32_t f = s->factor;
-    int32_t shortest = (samples_of(s, ARC_STRETCH_MIN_US) + f - 1) / f;
-    struct join best = {0};
+    const int32_t f = s->factor, step = samples_of(s, STEP_US);
 
-    best.cost = INFINITY;
-    for (int32_t k = shortest; k * f <= max_period; k++) {
+    sum_products(s, lag);
+    for (int32_t i = 0; i < s->n_places; i++) {
         struct join j;
-        int32_t start, len, a, b;
+        int32_t left, len;
 
-        if (!place(s, &j, from, sign * k * f))
+        if (!place(s, &j, s->n_before + i * step, sign * lag * f))
             continue;
-        window_of(s, &j, &start, &len);
-        a = (j.from - start) / f;
-        b = a + sign * k;
-        len = (int32_t)arc_min_i64(len / f, s->n_coarse - arc_max_i64(a, b));
-        j.likeness = alike_coarse(s, a, b, len);
+        window_of(s, &j, &left, &len);
+        j.likeness = alike_coarse(s, ((int32_t)arc_min_i64(j.from, j.to) - left) / f,
+                                  lag, len / f);
         judge(s, &j);
-        if (j.cost < best.cost)
-            best = j;
+        if (j.cost < s->places[i].cost)
+            s->places[i] = j;
     }
-    if (best.cost < INFINITY)
-        offer(s, &best);
 }
 
 /** The period of a candidate to the sample. */
@@ -355,21 +392,22 @@ static void refine(const struct arc_stretch *s, struct join *j, int32_t max_peri
     const int32_t sign = j->to > j->from ? 1 : -1;
     const int32_t period = (j->to - j->from) * sign, from = j->from;
     const int32_t shortest = samples_of(s, ARC_STRETCH_MIN_US);
-    struct join best = *j;
+    int32_t last = (int32_t)arc_min_i64(period + s->factor, max_period);
 
-    best.likeness = -2.0f;
-    for (int32_t p = period - s->factor; p <= period + s->factor; p++) {
-        struct join t = {0};
-        int32_t start, len;
+    j->likeness = -2.0f;
+    for (int32_t p = (int32_t)arc_max_i64(period - s->factor, shortest); p <= last; p++) {
+        struct join t;
+        int32_t left, len;
 
-        if (p < shortest || p > max_period || !place(s, &t, from, sign * p))
+        if (!place(s, &t, from, sign * p))
             continue;
-        window_of(s, &t, &start, &len);
-        t.likeness = alike(s, t.from - start, t.to - start, len);
-        if (t.likeness > best.likeness)
-            best = t;
+        window_of(s, &t, &left, &len);
+        t.likeness = alike(s, t.from - left, t.to - left, len);
+        if (t.likeness > j->likeness) {
+            t.harm = t.cost = 0.0f;
+            *j = t;
+        }
     }
-    *j = best;
     judge(s, j);
 }
 
@@ -377,25 +415,32 @@ static void refine(const struct arc_stretch *s, struct join *j, int32_t max_peri
 static bool find(struct arc_stretch *s, int32_t sign, int32_t max_period,
                  struct join *out)
 {
-    const int32_t step = samples_of(s, STEP_US);
-    bool found = false;
+    const int32_t f = s->factor, step = samples_of(s, STEP_US);
+    const int32_t shortest = (samples_of(s, ARC_STRETCH_MIN_US) + f - 1) / f;
 
-    max_period = (int32_t)arc_min_i64(max_period, samples_of(s, ARC_STRETCH_MAX_US));
-    for (int32_t from = s->n_before; from < s->n_all; from += step)
-        try_place(s, from, sign, max_period);
+    max_period  = (int32_t)arc_min_i64(max_period, samples_of(s, ARC_STRETCH_MAX_US));
+    s->n_places = (s->n_all - s->n_before + step - 1) / step;
+    if (s->n_places > MAX_PLACES)
+        s->n_places = MAX_PLACES;
+    for (int32_t i = 0; i < s->n_places; i++)
+        s->places[i].cost = INFINITY;
+    for (int32_t lag = shortest; lag * f <= max_period && lag < s->n_coarse; lag++)
+        try_period(s, lag, sign);
+    for (int32_t i = 0; i < s->n_places; i++)
+        if (s->places[i].cost < INFINITY)
+            offer(s, &s->places[i]);
     for (int32_t i = 0; i < s->n_best; i++) {
         refine(s, &s->best[i], max_period);
-        if (!found || s->best[i].cost < out->cost)
+        if (i == 0 || s->best[i].cost < out->cost)
             *out = s->best[i];
-        found = true;
     }
-    return found;
+    return s->n_best > 0;
 }
 
 /** Whether a join may be made at this urgency. */
 static bool allowed(const struct join *j, double urgency)
 {
-    return urgency >= 1.0 || j->harm <= CALM_HARM + (0.6 - CALM_HARM) * urgency;
+    return urgency >= 1.0 || j->harm <= CALM_HARM + MOST_HARM * urgency * urgency;
 }
 
 /* --- doing it --------------------------------------------------------------- */

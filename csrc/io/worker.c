@@ -181,6 +181,13 @@ static bool encode_one(struct arc_worker *w, struct sender *s)
     return true;
 }
 
+/** Encode what is due of the sound that waits for its time. */
+static void play_due(struct sender *s)
+{
+    if (arc_send_play_turn(s->st, arc_clock_us()) && s->loop)
+        arc_loop_kick(s->loop, s->id);
+}
+
 static void put_received(struct arc_worker *w, struct receiver *r)
 {
     const int32_t n = w->out.frame ? 0 : w->out.n_samples * w->out.channels;
@@ -231,8 +238,11 @@ static bool take_turn(struct arc_worker *w, int64_t *next_us)
         if (w->recv[i].st)
             pull_all(w, &w->recv[i]);
     for (int32_t i = 0; i < w->n_send; i++)
-        if (w->send[i].st)
+        if (w->send[i].st) {
             busy |= encode_one(w, &w->send[i]);
+            play_due(&w->send[i]);
+            *next_us = arc_min_i64(*next_us, arc_send_play_next_us(w->send[i].st));
+        }
     for (int32_t i = 0; i < w->n_recv; i++)
         if (w->recv[i].st)
             *next_us = arc_min_i64(*next_us, arc_recv_next_us(w->recv[i].st));
@@ -567,6 +577,36 @@ enum arc_status arc_worker_post_video(struct arc_worker *w,
     }
     pthread_mutex_unlock(&w->queues);
     arc_worker_wake(w);
+    return s ? ARC_OK : ARC_ERR_ARG;
+}
+
+enum arc_status arc_worker_play(struct arc_worker *w, struct arc_sendstream *st,
+                                const int16_t *pcm, int32_t n_samples)
+{
+    enum arc_status status = ARC_ERR_ARG;
+
+    enter(w);
+    if (st && find_sender(w, st))
+        status = arc_send_play(st, pcm, n_samples, arc_clock_us());
+    leave(w);
+    arc_worker_wake(w);
+    return status;
+}
+
+enum arc_status arc_worker_played(struct arc_worker *w, struct arc_sendstream *st,
+                                  bool flush, struct arc_played *out)
+{
+    struct sender *s;
+
+    if (!st || !out)
+        return ARC_ERR_ARG;
+    enter(w);
+    s = find_sender(w, st);
+    if (s && flush)
+        arc_send_play_flush(st, out);
+    else if (s)
+        arc_send_get_played(st, out);
+    leave(w);
     return s ? ARC_OK : ARC_ERR_ARG;
 }
 

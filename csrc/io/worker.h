@@ -83,6 +83,16 @@ enum arc_status arc_worker_post_video(struct arc_worker *w,
                                       struct arc_vframe *frame,
                                       int64_t capture_us);
 
+/** Queue sound of any length, to be sent in its time. Waits for what the worker
+ *  encodes now. @return as arc_send_play() */
+enum arc_status arc_worker_play(struct arc_worker *w, struct arc_sendstream *st,
+                                const int16_t *pcm, int32_t n_samples);
+
+/** What became of it; with `flush` what waits is thrown away. Waits likewise.
+ *  @return ARC_OK or ARC_ERR_ARG */
+enum arc_status arc_worker_played(struct arc_worker *w, struct arc_sendstream *st,
+                                  bool flush, struct arc_played *out);
+
 /** Throw away what waits for the encoder. @return entries thrown away */
 int32_t arc_worker_flush(struct arc_worker *w, struct arc_sendstream *st);
 

@@ -27,6 +27,8 @@ struct arc_rxpkt {
     uint8_t         payload_type;
     bool            marker;
     bool            repaired;     /* came by retransmission or FEC            */
+    bool            copy;         /* a redundant block (RFC 2198): ts and payload
+                                     are the block's, the rest its packet's  */
     bool            starts_frame; /* begins a NAL unit or frame; audio: always */
     bool            is_key;       /* holds an IDR slice or its first piece    */
 };

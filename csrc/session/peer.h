@@ -12,6 +12,8 @@
 #define ARC_SESSION_PEER_H
 
 #include "audio/aenc.h"
+#include "audio/playqueue.h"
+#include "audio/vad.h"
 #include "base/ring.h"
 #include "base/rng.h"
 #include "base/seq.h"
@@ -36,6 +38,7 @@
 #include "tx/txstats.h"
 #include "video/decoder.h"
 #include "video/encoder.h"
+#include "wire/extval.h"
 #include "wire/rtcpxr.h"
 #include "wire/rtp.h"
 
@@ -51,6 +54,7 @@ enum {
     ARC_PEER_RX_RING_PKTS  = 2048, /* network to media, likewise                */
     ARC_PEER_AUDIO_RING_PKTS = 128,/* either way, per stream of samples: 0.3 to
                                       15 s                                      */
+    ARC_PEER_RED_RING_PKTS = 512,  /* network to media, with redundant blocks    */
     ARC_PEER_HISTORY_PKTS  = 1024,
     ARC_PEER_PICTURES      = 8,    /* decoded, waiting for play-out             */
     ARC_PEER_RTCP_BYTES    = 1200,
@@ -102,6 +106,8 @@ struct arc_sendstream {
 
     /* media side */
     struct arc_aenc       *aenc;
+    struct arc_redenc     *redenc;       /* NULL: without redundancy        */
+    int32_t                applied_red;
     struct arc_venc       *venc;
     struct arc_gather      gather;
     struct arc_encoded     pending;      /* encoded, not yet packetized     */
@@ -113,11 +119,15 @@ struct arc_sendstream {
     int32_t                applied_loss_pct;
     struct arc_pkt_pool   *pool;         /* packets that the media side makes */
     struct arc_send_media_stats media;
+    struct arc_vad         vad;          /* with level_id                   */
+    struct arc_audio_level level;        /* of the frame in `gather`        */
+    struct arc_playqueue  *play;         /* NULL: never used                */
 
     /* between the sides */
     struct arc_ring       *to_net;       /* struct arc_txpkt                */
     int32_t                target_bps;   /* atomic                          */
     int32_t                loss_pct;     /* atomic: what the peer reports   */
+    int32_t                red_set;      /* atomic: see send.c              */
     int32_t                key_wanted;   /* atomic flag                     */
     int32_t                muted;        /* atomic flag                     */
     int64_t                fec_policy;   /* atomic: packed by fec_out.c     */
@@ -173,6 +183,8 @@ struct arc_recvstream {
     struct arc_unwrap      ts;
     struct arc_rxstats     stats;
     struct arc_nackgen    *nack;         /* NULL: never asks                */
+    int64_t                copies, copies_other_type, copies_malformed,
+                           copies_full;
     struct arc_fecdec     *fec;          /* NULL without parity             */
     struct arc_losspattern loss;
     int64_t                loss_seq, loss_ts; /* of the last packet counted in it */
@@ -191,6 +203,8 @@ struct arc_recvstream {
     int64_t                last_ts_in;   /* .. shift: a new source goes on    */
     int64_t                last_pkt_us;  /* .. where the old one ended        */
     bool                   ended;        /* its source said BYE             */
+    struct arc_audio_level level;        /* that the last packet told       */
+    int64_t                level_pkts, voice_pkts;
 
     /* between the sides */
     struct arc_ring       *to_media;     /* struct arc_rxpkt                */
@@ -200,6 +214,8 @@ struct arc_recvstream {
                                             0: no SR yet                    */
     int32_t                loss_permille;/* atomic, for the jitter buffer   */
     int64_t                jitter_us;    /* atomic                          */
+    int32_t                copy_reach_ticks; /* atomic: how much later than its
+                                            packet the last copy comes; 0: none */
     int64_t                playout_zero_us; /* atomic: media time 0 is played;
                                             ARC_NEVER_US: not known         */
     int32_t                target_ms;    /* atomic: play-out delay          */
@@ -273,7 +289,15 @@ struct arc_session {
 void arc_peer_keys_turn(struct arc_session *s, int64_t now_us);
 
 /* send.c */
+int32_t arc_peer_pack_red(const struct arc_redenc_set *set);
 int32_t arc_peer_payload_room(const struct arc_sendstream *st);
+
+/* levels.c */
+#define ARC_PEER_LEVEL_BYTES 8 /* of a packet that tells its level          */
+void arc_peer_hear_own(struct arc_sendstream *st);
+void arc_peer_write_level(const struct arc_sendstream *st, struct arc_pkt *pkt);
+void arc_peer_read_level(struct arc_recvstream *st, const uint8_t *packet,
+                         const struct arc_rtp *h);
 
 /* leave.c */
 size_t arc_peer_seal(struct arc_session *s, struct arc_srtp_batch *work,

@@ -17,6 +17,7 @@ enum {
     SYNC_STEP_US     = 2000,    /* lip-sync moves a picture by so much       */
     SYNC_JUMP_US     = 40000,   /* and sound all at once, or not at all      */
     SYNC_MAX_US      = 150000,  /* a talk suffers more from delay than a lip */
+    NEXT_PACKET_US   = 20000,   /* its usual length                          */
     NOTICE_US        = 30000,   /* to notice a loss: the wait for reordering,
                                    and at the end of a frame for the next one */
     SYNC_DEAD_US     = 30000,   /* ITU-R BT.1359: not noticed                */
@@ -31,7 +32,9 @@ static void take_packets(struct arc_recvstream *st)
     while (arc_ring_pop(st->to_media, &p) == ARC_OK) {
         /* Sound that comes too late goes in as well: the buffer must see by
          * how much, or it would never wait longer. */
-        if (st->cfg.kind == ARC_MEDIA_AUDIO)
+        if (p.copy)
+            arc_voice_push_copy(st->voice, &p, p.arrival_us);
+        else if (st->cfg.kind == ARC_MEDIA_AUDIO)
             arc_voice_push(st->voice, &p, p.arrival_us);
         else
             arc_assemble_push(st->assemble, &p, p.arrival_us);
@@ -39,23 +42,38 @@ static void take_packets(struct arc_recvstream *st)
     }
 }
 
+/** How much later than its packet what stands in for it comes: a resend after a
+ *  round trip; of sound in-band FEC, and the far edge of a gap, with the next
+ *  packet, and a copy as much later as its sender chose. */
+static int64_t repair_us(const struct arc_recvstream *st)
+{
+    int64_t us = 0;
+
+    if (st->nack)
+        us = arc_max_i64(arc_atomic_load_relaxed(&st->session->rtt_us), 0) +
+             NOTICE_US;
+    if (st->cfg.kind == ARC_MEDIA_VIDEO)
+        return us;
+    us = arc_max_i64(us, NEXT_PACKET_US);
+    return arc_max_i64(us, arc_ticks_to_us(
+                               arc_atomic_load_relaxed(&st->copy_reach_ticks),
+                               st->clock_hz));
+}
+
 static void tell_buffer(struct arc_recvstream *st, int64_t now_us)
 {
     const double loss = arc_atomic_load_relaxed(&st->loss_permille) / 1000.0;
-    const double jitter_ms =
-        (double)arc_atomic_load_relaxed(&st->jitter_us) / 1000.0;
-    int64_t repair_us = 0; /* what a resend needs: a round trip               */
+    const double repair_ms = (double)repair_us(st) / 1000.0;
 
     if (now_us < st->adapt_us)
         return;
     st->adapt_us = now_us + ADAPT_PERIOD_US;
-    if (st->nack)
-        repair_us = arc_max_i64(arc_atomic_load_relaxed(&st->session->rtt_us),
-                                0) + NOTICE_US;
     if (st->cfg.kind == ARC_MEDIA_VIDEO)
-        arc_jitter_adapt(st->jitter, loss, jitter_ms, (double)repair_us / 1000.0);
-    else if (st->nack) /* the rest is measured where it is needed: rx/delay */
-        arc_voice_adapt(st->voice, loss, 0.0, (double)repair_us / 1000.0);
+        arc_jitter_adapt(st->jitter, loss,
+                         (double)arc_atomic_load_relaxed(&st->jitter_us) / 1000.0,
+                         repair_ms);
+    else /* its jitter is measured where it is needed: rx/delay */
+        arc_voice_adapt(st->voice, loss, 0.0, repair_ms);
 }
 
 /* --- lip-sync ------------------------------------------------------------------------ */

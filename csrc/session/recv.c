@@ -1,6 +1,6 @@
 /**
  * @file session/recv.c  Datagrams in: demux > SRTP > RTP > stream > RTX >
- *                       statistics > losses, NACK > parity > ring
+ *                       statistics > losses, NACK > parity > RED > ring
  *
  * The network side of received streams; pull.c goes on behind the ring. Each
  * way to lose a packet has its counter. Nothing of a stream moves before the
@@ -15,6 +15,7 @@
 #include "wire/demux.h"
 #include "wire/pl_h264.h"
 #include "wire/pl_opus.h"
+#include "wire/red.h"
 #include "wire/rtp.h"
 #include "wire/rtx.h"
 
@@ -76,13 +77,28 @@ static bool open_rtcp(struct arc_session *s, struct arc_pkt *pkt)
 
 /* --- stream -------------------------------------------------------------------------- */
 
+static bool is_red(const struct arc_recvstream *st, int32_t payload_type)
+{
+    return st->cfg.red_payload_type > 0 &&
+           payload_type == st->cfg.red_payload_type;
+}
+
+/** What a resend is a resend of: it names no payload type (RFC 4588 §8.6), and a
+ *  sender with redundancy gives all its packets that form. */
+static uint8_t resent_type(const struct arc_recvstream *st)
+{
+    return (uint8_t)(st->cfg.red_payload_type > 0 ? st->cfg.red_payload_type
+                                                  : st->cfg.payload_type);
+}
+
 static bool takes(const struct arc_recvstream *st, const struct arc_rtp *h,
                   bool *is_rtx)
 {
     *is_rtx = h->payload_type == st->cfg.rtx_payload_type;
     return *is_rtx || h->payload_type == st->cfg.payload_type ||
            (st->cfg.noise_payload_type > 0 &&
-            h->payload_type == st->cfg.noise_payload_type);
+            h->payload_type == st->cfg.noise_payload_type) ||
+           is_red(st, h->payload_type);
 }
 
 static void learn_source(struct arc_session *s, struct arc_recvstream *st,
@@ -150,6 +166,15 @@ static bool describe_audio(const struct arc_recvstream *st,
                c->sent_channels, payload, p->payload_len) > 0;
 }
 
+/** Whether a block of this payload type is media of the stream. */
+static bool is_media_type(const struct arc_recvstream *st,
+                          const struct arc_rxpkt *p)
+{
+    return p->payload_type == st->cfg.payload_type ||
+           (st->cfg.noise_payload_type > 0 &&
+            p->payload_type == st->cfg.noise_payload_type);
+}
+
 /** Look at what the packet starts; false: not the payload format it claims. */
 static bool describe(const struct arc_recvstream *st, struct arc_rxpkt *p)
 {
@@ -197,8 +222,8 @@ static void place(struct arc_recvstream *st, struct arc_rxpkt *p,
 }
 
 static void count_arrival(struct arc_recvstream *st, const struct arc_rxpkt *p,
-                          enum arc_peer_kind came_by, uint32_t rtp_ts,
-                          int64_t now_us)
+                          enum arc_peer_kind came_by,
+                          const struct arc_rtp *h, int64_t now_us)
 {
     int64_t seq = p->seq - st->seq_shift; /* reports are about the source */
 
@@ -207,7 +232,7 @@ static void count_arrival(struct arc_recvstream *st, const struct arc_rxpkt *p,
         if (came_by == ARC_PEER_RTX)
             arc_peer_on_repair(st->session, st, p->seq, now_us);
     } else {
-        arc_rxstats_on_packet(&st->stats, seq, rtp_ts, p->payload_len,
+        arc_rxstats_on_packet(&st->stats, seq, h->rtp_ts, h->payload_len,
                               now_us);
     }
     arc_peer_count_repair(st, p, now_us);
@@ -240,6 +265,66 @@ static void hand_over(struct arc_session *s, struct arc_recvstream *st,
         arc_atomic_store_relaxed(&st->key_wanted, 1);
 }
 
+/* --- redundancy --------------------------------------------------------------------- */
+
+/** Find the blocks of a payload (RFC 2198); the packet is then its primary one. */
+static bool open_red(struct arc_rxpkt *p, struct arc_red *red)
+{
+    const struct arc_red_block *primary;
+
+    if (p->payload_len == 0)
+        return true; /* padding only */
+    if (arc_red_parse(p->pkt->data + p->payload_off, (size_t)p->payload_len,
+                      red) != ARC_OK)
+        return false;
+    for (int32_t i = 0; i < red->n_blocks; i++)
+        red->blocks[i].off += p->payload_off;
+    primary = &red->blocks[red->n_blocks - 1];
+    p->payload_type = (uint8_t)primary->payload_type;
+    p->payload_off  = primary->off;
+    p->payload_len  = primary->len;
+    return true;
+}
+
+/** Give the other blocks to the media side, as copies of earlier packets. Half
+ *  the ring is left to packets. */
+static void hand_over_copies(struct arc_session *s, struct arc_recvstream *st,
+                             const struct arc_rxpkt *p,
+                             const struct arc_red *red)
+{
+    int32_t reach = 0;
+
+    for (int32_t i = 0; i < red->n_blocks - 1; i++) {
+        const struct arc_red_block *b = &red->blocks[i];
+        struct arc_rxpkt copy = *p;
+
+        st->copies++;
+        copy.copy         = true;
+        copy.marker       = false; /* not preserved, RFC 2198 §4 */
+        copy.ts          -= b->ts_offset;
+        copy.payload_type = (uint8_t)b->payload_type;
+        copy.payload_off  = b->off;
+        copy.payload_len  = b->len;
+        if (b->payload_type != st->cfg.payload_type) {
+            st->copies_other_type++;
+        } else if (b->len == 0 || !describe(st, &copy)) {
+            st->copies_malformed++;
+        } else if (!may_be_kept(s, st) ||
+                   arc_ring_count(st->to_media) > ARC_PEER_RED_RING_PKTS / 2) {
+            st->copies_full++;
+        } else {
+            reach = (int32_t)arc_max_i64(reach, b->ts_offset);
+            arc_pkt_ref(copy.pkt);
+            if (arc_ring_push(st->to_media, &copy) != ARC_OK) {
+                arc_pkt_unref(copy.pkt);
+                st->copies_full++;
+            }
+        }
+    }
+    if (reach > 0)
+        arc_atomic_store_relaxed(&st->copy_reach_ticks, reach);
+}
+
 /* --- the way in -------------------------------------------------------------------- */
 
 /** A packet of a stream: as it was sent, resent, or recovered by parity. */
@@ -248,7 +333,9 @@ static void on_media(struct arc_session *s, struct arc_recvstream *st,
                      enum arc_peer_kind came_by, int64_t now_us)
 {
     struct arc_rxpkt p;
+    struct arc_red red;
 
+    red.n_blocks = 0;
     memset(&p, 0, sizeof(p));
     p.pkt          = pkt;
     p.arrival_us   = now_us;
@@ -257,15 +344,18 @@ static void on_media(struct arc_session *s, struct arc_recvstream *st,
     p.payload_type = h->payload_type;
     p.marker       = h->marker;
     p.repaired     = came_by != ARC_PEER_MEDIA;
-    if (!describe(st, &p)) {
+    if ((is_red(st, h->payload_type) && !open_red(&p, &red)) ||
+        (p.payload_type != h->payload_type && !is_media_type(st, &p)) ||
+        !describe(st, &p)) {
         s->stats.drops.malformed++;
         return;
     }
     place(st, &p, h, now_us);
-    count_arrival(st, &p, came_by, h->rtp_ts, now_us);
+    count_arrival(st, &p, came_by, h, now_us);
     /* Frames are put together by number: those without media count as well. */
     if (p.payload_len > 0 || st->cfg.kind == ARC_MEDIA_VIDEO)
         hand_over(s, st, &p);
+    hand_over_copies(s, st, &p, &red);
 }
 
 /** What parity can bring now. */
@@ -345,7 +435,7 @@ static bool on_rtp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
     if (is_rtx) {
         size_t len = (size_t)pkt->len;
         enum arc_status status = arc_rtx_unwrap(pkt->data, &len, st->ssrc,
-                                                (uint8_t)st->cfg.payload_type);
+                                                resent_type(st));
 
         if (status == ARC_AGAIN)
             return true; /* padding that probes the path: no media in it */
@@ -356,6 +446,8 @@ static bool on_rtp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
             return true;
         }
     }
+    if (!is_rtx)
+        arc_peer_read_level(st, pkt->data, &h);
     on_media(s, st, pkt, &h, is_rtx ? ARC_PEER_RTX : ARC_PEER_MEDIA, now_us);
     if (st->fec) {
         /* A resend may have other extensions than the packet had. */

@@ -1,5 +1,5 @@
 /**
- * @file session/send.c  Media in: gather > encode > packetize > ring
+ * @file session/send.c  Media in: gather > encode > redundancy | packetize > ring
  *
  * The media side of a sent stream. What happens to the packets afterwards is
  * in leave.c.
@@ -11,6 +11,7 @@
 #include "rx/ticks.h"
 #include "session/peer.h"
 #include "wire/pl_h264.h"
+#include "wire/red.h"
 #include "wire/rtp.h"
 
 enum {
@@ -38,6 +39,8 @@ int32_t arc_peer_payload_room(const struct arc_sendstream *st)
         room -= 2; /* original sequence number, RFC 4588 §4 */
     if (st->fec)
         room -= arc_fecenc_overhead_bytes(st->fec);
+    if (st->cfg.level_id > 0)
+        room -= ARC_PEER_LEVEL_BYTES;
     return room;
 }
 
@@ -94,24 +97,94 @@ static void apply_audio_settings(struct arc_sendstream *st)
     st->media.target_bps = st->applied_bps;
 }
 
+/* A set of copies as one number, so that any thread may hand it over: 3 bits how
+ * many, 9 of overhead, 5 of each distance. */
+enum { RED_COUNT_BITS = 3, RED_PCT_BITS = 9, RED_DISTANCE_BITS = 5 };
+
+int32_t arc_peer_pack_red(const struct arc_redenc_set *set)
+{
+    int32_t at = RED_COUNT_BITS + RED_PCT_BITS;
+    int32_t packed = set->n_copies | set->max_overhead_pct << RED_COUNT_BITS;
+
+    for (int32_t i = 0; i < set->n_copies; i++, at += RED_DISTANCE_BITS)
+        packed |= (set->distances[i] - 1) << at;
+    return packed;
+}
+
+static void apply_redundancy(struct arc_sendstream *st)
+{
+    const int32_t packed = arc_atomic_load_relaxed(&st->red_set);
+    int32_t rest = packed >> (RED_COUNT_BITS + RED_PCT_BITS);
+    struct arc_redenc_set set;
+
+    if (packed == st->applied_red)
+        return;
+    memset(&set, 0, sizeof(set));
+    set.n_copies         = packed & ((1 << RED_COUNT_BITS) - 1);
+    set.max_overhead_pct = packed >> RED_COUNT_BITS & ((1 << RED_PCT_BITS) - 1);
+    for (int32_t i = 0; i < set.n_copies; i++, rest >>= RED_DISTANCE_BITS)
+        set.distances[i] = 1 + (rest & ((1 << RED_DISTANCE_BITS) - 1));
+    arc_redenc_change(st->redenc, &set);
+    st->applied_red = packed;
+}
+
+/** The payload that a frame leaves in, with its payload type. @return bytes; 0:
+ *  nothing is sent */
+static int32_t add_redundancy(struct arc_sendstream *st, const uint8_t *frame,
+                              int32_t len, uint8_t *out, uint8_t *payload_type)
+{
+    const uint32_t rtp_ts = (uint32_t)st->gather.ts + st->ts_offset;
+    struct arc_redenc_stats stats;
+    bool is_red = false;
+    int32_t n = 0;
+
+    *payload_type = (uint8_t)st->cfg.payload_type;
+    if (!st->redenc) {
+        memcpy(out, frame, (size_t)len);
+        return len;
+    }
+    apply_redundancy(st);
+    if (arc_redenc_build(st->redenc, st->cfg.payload_type, rtp_ts, frame, len,
+                         out, arc_peer_payload_room(st), &n, &is_red) != ARC_OK)
+        n = 0;
+    if (is_red)
+        *payload_type = (uint8_t)st->cfg.red_payload_type;
+    arc_redenc_stats(st->redenc, &stats);
+    st->media.copies          = stats.copies;
+    st->media.copy_bytes      = stats.copy_bytes;
+    st->media.copies_left_out = stats.left_out_room + stats.left_out_rate +
+                                stats.left_out_form;
+    return n;
+}
+
+/** Room for a frame, beside what redundancy needs in any case. */
+static int32_t frame_room(const struct arc_sendstream *st)
+{
+    return arc_peer_payload_room(st) -
+           (st->redenc ? ARC_RED_PRIMARY_BYTES : 0);
+}
+
 static enum arc_status encode_gathered(struct arc_sendstream *st,
                                        int64_t now_us)
 {
     struct arc_gather *g = &st->gather;
-    uint8_t data[AUDIO_MAX_BYTES];
+    uint8_t frame[AUDIO_MAX_BYTES], data[AUDIO_MAX_BYTES], payload_type;
     struct arc_txpkt p;
     int32_t len = 0;
-    bool noise;
+    bool noise, silent;
     enum arc_status status;
 
     apply_audio_settings(st);
+    arc_peer_hear_own(st);
     st->media.frames_in++;
-    status = arc_aenc_encode(st->aenc, g->pcm, data, arc_peer_payload_room(st), &len,
+    status = arc_aenc_encode(st->aenc, g->pcm, frame, frame_room(st), &len,
                              &noise);
     if (status != ARC_OK) {
         st->media.codec_errors++;
         return status;
     }
+    silent = len == 0;
+    len    = add_redundancy(st, frame, len, data, &payload_type);
     if (len == 0) {
         st->media.frames_silent++;
         g->spoke = false;
@@ -126,10 +199,12 @@ static enum arc_status encode_gathered(struct arc_sendstream *st,
         return ARC_AGAIN;
     }
     if (noise)
-        p.pkt->data[1] = (uint8_t)st->cfg.noise_payload_type; /* RFC 3389 §4 */
-    else if (!g->spoke)
+        payload_type = (uint8_t)st->cfg.noise_payload_type; /* RFC 3389 §4 */
+    arc_rtp_set_payload_type(p.pkt->data, payload_type);
+    if (!noise && !silent && !g->spoke)
         set_marker(p.pkt); /* first packet of a talkspurt, RFC 7587 §4.2 */
-    g->spoke = !noise;
+    g->spoke = !noise && !silent;
+    arc_peer_write_level(st, p.pkt);
     memcpy(p.pkt->data + p.pkt->len, data, (size_t)len);
     p.pkt->len     += len;
     p.payload_bytes = len;
@@ -140,7 +215,7 @@ static enum arc_status encode_gathered(struct arc_sendstream *st,
         st->media.frames_dropped++;
         return ARC_AGAIN;
     }
-    if (noise)
+    if (noise || silent)
         st->media.frames_silent++;
     else
         st->media.frames_encoded++;
@@ -338,6 +413,15 @@ enum arc_status arc_send_set_bitrate(struct arc_sendstream *st, int32_t bps)
     if (bps < (audio ? ARC_OPUS_MIN_BITRATE_BPS : ARC_VENC_MIN_BPS) || bps > (audio ? ARC_OPUS_MAX_BITRATE_BPS : ARC_VENC_MAX_BPS))
         return ARC_ERR_ARG;
     arc_atomic_store_relaxed(&st->target_bps, bps);
+    return ARC_OK;
+}
+
+enum arc_status arc_send_set_redundancy(struct arc_sendstream *st,
+                                        const struct arc_redenc_set *set)
+{
+    if (!st->redenc || !arc_redenc_set_ok(set))
+        return ARC_ERR_ARG;
+    arc_atomic_store_relaxed(&st->red_set, arc_peer_pack_red(set));
     return ARC_OK;
 }
 

@@ -365,7 +365,15 @@ void arc_session_get_recv_stats(struct arc_session *s, int32_t stream,
     out->recovered_pkts = st->stats.recovered;
     out->duplicate_pkts = st->stats.duplicates;
     out->reordered_pkts = st->stats.reordered;
+    out->copies            = st->copies;
+    out->copies_other_type = st->copies_other_type;
+    out->copies_malformed  = st->copies_malformed;
+    out->copies_full       = st->copies_full;
     out->jitter_ms      = arc_rxstats_jitter_ms(&st->stats);
+    out->level_pkts     = st->level_pkts;
+    out->voice_pkts     = st->voice_pkts;
+    out->level_neg_dbov = st->level_pkts > 0 ? st->level.level_neg_dbov : -1;
+    out->voice          = st->level.voice;
     if (st->fec)
         arc_fecdec_stats(st->fec, &out->fec);
     if (st->nack) {

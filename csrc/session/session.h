@@ -29,6 +29,7 @@
 #include <stdint.h>
 
 #include "audio/aenc.h"
+#include "audio/playqueue.h"
 #include "base/log.h"
 #include "base/pkt.h"
 #include "base/status.h"
@@ -38,6 +39,7 @@
 #include "srtp/keys.h"
 #include "srtp/srtp.h"
 #include "tx/fecenc.h"
+#include "tx/redenc.h"
 #include "video/encoder.h"
 #include "video/vframe.h"
 
@@ -111,10 +113,17 @@ struct arc_send_config {
     int32_t  payload_type;     /* 0..127                                         */
     int32_t  rtx_payload_type; /* -1: no retransmission stream                   */
     int32_t  audio_codec;      /* enum arc_audio_codec                           */
+    int32_t  red_payload_type; /* audio: of packets with copies of past frames (RFC
+                                  2198), Opus only; 0: there never are any      */
+    struct arc_redenc_set red; /* audio: which copies, if red_payload_type > 0   */
     int32_t  noise_payload_type; /* audio: of comfort noise, which PCMU and PCMA
                                   send with opus.dtx; 0: none is sent            */
     int32_t  frame_us;         /* audio: length of a packet, as
                                   arc_audiocodec_frame_ok() says                 */
+    int32_t  level_id;         /* audio: id of the level in the header extension
+                                  (RFC 6464), 1..14; 0: not sent                 */
+    int32_t  play_max_ms;      /* audio: what arc_send_play() holds, 1..
+                                  ARC_PLAYQUEUE_MAX_MS; 0: it is not used        */
     struct arc_opus_enc_config opus;   /* audio; of codecs other than Opus rate,
                                           channels and dtx                       */
     struct arc_venc_config     video;  /* video                                  */
@@ -133,7 +142,10 @@ struct arc_recv_config {
     int32_t sent_rate_hz;      /* audio: L16: of what is sent; else not read     */
     int32_t sent_channels;     /* audio: L16: likewise                           */
     int32_t noise_payload_type;/* audio: of comfort noise; 0: none               */
+    int32_t level_id;          /* audio: as in arc_send_config                   */
     int32_t profile;           /* audio: enum arc_voice_profile                  */
+    int32_t red_payload_type;  /* audio: of packets with copies of past frames (RFC
+                                  2198); 0: none                                */
     int32_t codec;             /* video: enum arc_video_codec                    */
     int32_t threads;           /* video: decoder threads; 0: one                 */
     int32_t min_latency_ms;    /* play-out delay over the fastest packet         */
@@ -202,6 +214,8 @@ struct arc_send_media_stats {
     int64_t key_frames, bytes, pkts;  /* handed to the network side            */
     int64_t encode_us_total;
     int64_t codec_errors;
+    int64_t copies, copy_bytes; /* of past frames, in these packets             */
+    int64_t copies_left_out;  /* they did not fit the datagram or the overhead   */
     int32_t target_bps;
 };
 
@@ -212,10 +226,17 @@ struct arc_recv_net_stats {
     int64_t  recovered_pkts;          /* lost, then came by retransmission or FEC */
     int64_t  duplicate_pkts, reordered_pkts;
     int64_t  nack_requested, nack_given_up;
+    int64_t  copies;                  /* redundant blocks (RFC 2198), and of these */
+    int64_t  copies_other_type;       /* .. dropped: of another payload type      */
+    int64_t  copies_malformed;        /* .. dropped: not the format they claim    */
+    int64_t  copies_full;             /* .. dropped: the media side does not fetch */
     int64_t  nack_not_in_time;        /* not asked for: the answer would be late */
     int64_t  lost_after_pkts;         /* for good, no repair came                */
     int64_t  discarded_pkts;          /* came too late to be played              */
     double   jitter_ms;
+    int64_t  level_pkts, voice_pkts;  /* told their level; .. and that there was voice */
+    int32_t  level_neg_dbov;          /* of the last one, 0..127; -1: none yet   */
+    bool     voice;                   /* likewise: the peer speaks               */
     struct arc_fecdec_stats fec;      /* zeros without parity                    */
     /* Rates 0..1 of the last seconds (rx/losspattern.h). */
     double   loss_before;             /* did not come by themselves              */
@@ -420,6 +441,29 @@ enum arc_status arc_send_audio(struct arc_sendstream *st, const int16_t *pcm,
                                int64_t now_us);
 
 /**
+ * Queue sound of any length, to be sent in its time (audio/playqueue). Room for
+ * play_max_ms of it is made by the first call. Do not mix with arc_send_audio():
+ * one would be sent in the gaps of the other.
+ *
+ * @return ARC_OK; ARC_ERR_BUSY: it does not fit, nothing was queued; ARC_ERR_ARG;
+ *         ARC_ERR_NOMEM
+ */
+enum arc_status arc_send_play(struct arc_sendstream *st, const int16_t *pcm,
+                              int32_t n_samples, int64_t now_us);
+
+/** Encode what is due of it, by arc_send_play_next_us(). @return whether it was
+ *  anything */
+bool    arc_send_play_turn(struct arc_sendstream *st, int64_t now_us);
+int64_t arc_send_play_next_us(const struct arc_sendstream *st);
+
+/** What became of it since the last flush. What was encoded and not fetched by the
+ *  network side yet does not count as played. */
+void arc_send_get_played(const struct arc_sendstream *st, struct arc_played *out);
+
+/** Throw away what waits and tell what was sent. */
+void arc_send_play_flush(struct arc_sendstream *st, struct arc_played *out);
+
+/**
  * Encode a picture; it is scaled when its size is not the stream's. The
  * packets are made by arc_send_flush(), which gets the time after encoding:
  * the core reads no clock, so the caller tells it how long that took.
@@ -441,6 +485,13 @@ enum arc_status arc_send_flush(struct arc_sendstream *st, int64_t now_us);
  *          1 Gb/s for video) */
 enum arc_status arc_send_set_bitrate(struct arc_sendstream *st, int32_t bps);
 
+/**
+ * From any thread, from the next frame on: which past frames go out again.
+ *
+ * @return ARC_OK or ARC_ERR_ARG (also: the stream has no red_payload_type)
+ */
+enum arc_status arc_send_set_redundancy(struct arc_sendstream *st,
+                                        const struct arc_redenc_set *set);
 /** From any thread: how much parity there is, and of what shape, from the next
  *  packet on. @return ARC_OK; ARC_ERR_ARG: out of range, or the stream was opened
  *  without FEC */

@@ -33,17 +33,19 @@ static bool payload_type_ok(int32_t pt)
     return pt >= 0 && pt <= 127 && !(pt >= 64 && pt <= 95);
 }
 
-/** Payload types of one stream: media, resends, parity. */
+/** Payload types of one stream: media, with copies, resends, parity. */
 struct types {
-    int32_t type[3];
+    int32_t type[4];
     int32_t n;
 };
 
-static struct types types_of(int32_t pt, int32_t rtx, int32_t fec_format,
-                             int32_t fec)
+static struct types types_of(int32_t pt, int32_t red, int32_t rtx,
+                             int32_t fec_format, int32_t fec)
 {
-    struct types t = {{pt, 0, 0}, 1};
+    struct types t = {{pt, 0, 0, 0}, 1};
 
+    if (red > 0)
+        t.type[t.n++] = red;
     if (rtx >= 0)
         t.type[t.n++] = rtx;
     if (fec_format != ARC_FEC_NONE)
@@ -53,14 +55,14 @@ static struct types types_of(int32_t pt, int32_t rtx, int32_t fec_format,
 
 static struct types send_types(const struct arc_send_config *c)
 {
-    return types_of(c->payload_type, c->rtx_payload_type, c->fec.format,
-                    c->fec.payload_type);
+    return types_of(c->payload_type, c->red_payload_type,
+                    c->rtx_payload_type, c->fec.format, c->fec.payload_type);
 }
 
 static struct types recv_types(const struct arc_recv_config *c)
 {
-    return types_of(c->payload_type, c->rtx_payload_type, c->fec_format,
-                    c->fec_payload_type);
+    return types_of(c->payload_type, c->red_payload_type,
+                    c->rtx_payload_type, c->fec_format, c->fec_payload_type);
 }
 
 /** Each is allowed, and they differ. */
@@ -89,9 +91,23 @@ static bool share_a_type(struct types a, struct types b)
 /** A type of its own beside those of the stream; 0: none. */
 static bool extra_type_ok(int32_t extra, struct types others)
 {
-    struct types one = {{extra, 0, 0}, 1};
+    struct types one = {{extra, 0, 0, 0}, 1};
 
     return extra == 0 || (types_ok(one) && !share_a_type(one, others));
+}
+
+/** Copies are made of packets of Opus only: of others one byte of silence would
+ *  not be a packet. */
+static bool send_red_ok(const struct arc_send_config *c)
+{
+    return c->red_payload_type == 0 ||
+           (c->audio_codec == ARC_AUDIO_OPUS && arc_redenc_set_ok(&c->red));
+}
+
+/** An id of the one-byte form of header extensions (RFC 8285 §4.2); 0: none. */
+static bool level_id_ok(int32_t id)
+{
+    return id >= 0 && id <= 14;
 }
 
 /** Parity has an SSRC of its own (RFC 8627 §4.2.1); only that of ULPFEC may go in
@@ -124,8 +140,11 @@ static bool send_config_ok(const struct arc_session *s,
     }
     if (c->kind == ARC_MEDIA_AUDIO)
         return extra_type_ok(c->noise_payload_type, send_types(c)) &&
+               send_red_ok(c) &&
                arc_audiocodec_frame_ok(c->audio_codec, c->opus.sample_rate_hz,
-                                       c->frame_us);
+                                       c->frame_us) &&
+               level_id_ok(c->level_id) && c->play_max_ms >= 0 &&
+               c->play_max_ms <= ARC_PLAYQUEUE_MAX_MS;
     return c->kind == ARC_MEDIA_VIDEO;
 }
 
@@ -140,7 +159,9 @@ static bool recv_config_ok(const struct arc_session *s,
     }
     if (c->kind == ARC_MEDIA_AUDIO)
         return (c->channels == 1 || c->channels == 2) &&
-               extra_type_ok(c->noise_payload_type, recv_types(c));
+               extra_type_ok(c->noise_payload_type, recv_types(c)) &&
+               (c->red_payload_type == 0 || c->audio_codec == ARC_AUDIO_OPUS) &&
+               level_id_ok(c->level_id);
     return c->kind == ARC_MEDIA_VIDEO;
 }
 
@@ -164,8 +185,10 @@ void arc_peer_free_send(struct arc_sendstream *st)
     arc_history_free(st->history);
     arc_fecenc_free(st->fec);
     arc_aenc_free(st->aenc);
+    arc_redenc_free(st->redenc);
     arc_venc_free(st->venc);
     arc_mem_free(st->gather.pcm);
+    arc_playqueue_free(st->play);
     arc_pkt_pool_unref(st->pool);
     arc_mem_free(st);
 }
@@ -196,11 +219,19 @@ static enum arc_status open_audio_encoder(struct arc_sendstream *st, char *why,
         return ARC_ERR_ARG;
     }
     st->gather.need = arc_aenc_frame_samples(st->aenc);
+    if (c->level_id > 0 &&
+        arc_vad_init(&st->vad, c->opus.sample_rate_hz, c->opus.channels) != ARC_OK)
+        return ARC_ERR_ARG;
     st->gather.pcm  = arc_mem_zalloc((size_t)st->gather.need,
                                      2 * sizeof(*st->gather.pcm));
     st->target_bps = st->applied_bps = c->opus.bitrate_bps;
     st->applied_loss_pct = st->loss_pct = c->opus.expected_loss_pct;
-    return st->gather.pcm ? ARC_OK : ARC_ERR_NOMEM;
+    if (!st->gather.pcm)
+        return ARC_ERR_NOMEM;
+    if (c->red_payload_type == 0)
+        return ARC_OK;
+    st->applied_red = st->red_set = arc_peer_pack_red(&c->red);
+    return arc_redenc_new(&c->red, c->rtx_payload_type >= 0, &st->redenc);
 }
 
 static enum arc_status open_encoder(struct arc_sendstream *st, char *why,
@@ -433,6 +464,15 @@ static enum arc_status open_pictures(struct arc_recvstream *st, char *why,
                         why, why_cap);
 }
 
+/** Copies pass through the ring beside their packets. */
+static uint32_t media_ring_pkts(const struct arc_recv_config *c)
+{
+    if (c->kind == ARC_MEDIA_VIDEO)
+        return ARC_PEER_RX_RING_PKTS;
+    return c->red_payload_type > 0 ? ARC_PEER_RED_RING_PKTS
+                                   : ARC_PEER_AUDIO_RING_PKTS;
+}
+
 /** Packets kept for recovery: enough for the longest blocks, but not more than a
  *  quarter of what the session has. */
 static enum arc_status open_fecdec(const struct arc_session *s,
@@ -462,8 +502,8 @@ static enum arc_status open_recv(struct arc_session *s,
                               "the sample rate one that the codec can give");
     if (status != ARC_OK)
         return status;
-    status = arc_ring_new(audio ? ARC_PEER_AUDIO_RING_PKTS : ARC_PEER_RX_RING_PKTS,
-                          sizeof(struct arc_rxpkt), &st->to_media);
+    status = arc_ring_new(media_ring_pkts(c), sizeof(struct arc_rxpkt),
+                          &st->to_media);
     if (status != ARC_OK)
         return status;
 

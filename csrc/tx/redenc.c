@@ -24,6 +24,7 @@ struct past {
 struct arc_redenc {
     struct arc_redenc_set   set;
     struct arc_redenc_stats stats;
+    bool                    always;    /* the form of RFC 2198                */
     struct past            *past;      /* ring by frame number                */
     int64_t                 n_frames;  /* silent ones too                     */
     uint8_t                 toc;       /* first byte of the last frame        */
@@ -47,7 +48,7 @@ bool arc_redenc_set_ok(const struct arc_redenc_set *set)
     return true;
 }
 
-enum arc_status arc_redenc_new(const struct arc_redenc_set *set,
+enum arc_status arc_redenc_new(const struct arc_redenc_set *set, bool always,
                                struct arc_redenc **out)
 {
     struct arc_redenc *r;
@@ -62,8 +63,9 @@ enum arc_status arc_redenc_new(const struct arc_redenc_set *set,
         arc_mem_free(r);
         return ARC_ERR_NOMEM;
     }
-    r->set = *set;
-    *out   = r;
+    r->set    = *set;
+    r->always = always;
+    *out      = r;
     return ARC_OK;
 }
 
@@ -94,14 +96,6 @@ static const struct past *past_frame(const struct arc_redenc *r, int32_t back)
     return back <= r->n_frames && p->len > 0 ? p : NULL;
 }
 
-static bool is_due(const struct arc_redenc *r)
-{
-    for (int32_t i = 0; i < r->set.n_copies; i++)
-        if (past_frame(r, r->set.distances[i]))
-            return true;
-    return false;
-}
-
 /** Insert a copy before those that are nearer: the oldest stands first. */
 static void add_part(struct arc_red_part *parts, int32_t *n,
                      const struct arc_red_part *part)
@@ -113,7 +107,22 @@ static void add_part(struct arc_red_part *parts, int32_t *n,
     parts[i] = *part;
 }
 
-/** Choose the copies of this packet, as far as room, rate and form allow. */
+/** Why a copy stays behind, or that it may leave. */
+enum verdict { LEAVES, NO_FORM, NO_ROOM, NO_RATE };
+
+static enum verdict judge(const struct arc_redenc *r, const struct past *p,
+                          uint32_t rtp_ts, int32_t room)
+{
+    int32_t cost = p->len + ARC_RED_HEADER_BYTES;
+
+    if (rtp_ts - p->rtp_ts > ARC_RED_MAX_TS_OFFSET_TICKS) /* RFC 2198 §3 */
+        return NO_FORM;
+    if (cost > room)
+        return NO_ROOM;
+    return (int64_t)cost * PCT > r->credit ? NO_RATE : LEAVES;
+}
+
+/** Choose the copies of this packet, the most important first. */
 static int32_t choose(struct arc_redenc *r, int32_t payload_type,
                       uint32_t rtp_ts, int32_t room, struct arc_red_part *parts)
 {
@@ -121,31 +130,39 @@ static int32_t choose(struct arc_redenc *r, int32_t payload_type,
 
     for (int32_t i = 0; i < r->set.n_copies; i++) {
         const struct past *p = past_frame(r, r->set.distances[i]);
+        enum verdict verdict = p ? judge(r, p, rtp_ts, room) : LEAVES;
         struct arc_red_part part;
         int32_t cost;
 
-        if (!p)
+        r->stats.left_out_form += verdict == NO_FORM;
+        r->stats.left_out_room += verdict == NO_ROOM;
+        r->stats.left_out_rate += verdict == NO_RATE;
+        if (!p || verdict != LEAVES)
             continue;
         part.payload_type = payload_type;
-        part.ts_offset    = (int32_t)arc_min_i64(rtp_ts - p->rtp_ts, INT32_MAX);
+        part.ts_offset    = (int32_t)(rtp_ts - p->rtp_ts);
         part.data         = p->data;
         part.len          = p->len;
+        add_part(parts, &n, &part);
         cost = p->len + ARC_RED_HEADER_BYTES;
-        if (part.ts_offset > ARC_RED_MAX_TS_OFFSET_TICKS) { /* RFC 2198 §3 */
-            r->stats.left_out_form++;
-        } else if (cost > room) {
-            r->stats.left_out_room++;
-        } else if ((int64_t)cost * PCT > r->credit) {
-            r->stats.left_out_rate++;
-        } else {
-            add_part(parts, &n, &part);
-            room -= cost;
-            r->credit -= (int64_t)cost * PCT;
-            r->stats.copies++;
-            r->stats.copy_bytes += cost;
-        }
+        room -= cost;
+        r->credit -= (int64_t)cost * PCT;
+        r->stats.copies++;
+        r->stats.copy_bytes += cost;
     }
     return n;
+}
+
+/** Whether a frame of one byte would have something to carry. */
+static bool copy_fits(const struct arc_redenc *r, uint32_t rtp_ts, int32_t cap)
+{
+    for (int32_t i = 0; i < r->set.n_copies; i++) {
+        const struct past *p = past_frame(r, r->set.distances[i]);
+
+        if (p && judge(r, p, rtp_ts, cap - ARC_RED_PRIMARY_BYTES - 1) == LEAVES)
+            return true;
+    }
+    return false;
 }
 
 static void keep(struct arc_redenc *r, uint32_t rtp_ts, const uint8_t *frame,
@@ -178,11 +195,10 @@ static void earn(struct arc_redenc *r, const uint8_t *frame, int32_t len)
     r->stats.frame_bytes += len;
 }
 
-/** Write a frame that fits, with the copies that fit as well. */
-static enum arc_status write(struct arc_redenc *r, int32_t payload_type,
-                             uint32_t rtp_ts, const uint8_t *frame, int32_t len,
-                             uint8_t *out, int32_t cap, int32_t *len_out,
-                             bool *is_red)
+/** Write a frame that fits, with the copies that fit as well. @return bytes */
+static int32_t write_frame(struct arc_redenc *r, int32_t payload_type,
+                           uint32_t rtp_ts, const uint8_t *frame, int32_t len,
+                           uint8_t *out, int32_t cap, bool *is_red)
 {
     struct arc_red_part parts[ARC_REDENC_MAX_COPIES + 1];
     struct arc_red_part *primary;
@@ -190,8 +206,8 @@ static enum arc_status write(struct arc_redenc *r, int32_t payload_type,
     int32_t n = choose(r, payload_type, rtp_ts,
                        cap - len - ARC_RED_PRIMARY_BYTES, parts);
 
-    *is_red = n > 0;
-    if (n == 0) {
+    *is_red = n > 0 || r->always;
+    if (!*is_red) {
         memcpy(out, frame, bytes);
     } else {
         primary = &parts[n];
@@ -201,8 +217,7 @@ static enum arc_status write(struct arc_redenc *r, int32_t payload_type,
         primary->len          = len;
         arc_red_build(parts, n + 1, out, (size_t)cap, &bytes); /* as chosen */
     }
-    *len_out = (int32_t)bytes;
-    return ARC_OK;
+    return (int32_t)bytes;
 }
 
 enum arc_status arc_redenc_build(struct arc_redenc *r, int32_t payload_type,
@@ -210,26 +225,28 @@ enum arc_status arc_redenc_build(struct arc_redenc *r, int32_t payload_type,
                                  int32_t len, uint8_t *out, int32_t cap,
                                  int32_t *len_out, bool *is_red)
 {
+    const int32_t head = r->always ? ARC_RED_PRIMARY_BYTES : 0;
     enum arc_status status = ARC_ERR_SPACE;
-    bool red = false;
 
     if (payload_type < 0 || payload_type > MAX_PAYLOAD_TYPE || len < 0 ||
         (!frame && len > 0) || !out || cap < 1 || !len_out || !is_red)
         return ARC_ERR_ARG;
-    if (len > 0) {
+    if (len > 0)
         earn(r, frame, len);
-        if (len <= cap)
-            status = write(r, payload_type, rtp_ts, frame, len, out, cap,
-                           len_out, &red);
-    } else {
-        /* A frame of no bytes after its TOC is silence (RFC 6716 §3.2.1). */
-        if (is_due(r))
-            write(r, payload_type, rtp_ts, &r->toc, 1, out, cap, len_out, &red);
-        status = red ? ARC_OK : ARC_AGAIN;
-        r->stats.afterwards += red;
+    if (len == 0 && !copy_fits(r, rtp_ts, cap)) {
+        status = ARC_AGAIN;
+    } else if (len == 0) {
+        /* A TOC and no bytes of a frame: silence (RFC 6716 §3.2.1). */
+        *len_out = write_frame(r, payload_type, rtp_ts, &r->toc, 1, out, cap,
+                               is_red);
+        r->stats.afterwards++;
+        status = ARC_OK;
+    } else if (len + head <= cap) {
+        *len_out = write_frame(r, payload_type, rtp_ts, frame, len, out, cap,
+                               is_red);
+        status = ARC_OK;
     }
     keep(r, rtp_ts, frame, len);
-    *is_red = red;
     return status;
 }
 

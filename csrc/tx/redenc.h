@@ -56,8 +56,13 @@ struct arc_redenc_stats {
 
 struct arc_redenc; /* opaque */
 
-/** @return ARC_OK, ARC_ERR_ARG or ARC_ERR_NOMEM */
-enum arc_status arc_redenc_new(const struct arc_redenc_set *set,
+/**
+ * @param always Frames without a copy take the form of RFC 2198 too, so that all
+ *               have one payload type (a resend names only one, RFC 4588 §8.6)
+ *
+ * @return ARC_OK, ARC_ERR_ARG or ARC_ERR_NOMEM
+ */
+enum arc_status arc_redenc_new(const struct arc_redenc_set *set, bool always,
                                struct arc_redenc **out);
 void            arc_redenc_free(struct arc_redenc *r);
 
@@ -76,8 +81,8 @@ enum arc_status arc_redenc_change(struct arc_redenc *r,
  * @param frame        Payload as it would be sent without redundancy
  * @param len          Bytes of it; 0: the sender is silent
  * @param out          Room for `cap` bytes; copies are left out that do not fit
- * @param is_red       false: no copy was due, `out` holds the frame as it is, to
- *                     be sent with its own payload type
+ * @param is_red       false: no copy was due, and `out` holds the frame as it is,
+ *                     to be sent with its own payload type
  *
  * @return ARC_OK; ARC_AGAIN (silent, and nothing to send), ARC_ERR_SPACE (the
  *         frame alone is longer than `cap`; it is kept for later) or ARC_ERR_ARG;

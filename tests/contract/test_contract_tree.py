@@ -133,7 +133,8 @@ def test_contract_one_file_includes_each_library() -> None:
     """A library's headers are included by the files of one module only, so that it can be replaced."""
     folders: dict[str, str | tuple[str, ...]] = {
         "openssl": "srtp/cipher_openssl", "intel-ipsec-mb": "srtp/cipher_ipsecmb", "opus": "audio/opuscodec",
-        "libswscale": "video/", "libavcodec": ("video/", "audio/ffaudio"), "libavutil": "video/", "vpx": "video/",
+        "libswscale": "video/", "libswresample": "audio/resample", "libavcodec": ("video/", "audio/ffaudio"),
+        "libavutil": ("video/", "audio/resample"), "vpx": "video/",
         "dav1d": "video/"}
     faults = []
     for path in C_FILES:

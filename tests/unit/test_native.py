@@ -55,7 +55,7 @@ def test_import_over_the_true_core_succeeds_and_is_quick(monkeypatch: pytest.Mon
     assert min(spent) < 1_000_000
 
 
-@pytest.mark.parametrize("name", ["libcrypto", "opus", "libavcodec", "libavutil", "libswscale"])
+@pytest.mark.parametrize("name", ["libcrypto", "opus", "libavcodec", "libavutil", "libswresample", "libswscale"])
 def test_import_refuses_another_major_version(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     true = f"{name}={COMPILED[name]};"
     assert true in TRUE_INFO

@@ -19,9 +19,9 @@ OPUS, STEP = 111, 960
 class Core:
     """The C module; ``build`` returns the payload as blocks."""
 
-    def __init__(self, distances: tuple[int, ...] = (1,), overhead: int = 400) -> None:
+    def __init__(self, distances: tuple[int, ...] = (1,), overhead: int = 400, always: bool = False) -> None:
         self.handle = new_handle(lib.arc_redenc_new, lib.arc_redenc_free, "struct arc_redenc",
-                                 self.set(distances, overhead), what="redundancy")
+                                 self.set(distances, overhead), always, what="redundancy")
         self.out, self.n, self.red = ffi.new("uint8_t[2000]"), ffi.new("int32_t *"), ffi.new("bool *")
 
     @staticmethod
@@ -106,6 +106,14 @@ def test_redenc_filler_of_silence_is_a_packet_of_opus() -> None:
     blocks = core.build(STEP, b"")
     assert not isinstance(blocks, int)
     assert lib.arc_opus_packet_samples(blocks[-1].data, 1, 16_000) == 320
+
+
+def test_redenc_always_gives_frames_without_a_copy_the_same_form() -> None:
+    core = Core((), always=True)
+    status = lib.arc_redenc_build(core.handle, OPUS, 0, frame_of(0), 20, core.out, 21, core.n, core.red)
+    assert (status, core.red[0], bytes(ffi.buffer(core.out, core.n[0]))) == (lib.ARC_OK, True, b"\x6f" + frame_of(0))
+    assert core.build(STEP, frame_of(1), 20) == lib.ARC_ERR_SPACE
+    assert core.build(STEP, b"") == lib.ARC_AGAIN
 
 
 def test_redenc_changed_set_applies_to_past_frames() -> None:

@@ -73,7 +73,7 @@ def media(draw: st.DrawFn) -> MediaDescription:
     codec = draw(st.sampled_from(["opus", "h264", "vp8", "g722", "telephone-event"]) | _word)
     is_opus = codec.lower() == "opus"
     ssrc = draw(st.none() | st.integers(0, 2**32 - 1))
-    pt, rtx, fec = draw(st.lists(st.integers(0, 127), min_size=3, max_size=3, unique=True))
+    pt, rtx, red, fec = draw(st.lists(st.integers(0, 127), min_size=4, max_size=4, unique=True))
     parity: dict[str, object] = {}
     if draw(st.booleans()):
         parity = {"fec_payload_type": fec, "fec_codec": draw(st.sampled_from(FEC_CODECS))}
@@ -90,7 +90,8 @@ def media(draw: st.DrawFn) -> MediaDescription:
         ssrc=ssrc, rtcp_mux=draw(st.booleans()),
         direction=draw(st.sampled_from(DIRECTIONS)), cname=None if ssrc is None else draw(st.none() | _word),
         rtcp_port=draw(st.none() | st.integers(1, 65535)), address=draw(st.none() | _address),
-        rtx_payload_type=draw(st.none() | st.just(rtx)), ptime_ms=draw(st.none() | st.integers(1, 1000)),
+        rtx_payload_type=draw(st.none() | st.just(rtx)), red_payload_type=draw(st.none() | st.just(red)),
+        ptime_ms=draw(st.none() | st.integers(1, 1000)),
         protocol=draw(st.none() | st.sampled_from(PROTOCOLS)),
         extmap=tuple(draw(st.lists(_extension, max_size=3, unique_by=lambda e: e.ident))),
         extmap_allow_mixed=draw(st.booleans()), **parity)  # type: ignore[arg-type]
@@ -280,9 +281,10 @@ def test_sdp_encrypted_extensions_are_for_srtp_only() -> None:
     {"fmtp": {"a": "1;2"}},
     {"fmtp": {"a": "x\r\na=y"}}, {"rtcp_fb": ("nack\n",)}, {"crypto": ("key",)}, {"ssrc": 2**32},
     {"cname": "x"}, {"cname": "a b", "ssrc": 1}, {"rtcp_port": 0}, {"address": "1.2.3.4 x"},
-    {"rtx_payload_type": 111}, {"fec_payload_type": 111}, {"fec_payload_type": 128}, {"fec_codec": "red"},
-    {"fec_ssrc": 5, "ssrc": 4}, {"fec_ssrc": 5, "ssrc": 5, "fec_payload_type": 100}, {"repair_window_us": 0},
-    {"ptime_ms": 0}, {"direction": "up"}, {"protocol": "UDP"}, {"rtcp_mux": 1},
+    {"rtx_payload_type": 111}, {"red_payload_type": 111}, {"red_payload_type": 128}, {"fec_payload_type": 111},
+    {"fec_payload_type": 128}, {"fec_codec": "red"}, {"fec_ssrc": 5, "ssrc": 4},
+    {"fec_ssrc": 5, "ssrc": 5, "fec_payload_type": 100}, {"repair_window_us": 0}, {"ptime_ms": 0},
+    {"direction": "up"}, {"protocol": "UDP"}, {"rtcp_mux": 1},
     {"crypto": (CryptoAttribute(1, "AEAD_AES_128_GCM", (CryptoKey(KEY[:28]),)),) * 2}, {"extmap": ("x",)},
     {"extmap": (ExtensionLine(1, "urn:x:y"), ExtensionLine(1, "urn:x:z"))}, {"extmap_allow_mixed": 1},
 ], ids=str)
@@ -337,3 +339,17 @@ def test_h264_fmtp_needs_both_parameter_sets() -> None:
     assert h264_parameter_sets({}) == b""
     with pytest.raises(ParseError, match="not base64"):
         h264_parameter_sets({"sprop-parameter-sets": "Z0*"})
+
+
+def test_sdp_redundancy_as_browsers_write_it() -> None:
+    text = MediaDescription(kind="audio", port=9, payload_type=111, codec="opus", clock_rate=48_000, channels=2,
+                            red_payload_type=63, rtx_payload_type=98)
+    lines = SessionDescription((text,)).to_text().split("\r\n")
+    assert "m=audio 9 RTP/AVP 111 63 98" in lines
+    assert lines[lines.index("a=rtpmap:63 red/48000/2") + 1] == "a=fmtp:63 111/111"
+    assert "a=fmtp:98 apt=63" in lines
+    offer = ("v=0\no=- 1 1 IN IP4 1.2.3.4\ns=-\nc=IN IP4 1.2.3.4\nt=0 0\nm=audio 9 RTP/AVP 111 63 9 8\n"
+             "a=rtpmap:111 opus/48000/2\na=fmtp:111 minptime=10;useinbandfec=1\na=rtpmap:63 RED/48000/2\n"
+             "a=fmtp:63 {}\n")
+    assert SessionDescription.parse(offer.format("111/111")).media[0].red_payload_type == 63
+    assert SessionDescription.parse(offer.format("9/9")).media[0].red_payload_type is None

@@ -198,7 +198,7 @@ def test_stretch_refuses_arguments_that_do_not_fit() -> None:
 def test_stretch_new_survives_each_failed_allocation() -> None:
     config = ffi.new("struct arc_stretch_config *", {"sample_rate_hz": 16000, "channels": 1})
     out, live = ffi.new("struct arc_stretch **"), lib.arc_mem_live_blocks()
-    for allowed in range(4):
+    for allowed in range(7):
         lib.arc_mem_fail_after(allowed)
         status = lib.arc_stretch_new(config, out)
         lib.arc_mem_fail_after(-1)
@@ -229,3 +229,20 @@ def test_stretch_of_anything_counts_and_keeps_what_it_does_not_touch(
     assert stats.removed_samples + stats.added_samples == changed
     if status == lib.ARC_AGAIN:
         assert np.array_equal(out.reshape(block.shape), block)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_stretch_of_speech_makes_no_clicks(sign: int) -> None:
+    source = speech()
+    out = run(source, 16000, 0.1, sign)
+    assert abs(len(source) - len(out)) > 0.08 * len(source)
+
+    def steps(x: Pcm) -> NDArray[np.float64]:
+        """Largest second difference in each 5 ms, over the level around it: a click is a spike in silence."""
+        d = np.abs(np.diff(x.astype(float), 2))[:len(x) // 80 * 80 - 80].reshape(-1, 80).max(axis=1)
+        level = np.sqrt(np.mean(x[:len(x) // 80 * 80 - 80].reshape(-1, 80).astype(float)**2, axis=1)) + 30.0
+        return np.asarray(d / level)
+
+    assert np.max(steps(out)) < 1.25 * np.max(steps(source))
+    assert np.quantile(steps(out), 0.99) < 1.05 * np.quantile(steps(source), 0.99)
+    assert np.max(np.abs(out.astype(int))) <= np.max(np.abs(source.astype(int))) * 1.02
