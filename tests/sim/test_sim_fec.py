@@ -30,7 +30,7 @@ def hold_call(plan: NetworkPlan, seconds: float, *, audio_fec: FecConfig | None 
     world, heard = World(seed=seed), list[Any]()
     world.connect(a, b, plan)
     world.on_turn(b, lambda now_us: heard.extend(b.frames(now_us)))
-    voice = a.send_audio(packet_fec=audio_fec)
+    voice = a.send_audio(packet_fec=audio_fec, fec=False)
     b.receive_audio(packet_fec=audio_fec)
     camera = a.send_video(resolution=(320, 180), frame_rate=25, bitrate=1_000_000, encoder="libx264", threads=1,
                           packet_fec=video_fec)
@@ -153,7 +153,7 @@ def test_sim_fec_columns_leave_less_of_bursts_than_rows() -> None:
 
 def pair(config: FecConfig, *, srtp: SrtpConfig | None = None) -> tuple[Session, Session, AudioSender, Receiver]:
     a, b = (Session(SessionConfig(srtp=srtp, seed=s), now_us=0) for s in (5, 6))
-    return a, b, a.send_audio(ssrc=100, packet_fec=config), b.receive_audio(packet_fec=config)
+    return a, b, a.send_audio(ssrc=100, packet_fec=config, fec=False), b.receive_audio(packet_fec=config)
 
 
 def talk(a: Session, voice: AudioSender, first: int, n: int) -> list[bytes]:
