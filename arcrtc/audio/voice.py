@@ -337,5 +337,3 @@ def _checked(now_us: int) -> int:
     if not -_MAX_US < now_us < _MAX_US:
         raise ArgumentError(f"now_us={now_us} is outside -2**52..2**52")
     return now_us
-
-
