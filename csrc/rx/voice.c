@@ -12,7 +12,6 @@
 enum {
     DEFAULT_PKTS  = 512,
     MAX_PKTS      = 4096,
-    COPIES        = 64,
     BEFORE_MS     = ARC_STRETCH_BEFORE_MS,
     /* What may wait: a bridge (60 ms made up and a packet behind it), a rest of
      * a block, and what stretching adds to it. */
@@ -88,7 +87,7 @@ static enum arc_status make_buffers(struct arc_voice *v)
     };
     enum arc_status status = arc_jitter_new(&jitter, &v->jitter);
 
-    return status != ARC_OK ? status : arc_copies_new(COPIES, &v->copies);
+    return status != ARC_OK ? status : arc_copies_new(ARC_VOICE_COPIES, &v->copies);
 }
 
 static enum arc_status make_sound(struct arc_voice *v)
@@ -368,7 +367,8 @@ static void clear_block(const struct arc_voice *v, struct arc_voice_block *out)
     out->sample_rate_hz = v->cfg.sample_rate_hz;
 }
 
-/** As much of the queue as is of one sort: all true, or all a gap. */
+/** As much of the queue as is of one sort: all true, or all a gap. Less than a block
+ *  only before a gap begins or ends, or where no more pieces fit. */
 static int32_t even_samples(const struct arc_voice *v)
 {
     const struct arc_voicequeue *q = &v->queue;
@@ -379,7 +379,7 @@ static int32_t even_samples(const struct arc_voice *v)
             return n;
         n += q->pieces[i].n;
     }
-    return n >= v->block_samples ? n : 0;
+    return n >= v->block_samples || q->n_pieces == ARC_VOICEQUEUE_PIECES ? n : 0;
 }
 
 static enum arc_status pull_listening(struct arc_voice *v, int64_t now_us,

@@ -23,6 +23,7 @@ enum {
     ARC_VOICE_GRAIN_US   = 2500,     /* codecs extrapolate multiples of it    */
     ARC_VOICE_BLOCK_US   = ARC_VOICE_BLOCK_MS * 1000,
     ARC_VOICE_JUMP_US    = 10000000, /* media time: another time line         */
+    ARC_VOICE_COPIES     = 64,       /* redundant blocks that are kept        */
 };
 
 struct arc_voice {
@@ -72,7 +73,7 @@ struct arc_voice {
 
 /* --- voicefill.c --- */
 
-/** Put at least a block into the queue.
+/** Put at least a block into the queue, in a bounded number of steps.
  *  @return false: nothing came for so long that play-out stops */
 bool arc_voice_fill(struct arc_voice *v);
 

@@ -20,6 +20,7 @@ enum {
     RETARGET_PKTS   = 16,
     WINDOW_PKTS     = 512,
     MISSING_MAX     = 10000,    /* more missing numbers are a new beginning      */
+    PIECES_A_BLOCK  = 48,
 };
 
 /* So likely a missing packet comes within a block: wait for it, not to the end. */
@@ -70,27 +71,31 @@ void arc_voice_begin_at(struct arc_voice *v, const struct arc_rxpkt *p)
     v->late_since_us = ARC_NEVER_US;
 }
 
-/** `n` samples at the tail of the queue are heard next. */
-static void push(struct arc_voice *v, struct arc_voicepiece p, int32_t n)
+/** `n` samples at the tail of the queue are heard next. @return false: no room */
+static bool push(struct arc_voice *v, struct arc_voicepiece p, int32_t n)
 {
     p.n     = n;
     p.ts    = v->next_ts;
     p.ticks = arc_voice_ticks_of(v, n);
     if (!arc_voicequeue_push(&v->queue, &p))
-        return;
+        return false;
     v->next_ts += p.ticks;
-    while (v->pkt_ticks > 0 && v->next_ts - v->unit_ts >= v->pkt_ticks)
-        v->unit_ts += v->pkt_ticks;
+    if (v->pkt_ticks > 0 && v->next_ts > v->unit_ts)
+        v->unit_ts += (v->next_ts - v->unit_ts) / v->pkt_ticks * v->pkt_ticks;
+    return true;
 }
 
 /** What was decoded into v->pcm is heard, but for the first `skip` samples, whose
- *  time is over. */
+ *  time is over. A rest too short to be heard goes too: the queue has room for so
+ *  many pieces of a block. */
 static void push_true(struct arc_voice *v, struct arc_voicepiece p, int32_t n,
                       int32_t skip)
 {
     int16_t *tail = arc_voicequeue_tail(&v->queue);
 
     skip = (int32_t)arc_clamp_i64(skip, 0, n);
+    if (n - skip <= v->block_samples / PIECES_A_BLOCK)
+        skip = n;
     v->stats.taken += n;
     v->stats.late  += skip;
     if (skip == n)
@@ -98,7 +103,8 @@ static void push_true(struct arc_voice *v, struct arc_voicepiece p, int32_t n,
     memcpy(tail, v->pcm + skip * v->cfg.channels,
            (size_t)((n - skip) * v->cfg.channels) * sizeof(*tail));
     arc_conceal_on_audio(v->conceal, tail, n - skip);
-    push(v, p, n - skip);
+    if (!push(v, p, n - skip))
+        v->stats.late += n - skip;
     v->unit_ts = v->next_ts;
 }
 
@@ -499,10 +505,20 @@ static bool produce(struct arc_voice *v)
     return true;
 }
 
+/** Steps that the packets, the copies and the time of one block can be good for:
+ *  each takes one of these, or moves next_ts to the head for the step after it. */
+static int32_t steps_at_most(const struct arc_voice *v)
+{
+    return 2 * (arc_jitter_depth_pkts(v->jitter) + ARC_VOICE_COPIES +
+                ARC_VOICE_BLOCK_US / ARC_VOICE_GRAIN_US);
+}
+
 bool arc_voice_fill(struct arc_voice *v)
 {
+    int32_t left = steps_at_most(v);
+
     while (v->queue.n < v->block_samples)
-        if (!produce(v))
+        if (left-- == 0 || !produce(v))
             return false;
     arc_copies_drop_before(v->copies, v->unit_ts);
     return true;
@@ -519,8 +535,7 @@ static void push_zeros(struct arc_voice *v, int64_t end_ts,
         arc_voice_samples_of(v, end_ts - v->next_ts), v->block_samples);
 
     memset(tail, 0, (size_t)(n * v->cfg.channels) * sizeof(*tail));
-    push(v, p, n);
-    if (n == 0)
+    if (!push(v, p, n)) /* nothing, or too many pieces */
         v->next_ts = end_ts;
 }
 
