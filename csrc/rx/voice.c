@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "audio/level.h"
+#include "audio/opuscodec_heal.h"
 #include "base/mem.h"
 #include "base/units.h"
 #include "rx/ticks.h"
@@ -105,7 +106,9 @@ static enum arc_status make_sound(struct arc_voice *v)
     v->queue_pcm = arc_mem_zalloc((size_t)((QUEUE_MS + BEFORE_MS) * per_ms), size);
     v->pcm       = arc_mem_zalloc((size_t)(ARC_ADEC_MAX_MS * per_ms), size);
     v->guess     = arc_mem_zalloc((size_t)(ARC_CONCEAL_MAX_MS * per_ms), size);
-    if (!v->queue_pcm || !v->pcm || !v->guess)
+    v->loss.pcm  = arc_mem_zalloc(
+        (size_t)((ARC_OPUS_HEAL_BEFORE_MS + ARC_CONCEAL_MAX_MS) * per_ms), size);
+    if (!v->queue_pcm || !v->pcm || !v->guess || !v->loss.pcm)
         return ARC_ERR_NOMEM;
     arc_voicequeue_init(&v->queue, v->queue_pcm, v->cfg.channels,
                         BEFORE_MS * per_ms, QUEUE_MS * per_ms);
@@ -152,6 +155,7 @@ void arc_voice_free(struct arc_voice *v)
     arc_mem_free(v->queue_pcm);
     arc_mem_free(v->pcm);
     arc_mem_free(v->guess);
+    arc_mem_free(v->loss.pcm);
     arc_mem_free(v);
 }
 
@@ -208,7 +212,7 @@ void arc_voice_retarget(struct arc_voice *v)
     double repair_ms = (double)arc_ticks_to_us(ticks, v->clock_hz) /
                        (double)ARC_US_PER_MS;
 
-    arc_jitter_adapt(v->jitter, arc_max_d(v->told_loss, v->loss),
+    arc_jitter_adapt(v->jitter, arc_max_d(v->told_loss, v->loss_share),
                      v->told_jitter_ms, arc_max_d(v->told_rtt_ms, repair_ms));
 }
 
