@@ -151,6 +151,8 @@ class VoiceStats:
     :ivar copies_used: redundant blocks decoded.
     :ivar fec_used: packets rebuilt from in-band FEC.
     :ivar codec_errors: payloads that could not be decoded.
+    :ivar healed: losses after which the decoder was led through what was made up.
+    :ivar rewound: losses after which it was set back, as what was missing came late.
     :ivar restarts: time lines that began anew.
     :ivar delay_samples: samples of packets that were heard.
     :ivar delay_us_sum: sum of their waits from arrival to the play-out of their block,
@@ -185,6 +187,8 @@ class VoiceStats:
     copies_used: int
     fec_used: int
     codec_errors: int
+    healed: int
+    rewound: int
     restarts: int
     delay_samples: int
     delay_us_sum: float

@@ -192,6 +192,11 @@ void arc_adec_mark(struct arc_adec *d)
         (void)arc_opus_heal_mark(d->heal, d->opus);
 }
 
+enum arc_status arc_adec_rewind(struct arc_adec *d)
+{
+    return d->opus ? arc_opus_heal_rewind(d->heal, d->opus) : ARC_AGAIN;
+}
+
 enum arc_status arc_adec_heal(struct arc_adec *d, const uint8_t *next_data,
                               int32_t len, const int16_t *before,
                               const int16_t *made, int32_t n_made,

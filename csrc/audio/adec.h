@@ -96,6 +96,13 @@ enum arc_status arc_adec_conceal(struct arc_adec *d, int16_t *out,
 void arc_adec_mark(struct arc_adec *d);
 
 /**
+ * Go back to the mark: what was missing has come, and nothing needs be concealed.
+ *
+ * @return ARC_OK, or ARC_AGAIN (the codec has no state to go back to)
+ */
+enum arc_status arc_adec_rewind(struct arc_adec *d);
+
+/**
  * Go back to the mark and from there through audio that was made up for the gap
  * (audio/conceal), so that what follows is not damaged by the codec's own
  * extrapolation (audio/opuscodec_heal.h). Decode the packet after the gap again

@@ -88,6 +88,12 @@ enum arc_status arc_opus_heal_mark(struct arc_opus_heal *h,
     return arc_opus_dec_copy(h->mark, d);
 }
 
+enum arc_status arc_opus_heal_rewind(const struct arc_opus_heal *h,
+                                     struct arc_opus_dec *d)
+{
+    return arc_opus_dec_copy(d, h->mark);
+}
+
 /** The encoder anew, for packets that the decoder takes as the stream's. */
 static bool start(struct arc_opus_heal *h, uint8_t toc)
 {

@@ -45,6 +45,10 @@ void            arc_opus_heal_free(struct arc_opus_heal *h);
 enum arc_status arc_opus_heal_mark(struct arc_opus_heal *h,
                                    const struct arc_opus_dec *d);
 
+/** Take a decoder back to the mark. @return as arc_opus_heal_mark() */
+enum arc_status arc_opus_heal_rewind(const struct arc_opus_heal *h,
+                                     struct arc_opus_dec *d);
+
 /**
  * Take a decoder back to the mark, and from there through made-up audio.
  *

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "audio/level.h"
+#include "audio/opuscodec_heal.h"
 #include "base/mem.h"
 #include "base/units.h"
 #include "rx/ticks.h"
@@ -12,7 +13,6 @@
 enum {
     DEFAULT_PKTS  = 512,
     MAX_PKTS      = 4096,
-    COPIES        = 64,
     BEFORE_MS     = ARC_STRETCH_BEFORE_MS,
     /* What may wait: a bridge (60 ms made up and a packet behind it), a rest of
      * a block, and what stretching adds to it. */
@@ -88,7 +88,7 @@ static enum arc_status make_buffers(struct arc_voice *v)
     };
     enum arc_status status = arc_jitter_new(&jitter, &v->jitter);
 
-    return status != ARC_OK ? status : arc_copies_new(COPIES, &v->copies);
+    return status != ARC_OK ? status : arc_copies_new(ARC_VOICE_COPIES, &v->copies);
 }
 
 static enum arc_status make_sound(struct arc_voice *v)
@@ -106,7 +106,9 @@ static enum arc_status make_sound(struct arc_voice *v)
     v->queue_pcm = arc_mem_zalloc((size_t)((QUEUE_MS + BEFORE_MS) * per_ms), size);
     v->pcm       = arc_mem_zalloc((size_t)(ARC_ADEC_MAX_MS * per_ms), size);
     v->guess     = arc_mem_zalloc((size_t)(ARC_CONCEAL_MAX_MS * per_ms), size);
-    if (!v->queue_pcm || !v->pcm || !v->guess)
+    v->loss.pcm  = arc_mem_zalloc(
+        (size_t)((ARC_OPUS_HEAL_BEFORE_MS + ARC_CONCEAL_MAX_MS) * per_ms), size);
+    if (!v->queue_pcm || !v->pcm || !v->guess || !v->loss.pcm)
         return ARC_ERR_NOMEM;
     arc_voicequeue_init(&v->queue, v->queue_pcm, v->cfg.channels,
                         BEFORE_MS * per_ms, QUEUE_MS * per_ms);
@@ -153,6 +155,7 @@ void arc_voice_free(struct arc_voice *v)
     arc_mem_free(v->queue_pcm);
     arc_mem_free(v->pcm);
     arc_mem_free(v->guess);
+    arc_mem_free(v->loss.pcm);
     arc_mem_free(v);
 }
 
@@ -209,7 +212,7 @@ void arc_voice_retarget(struct arc_voice *v)
     double repair_ms = (double)arc_ticks_to_us(ticks, v->clock_hz) /
                        (double)ARC_US_PER_MS;
 
-    arc_jitter_adapt(v->jitter, arc_max_d(v->told_loss, v->loss),
+    arc_jitter_adapt(v->jitter, arc_max_d(v->told_loss, v->loss_share),
                      v->told_jitter_ms, arc_max_d(v->told_rtt_ms, repair_ms));
 }
 
@@ -368,7 +371,8 @@ static void clear_block(const struct arc_voice *v, struct arc_voice_block *out)
     out->sample_rate_hz = v->cfg.sample_rate_hz;
 }
 
-/** As much of the queue as is of one sort: all true, or all a gap. */
+/** As much of the queue as is of one sort: all true, or all a gap. Less than a block
+ *  only before a gap begins or ends, or where no more pieces fit. */
 static int32_t even_samples(const struct arc_voice *v)
 {
     const struct arc_voicequeue *q = &v->queue;
@@ -379,7 +383,7 @@ static int32_t even_samples(const struct arc_voice *v)
             return n;
         n += q->pieces[i].n;
     }
-    return n >= v->block_samples ? n : 0;
+    return n >= v->block_samples || q->n_pieces == ARC_VOICEQUEUE_PIECES ? n : 0;
 }
 
 static enum arc_status pull_listening(struct arc_voice *v, int64_t now_us,

@@ -110,6 +110,9 @@ struct arc_voice_stats {
     int64_t concealed_runs;/* how often made-up sound began                    */
     int64_t pkts, late_pkts, duplicate_pkts, overflow_pkts, empty_pkts;
     int64_t copies_used, fec_used, codec_errors;
+    int64_t healed;        /* losses after which the decoder was led through what
+                              was made up ..                                    */
+    int64_t rewound;       /* .. or set back, as what was missing came late     */
     int64_t restarts;      /* time lines that began anew                       */
     int64_t delay_samples; /* heard samples that a packet brought ..           */
     double  delay_us_sum;  /* .. and the sum of their waits, arrival to play-out */

@@ -23,6 +23,16 @@ enum {
     ARC_VOICE_GRAIN_US   = 2500,     /* codecs extrapolate multiples of it    */
     ARC_VOICE_BLOCK_US   = ARC_VOICE_BLOCK_MS * 1000,
     ARC_VOICE_JUMP_US    = 10000000, /* media time: another time line         */
+    ARC_VOICE_COPIES     = 64,       /* redundant blocks that are kept        */
+};
+
+/** A loss that is not over: where the decoder is marked, and what was made since. */
+struct arc_voiceloss {
+    bool     marked;
+    bool     healable;                 /* all that was made is in pcm       */
+    int64_t  ts;                       /* media time of the mark            */
+    int32_t  n;                        /* samples that were made            */
+    int16_t *pcm;                      /* what was heard before, then those */
 };
 
 struct arc_voice {
@@ -58,7 +68,7 @@ struct arc_voice {
     bool     in_doubt;
     bool     uses_dtx;
     bool     in_noise;                 /* the sender said how its noise sounds */
-    double   loss;                     /* share of packets that never come  */
+    double   loss_share;               /* share of packets that never come  */
     int64_t  newest_ts;                /* of all packets that came          */
     int64_t  repair_ticks;             /* copies and FEC come so much later,
                                           in this window of packets ..      */
@@ -67,12 +77,13 @@ struct arc_voice {
     double   told_loss, told_jitter_ms, told_rtt_ms; /* arc_voice_adapt()   */
     int64_t  slow_us;                  /* not slower again before           */
     int64_t  quick_us;                 /* not quicker again before          */
+    struct arc_voiceloss loss;
     struct arc_voice_stats stats;
 };
 
 /* --- voicefill.c --- */
 
-/** Put at least a block into the queue.
+/** Put at least a block into the queue, in a bounded number of steps.
  *  @return false: nothing came for so long that play-out stops */
 bool arc_voice_fill(struct arc_voice *v);
 
@@ -96,6 +107,34 @@ void arc_voice_note_loss(struct arc_voice *v, int64_t n);
 
 /** The target delay rests on these measurements, ours and those of others. */
 void arc_voice_retarget(struct arc_voice *v);
+
+/* --- voiceheal.c --- */
+
+/** The codec is about to extrapolate: a loss begins here, unless it has begun. */
+void arc_voice_mark(struct arc_voice *v);
+
+/** The loss is over, or it was none. */
+void arc_voice_unmark(struct arc_voice *v);
+
+/** These samples were made up and will be heard. */
+void arc_voice_note_made(struct arc_voice *v, const int16_t *pcm, int32_t n);
+
+/** Before audio of media time `ts` is decoded: if it is what was missing, the
+ *  decoder goes back to the mark. */
+void arc_voice_rewind(struct arc_voice *v, int64_t ts);
+
+/**
+ * After that: lead the decoder through what was made up.
+ *
+ * @param p      Packet that was decoded
+ * @param ts     Media time of what came out of it, which is in v->pcm
+ * @param n_next Samples of it
+ * @param n_tail Of what was made, so much is at the tail of the queue
+ *
+ * @return Whether it is to be decoded again
+ */
+bool arc_voice_heal(struct arc_voice *v, const struct arc_rxpkt *p, int64_t ts,
+                    int32_t n_next, int32_t n_tail);
 
 /* --- voicepace.c --- */
 

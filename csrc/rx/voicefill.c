@@ -20,6 +20,7 @@ enum {
     RETARGET_PKTS   = 16,
     WINDOW_PKTS     = 512,
     MISSING_MAX     = 10000,    /* more missing numbers are a new beginning      */
+    PIECES_A_BLOCK  = 48,
 };
 
 /* So likely a missing packet comes within a block: wait for it, not to the end. */
@@ -64,33 +65,38 @@ static int64_t fec_ticks(const struct arc_voice *v, const struct arc_rxpkt *head
 
 void arc_voice_begin_at(struct arc_voice *v, const struct arc_rxpkt *p)
 {
+    arc_voice_unmark(v);
     v->next_ts       = v->unit_ts = v->end_ts = p->ts;
     v->last_seq      = p->seq - 1;
     v->starved_us    = 0;
     v->late_since_us = ARC_NEVER_US;
 }
 
-/** `n` samples at the tail of the queue are heard next. */
-static void push(struct arc_voice *v, struct arc_voicepiece p, int32_t n)
+/** `n` samples at the tail of the queue are heard next. @return false: no room */
+static bool push(struct arc_voice *v, struct arc_voicepiece p, int32_t n)
 {
     p.n     = n;
     p.ts    = v->next_ts;
     p.ticks = arc_voice_ticks_of(v, n);
     if (!arc_voicequeue_push(&v->queue, &p))
-        return;
+        return false;
     v->next_ts += p.ticks;
-    while (v->pkt_ticks > 0 && v->next_ts - v->unit_ts >= v->pkt_ticks)
-        v->unit_ts += v->pkt_ticks;
+    if (v->pkt_ticks > 0 && v->next_ts > v->unit_ts)
+        v->unit_ts += (v->next_ts - v->unit_ts) / v->pkt_ticks * v->pkt_ticks;
+    return true;
 }
 
 /** What was decoded into v->pcm is heard, but for the first `skip` samples, whose
- *  time is over. */
+ *  time is over. A rest too short to be heard goes too: the queue has room for so
+ *  many pieces of a block. */
 static void push_true(struct arc_voice *v, struct arc_voicepiece p, int32_t n,
                       int32_t skip)
 {
     int16_t *tail = arc_voicequeue_tail(&v->queue);
 
     skip = (int32_t)arc_clamp_i64(skip, 0, n);
+    if (n - skip <= v->block_samples / PIECES_A_BLOCK)
+        skip = n;
     v->stats.taken += n;
     v->stats.late  += skip;
     if (skip == n)
@@ -98,7 +104,9 @@ static void push_true(struct arc_voice *v, struct arc_voicepiece p, int32_t n,
     memcpy(tail, v->pcm + skip * v->cfg.channels,
            (size_t)((n - skip) * v->cfg.channels) * sizeof(*tail));
     arc_conceal_on_audio(v->conceal, tail, n - skip);
-    push(v, p, n - skip);
+    arc_voice_unmark(v);
+    if (!push(v, p, n - skip))
+        v->stats.late += n - skip;
     v->unit_ts = v->next_ts;
 }
 
@@ -116,14 +124,14 @@ static struct arc_voicepiece origin(int32_t kind, const struct arc_rxpkt *p)
 
 void arc_voice_note_loss(struct arc_voice *v, int64_t n)
 {
-    v->loss = arc_max_d(v->loss + (double)n * LOSS_STEP, 0.0);
+    v->loss_share = arc_max_d(v->loss_share + (double)n * LOSS_STEP, 0.0);
 }
 
 /** This packet is taken next: what was lost before it? */
 static void note_taken(struct arc_voice *v, const struct arc_rxpkt *p)
 {
     arc_voice_note_loss(v, arc_clamp_i64(p->seq - v->last_seq - 1, 0, 1 / LOSS_STEP));
-    v->loss     *= 1.0 - LOSS_STEP;
+    v->loss_share *= 1.0 - LOSS_STEP;
     v->last_seq  = p->seq;
     v->repair_ticks = arc_max_i64(v->repair_ticks, fec_ticks(v, p));
     if (++v->n_window % RETARGET_PKTS == 0)
@@ -166,6 +174,19 @@ static int32_t decode(struct arc_voice *v, const struct arc_rxpkt *p)
     return 0;
 }
 
+/** The same after what was made up before it. */
+static int32_t decode_healed(struct arc_voice *v, const struct arc_rxpkt *p)
+{
+    int32_t n;
+
+    arc_voice_rewind(v, p->ts);
+    n = decode(v, p);
+    if (arc_voice_heal(v, p, p->ts, n, 0))
+        n = decode(v, p);
+    arc_voice_unmark(v);
+    return n;
+}
+
 /** A packet without sound: padding, or how the noise of the coming pause sounds. */
 static void take_soundless(struct arc_voice *v, const struct arc_rxpkt *p)
 {
@@ -191,7 +212,7 @@ static void take_head(struct arc_voice *v)
     note_taken(v, &p);
     if (ticks_in(v, &p) == 0) {
         take_soundless(v, &p);
-    } else if ((n = decode(v, &p)) > 0) {
+    } else if ((n = decode_healed(v, &p)) > 0) {
         v->in_noise  = false;
         v->pkt_ticks = arc_voice_ticks_of(v, n);
         v->end_ts    = p.ts + v->pkt_ticks;
@@ -210,6 +231,7 @@ static void take_head(struct arc_voice *v)
 /** The codec's extrapolation into v->guess; NULL: it has none. */
 static const int16_t *extrapolate(struct arc_voice *v, int32_t n)
 {
+    arc_voice_mark(v);
     return arc_adec_conceal(v->dec, v->guess, n) == ARC_OK ? v->guess : NULL;
 }
 
@@ -222,6 +244,7 @@ static void push_concealed(struct arc_voice *v, struct arc_voicepiece p,
         v->stats.concealed_runs++;
     arc_conceal_fill(v->conceal, codec, n_next ? v->pcm : NULL, n_next,
                      arc_voicequeue_tail(&v->queue), n);
+    arc_voice_note_made(v, arc_voicequeue_tail(&v->queue), n);
     push(v, p, n);
 }
 
@@ -229,6 +252,7 @@ static void push_comfort(struct arc_voice *v, struct arc_voicepiece p, int32_t n
 {
     int16_t *tail = arc_voicequeue_tail(&v->queue);
 
+    arc_voice_unmark(v);
     if (arc_adec_comfort(v->dec, tail, n) != ARC_OK)
         memset(tail, 0, (size_t)(n * v->cfg.channels) * sizeof(*tail));
     arc_conceal_on_audio(v->conceal, tail, n);
@@ -274,7 +298,6 @@ static int32_t decode_fec(struct arc_voice *v, const struct arc_rxpkt *head)
     if (arc_adec_decode_fec(v->dec, payload_of(head), head->payload_len, v->pcm,
                             n) != ARC_OK)
         return 0;
-    v->stats.fec_used++;
     return n;
 }
 
@@ -292,7 +315,7 @@ static bool take_copy(struct arc_voice *v, const struct arc_rxpkt *copy)
     int32_t n;
 
     if (arc_voice_samples_of(v, ticks_in(v, copy)) <= skip ||
-        (n = decode(v, copy)) == 0)
+        (n = decode_healed(v, copy)) == 0)
         return false;
     v->stats.copies_used++;
     push_true(v, origin(ARC_VOICE_COPY, copy), n, (int32_t)skip);
@@ -361,13 +384,20 @@ static void bridge(struct arc_voice *v, const struct far_side *far, int32_t n)
 {
     const int16_t *codec = n > 0 ? extrapolate(v, n) : NULL;
     const struct arc_rxpkt head = *arc_jitter_peek(v->jitter);
-    int32_t n_far = decode_far(v, far, &head);
-    struct arc_voicepiece p = origin(far->kind, far->kind == ARC_VOICE_COPY
-                                                    ? &far->copy : &head);
+    const struct arc_rxpkt *from = far->kind == ARC_VOICE_COPY ? &far->copy : &head;
+    const int64_t far_ts = far->kind == ARC_VOICE_FEC ? head.ts - fec_ticks(v, &head)
+                                                      : far->ts;
+    int32_t n_far;
+    struct arc_voicepiece p = origin(far->kind, from);
 
+    arc_voice_rewind(v, far_ts);
+    n_far = decode_far(v, far, &head);
     v->stats.lost += n;
     if (n > 0)
         push_concealed(v, origin(ARC_VOICE_CONCEALED, NULL), codec, n, n_far);
+    if (arc_voice_heal(v, from, far_ts, n_far, n))
+        n_far = decode_far(v, far, &head);
+    v->stats.fec_used += far->kind == ARC_VOICE_FEC && n_far > 0;
     if (n_far > 0)
         push_true(v, p, n_far, already_past(v, far, &head));
     else if (far->kind == ARC_VOICE_FEC)
@@ -499,10 +529,20 @@ static bool produce(struct arc_voice *v)
     return true;
 }
 
+/** Steps that the packets, the copies and the time of one block can be good for:
+ *  each takes one of these, or moves next_ts to the head for the step after it. */
+static int32_t steps_at_most(const struct arc_voice *v)
+{
+    return 2 * (arc_jitter_depth_pkts(v->jitter) + ARC_VOICE_COPIES +
+                ARC_VOICE_BLOCK_US / ARC_VOICE_GRAIN_US);
+}
+
 bool arc_voice_fill(struct arc_voice *v)
 {
+    int32_t left = steps_at_most(v);
+
     while (v->queue.n < v->block_samples)
-        if (!produce(v))
+        if (left-- == 0 || !produce(v))
             return false;
     arc_copies_drop_before(v->copies, v->unit_ts);
     return true;
@@ -519,8 +559,7 @@ static void push_zeros(struct arc_voice *v, int64_t end_ts,
         arc_voice_samples_of(v, end_ts - v->next_ts), v->block_samples);
 
     memset(tail, 0, (size_t)(n * v->cfg.channels) * sizeof(*tail));
-    push(v, p, n);
-    if (n == 0)
+    if (!push(v, p, n)) /* nothing, or too many pieces */
         v->next_ts = end_ts;
 }
 
@@ -533,6 +572,7 @@ static void close_gap(struct arc_voice *v, const struct arc_rxpkt *head)
 
     if (far.kind == ARC_VOICE_FEC && far.ts == v->next_ts &&
         (n = decode_fec(v, head)) > 0) {
+        v->stats.fec_used++;
         push_true(v, origin(ARC_VOICE_FEC, head), n, already_past(v, &far, head));
         return;
     }

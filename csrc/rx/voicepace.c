@@ -124,7 +124,7 @@ bool arc_voice_may_come(const struct arc_voice *v, int64_t late_us,
     double later = arc_delay_later(d, late_us);
     double soon = later - arc_delay_later(d, late_us + within_us);
 
-    return soon > chance * (later + v->loss + NEVER_SEEN);
+    return soon > chance * (later + v->loss_share + NEVER_SEEN);
 }
 
 /** The chance that the next missing packet, so late by now, comes, but not within
@@ -136,7 +136,7 @@ static double miss_chance(const struct arc_voice *v, int64_t late_us,
     double later = arc_delay_later(d, late_us) + NEVER_SEEN;
     double too_late = arc_delay_later(d, late_us + ready_us);
 
-    return overtaken ? too_late / (later + v->loss)
+    return overtaken ? too_late / (later + v->loss_share)
                      : (too_late + NEVER_SEEN) / later;
 }
 

@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ARC_VOICEQUEUE_PIECES 64
+#define ARC_VOICEQUEUE_PIECES 128
 
 struct arc_voicepiece {
     int64_t ts;         /* media time of its first sample that is left       */

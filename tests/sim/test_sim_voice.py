@@ -344,3 +344,33 @@ def test_sim_voice_telephony_comes_out_at_the_rate_asked_for(rate: int) -> None:
     assert all(sum(b.counts.values()) == len(b.samples) for b in heard.blocks)
     assert heard.stats.rate_hz == 8000
     assert heard.stats.decoded == heard.stats.out
+
+
+# --- the decoder after a loss ------------------------------------------------------------------------
+
+
+def test_sim_voice_decoder_is_healed_after_every_short_loss() -> None:
+    """Whole frames between two that are there: each loss is led through the codec, and the ledger closes."""
+    sent = opus_packets(20)
+    lost = np.zeros(len(sent), dtype=bool)
+    lost[50::10] = lost[55::20] = lost[56::20] = True
+    heard = play(arrivals(sent, np.zeros(len(sent)), lost), WIDE, end_us=19_500_000)
+    losses = int((lost[1:970] & ~lost[:969]).sum())
+    assert losses - 3 <= heard.stats.healed <= losses + 3
+    assert heard.stats.rewound == 0
+
+
+def test_sim_voice_packet_that_comes_late_is_decoded_as_if_it_had_not() -> None:
+    """Its time was made up; 60 ms later nothing tells of it any more."""
+    sent = opus_packets(6)
+    fixed = replace(WIDE, initial_latency_ms=20, adaptive=False)
+    late = np.zeros(len(sent))
+    late[100], late[101] = 35, 16  # in order
+    clean, heard = (play(arrivals(sent, d), fixed, end_us=5_900_000) for d in (late * 0, late))
+    assert heard.stats.concealed > 0
+    assert heard.stats.rewound == 1
+    pcm = clean.samples()
+    after = heard.blocks[-150:]
+    for block in after:
+        at = (block.media_time - clean.blocks[0].media_time) // 3
+        assert np.array_equal(block.samples, pcm[at:at + 160])

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from arcrtc import errors
+from arcrtc import RtpHeader, RtpPacket, errors
 from arcrtc._native import NEVER_US
 from arcrtc.audio import VoiceBlock, VoiceConfig, VoiceKind, VoiceProfile, VoiceReceiver
 from tests.model.allocation import survives_every_failure
@@ -123,3 +123,23 @@ def test_voice_capacity_drops_the_oldest() -> None:
         assert push(receiver, packet, 0)
     assert receiver.stats().overflow_pkts == 6
     assert receiver.stats().depth_ms == 60
+
+
+@pytest.mark.parametrize("profile", list(VoiceProfile))
+@pytest.mark.parametrize("spacing", [1, 2, 7])
+def test_voice_packets_of_one_sample_do_not_hold_it_up(profile: VoiceProfile, spacing: int) -> None:
+    """A block in hundreds of pieces: each call ends, media time goes on, and the ledger closes."""
+    receiver = VoiceReceiver(VoiceConfig(codec="l16", sample_rate=48_000, profile=profile, initial_latency_ms=5,
+                                         adaptive=False))
+    blocks = []
+    for i in range(9600 // spacing):
+        packet = RtpPacket(header=RtpHeader(sequence_number=i & 0xFFFF, timestamp=i * spacing, ssrc=1,
+                                            payload_type=96, marker=False), payload=b"\x10\x00")
+        now = i * spacing * 1_000_000 // 48_000
+        receiver.push(packet, now)
+        while receiver.next_us <= now and (block := receiver.pull(now)) is not None:
+            blocks.append(block)
+    assert_ledger(receiver.stats())
+    times = [block.media_time for block in blocks]
+    assert times == sorted(times)
+    assert blocks[-1].media_time - blocks[0].media_time >= 6000
