@@ -569,13 +569,13 @@ static void test_a_loop_is_seen_once(void)
     arc_session_free(s);
 }
 
-static size_t make_member(uint8_t *out, uint32_t ssrc, bool leaves)
+static size_t make_member(uint8_t *datagram, uint32_t ssrc, bool leaves)
 {
     char cname[16];
     struct arc_writer w;
 
     snprintf(cname, sizeof(cname), "m%u", (unsigned)ssrc);
-    arc_writer_init(&w, out, MTU);
+    arc_writer_init(&w, datagram, MTU);
     arc_rtcp_write_rr(&w, ssrc, NULL, 0);
     arc_rtcp_write_sdes_cname(&w, ssrc, cname);
     if (leaves)
