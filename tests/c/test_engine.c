@@ -240,7 +240,7 @@ static void test_call_with_changes_while_it_runs(void)
     arc_atomic_store_release(&c.over, 1);
     pthread_join(looking, NULL);
     pthread_join(fetching, NULL);
-    CHECK(c.blocks > 50 && c.pictures > 20);
+    CHECK(c.blocks > 100 && c.pictures > 20);
 
     CHECK(arc_loop_bye(loop, c.a.id) == ARC_OK);
     CHECK(arc_worker_remove_send(audio, c.speech) == ARC_OK);
@@ -284,7 +284,7 @@ static void test_call_moves_between_loops(void)
     CHECK(s.session.drops.no_packet == 0);
     arc_atomic_store_release(&c.over, 1);
     pthread_join(fetching, NULL);
-    CHECK(c.blocks > 30 && c.pictures > 10);
+    CHECK(c.blocks > 60 && c.pictures > 10);
     arc_worker_remove_send(audio, c.speech);
     arc_worker_remove_send(video, c.camera);
     CHECK(arc_worker_set_loop(audio, c.speech, loop) == ARC_ERR_ARG);

@@ -99,7 +99,7 @@ static void *run_media(void *arg)
         arc_atomic_store_release(&media_us, now_us);
         sched_yield();
     }
-    CHECK(blocks > 200 && shown > 30);
+    CHECK(blocks > 400 && shown > 30); /* of 10 and of 40 ms */
     return arg;
 }
 

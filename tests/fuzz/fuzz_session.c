@@ -2,8 +2,10 @@
  * @file tests/fuzz/fuzz_session.c  Any datagrams into a whole peer, at any time
  *
  * The first byte chooses the peer: bit 0 SRTP off, bit 1 with a camera of its
- * own (slow: it opens an encoder), bit 2 reduced-size RTCP, bit 3 no NACK. Then
- * come steps of three bytes: what to do, time that passes, an argument; what is
+ * own (slow: it opens an encoder), bit 2 reduced-size RTCP, bit 3 no NACK, bit 7
+ * a second byte follows that chooses the media: bits 0 and 1 the audio codec, 2
+ * and 3 the parity, 4 for recognition, 5 levels, 6 telephone events, 7 queued
+ * sound. Without it: Opus with RED, and none of the others. Then come steps of three bytes: what to do, time that passes, an argument; what is
  * a datagram takes as many bytes as its argument says from behind them.
  *
  * Nothing crashes, what comes out has the bounds that the headers promise, the
@@ -16,9 +18,11 @@
 
 #include "base/mem.h"
 #include "base/units.h"
+#include "rx/voice.h"
 #include "session/session.h"
 
 enum { STEP_BYTES = 3, MTU = 600, MAX_STEPS = 400, BLOCK = 480 };
+enum { MORE = 0x80, RECOGNITION = 0x10, LEVELS = 0x20, EVENTS = 0x40, QUEUED = 0x80 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -27,6 +31,7 @@ struct all {
     struct arc_sendstream *speech, *camera;
     struct arc_recvstream *ear, *eye;
     int64_t                now_us;
+    uint8_t                media; /* as the second byte */
 };
 
 static struct arc_received received;
@@ -37,21 +42,60 @@ static void must(int condition)
         abort();
 }
 
+static int32_t codec_of(const struct all *x)
+{
+    static const int32_t codecs[] = {ARC_AUDIO_OPUS, ARC_AUDIO_PCMU,
+                                     ARC_AUDIO_G722, ARC_AUDIO_L16};
+
+    return codecs[x->media & 3];
+}
+
+static int32_t parity_of(const struct all *x)
+{
+    return x->media & 4 ? x->media & 8 ? ARC_FEC_FLEXFEC : ARC_FEC_ULPFEC
+                        : ARC_FEC_NONE;
+}
+
+/** Parity for each packet or two, in rows and columns where bit 3 says so. */
+static void choose_parity(const struct all *x, struct arc_send_fec_config *fec,
+                          int32_t payload_type)
+{
+    memset(fec, 0, sizeof(*fec));
+    fec->format = parity_of(x);
+    if (fec->format == ARC_FEC_NONE)
+        return;
+    fec->payload_type              = payload_type;
+    fec->ssrc                      = 0x05050505 + (uint32_t)payload_type;
+    fec->max_block_pkts            = 16;
+    fec->policy.overhead_permille  = 500;
+    fec->policy.burst_pkts         = 2;
+    fec->policy.grid               = fec->format == ARC_FEC_FLEXFEC;
+}
+
 static void add_senders(struct all *x, bool camera)
 {
     struct arc_send_config cfg;
 
     memset(&cfg, 0, sizeof(cfg));
+    cfg.audio_codec        = codec_of(x);
+    cfg.noise_payload_type = cfg.audio_codec == ARC_AUDIO_PCMU ? 13 : 0;
+    cfg.dtmf_payload_type  = x->media & EVENTS ? 102 : 0;
+    cfg.level_id           = x->media & LEVELS ? 1 : 0;
+    cfg.play_max_ms        = x->media & QUEUED ? 200 : 0;
+    choose_parity(x, &cfg.fec, 103);
     cfg.kind             = ARC_MEDIA_AUDIO;
     cfg.ssrc             = 0x01010101;
     cfg.rtx_ssrc         = 0x02020202;
     cfg.payload_type     = 96;
     cfg.rtx_payload_type = 97;
     cfg.frame_us         = 10000;
-    cfg.opus.sample_rate_hz = 48000;
+    cfg.opus.sample_rate_hz =
+        arc_audiocodec_rate_hz(cfg.audio_codec, cfg.audio_codec == ARC_AUDIO_L16
+                                                    ? 8000 : 48000);
     cfg.opus.channels       = 1;
     cfg.opus.bitrate_bps    = 32000;
-    cfg.red_payload_type     = 101;
+    cfg.opus.dtx            = cfg.noise_payload_type > 0;
+    cfg.red_payload_type     = cfg.audio_codec == ARC_AUDIO_OPUS ? 101 : 0;
     cfg.red.n_copies         = 2;
     cfg.red.distances[0]     = 1;
     cfg.red.distances[1]     = 3;
@@ -73,6 +117,8 @@ static void add_senders(struct all *x, bool camera)
     cfg.video.bitrate_bps    = 100000;
     cfg.video.threads        = 1;
     cfg.video.speed          = 7;
+    cfg.red_payload_type     = 0;
+    choose_parity(x, &cfg.fec, 104);
     must(arc_session_add_send(x->s, &cfg, &x->camera, NULL, 0) == ARC_OK);
 }
 
@@ -90,22 +136,34 @@ static void add_receivers(struct all *x)
     cfg.max_latency_ms     = 200;
     cfg.initial_latency_ms = 20;
     cfg.adaptive           = true;
-    cfg.red_payload_type   = 101;
+    cfg.audio_codec        = codec_of(x);
+    cfg.sent_rate_hz       = 8000;
+    cfg.red_payload_type   = cfg.audio_codec == ARC_AUDIO_OPUS ? 101 : 0;
+    cfg.noise_payload_type = cfg.audio_codec == ARC_AUDIO_PCMU ? 13 : 0;
+    cfg.dtmf_payload_type  = x->media & EVENTS ? 102 : 0;
+    cfg.level_id           = x->media & LEVELS ? 1 : 0;
+    cfg.profile            = x->media & RECOGNITION ? ARC_VOICE_RECOGNITION
+                                                    : ARC_VOICE_CONVERSATION;
+    cfg.fec_format         = parity_of(x);
+    cfg.fec_payload_type   = 103;
     must(arc_session_add_recv(x->s, &cfg, &x->ear, NULL, 0) == ARC_OK);
     cfg.kind             = ARC_MEDIA_VIDEO;
     cfg.payload_type     = 98;
     cfg.rtx_payload_type = 99;
     cfg.codec            = ARC_VIDEO_H264;
+    cfg.fec_payload_type = 104;
+    cfg.red_payload_type = 0;
     must(arc_session_add_recv(x->s, &cfg, &x->eye, NULL, 0) == ARC_OK);
 }
 
-static void make(struct all *x, uint8_t flags)
+static void make(struct all *x, uint8_t flags, uint8_t media)
 {
     struct arc_session_config cfg;
 
     memset(x, 0, sizeof(*x));
     memset(&cfg, 0, sizeof(cfg));
     x->now_us = 1000000;
+    x->media  = media;
     cfg.srtp  = !(flags & 1);
     cfg.srtp_send.profile  = ARC_SRTP_AES128_CM_HMAC_SHA1_80;
     cfg.srtp_send.key_len  = 16;
@@ -164,7 +222,34 @@ static void speak(struct all *x, uint8_t argument)
 
     for (int i = 0; i < BLOCK; i++)
         pcm[i] = (int16_t)(argument * (i % 97) * (i % 2 ? 1 : -1));
-    arc_send_audio(x->speech, pcm, BLOCK, x->now_us, x->now_us);
+    if (x->media & QUEUED)
+        arc_send_play(x->speech, pcm, BLOCK, x->now_us);
+    else
+        arc_send_audio(x->speech, pcm, BLOCK, x->now_us, x->now_us);
+}
+
+/** Sound that is due of what is queued, or all of it thrown away. */
+static void play(struct all *x, bool flush)
+{
+    struct arc_played played;
+
+    if (!(x->media & QUEUED))
+        return;
+    if (flush)
+        arc_send_play_flush(x->speech, &played);
+    else
+        while (arc_send_play_turn(x->speech, x->now_us))
+            ;
+    arc_send_get_played(x->speech, &played);
+    must(arc_send_play_next_us(x->speech) > x->now_us || flush);
+}
+
+static void press(struct all *x, uint8_t key)
+{
+    const struct arc_dtmf_tone tone = {key, 10, 40000, 40000};
+
+    must(arc_send_dtmf(x->speech, &tone, 1) !=
+         (x->media & EVENTS ? ARC_ERR_ARG : ARC_OK));
 }
 
 static void show(struct all *x, uint8_t argument)
@@ -203,7 +288,7 @@ static void look(struct all *x)
     must(media.concealed_samples >= 0 && media.silent_samples >= 0);
     while (arc_session_poll_event(x->s, &event) == ARC_OK)
         must(event.type >= ARC_EVENT_STREAM_ADDED &&
-             event.type <= ARC_EVENT_SSRC_CHANGED);
+             event.type <= ARC_EVENT_DTMF_END);
     while (arc_session_poll_sent(x->s, &frame) == ARC_OK)
         must(frame.stream >= 0 && frame.stream < 2 && frame.pkts > 0);
 }
@@ -236,6 +321,10 @@ static size_t step(struct all *x, const uint8_t *data, size_t left)
     default:
         if (argument == 255)
             arc_session_bye(x->s);
+        else if (argument >= 128)
+            press(x, argument & 15);
+        else if (argument >= 64)
+            play(x, argument == 64);
         look(x);
         break;
     }
@@ -246,11 +335,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     int64_t live = arc_mem_live_blocks();
     const uint8_t *end = data + size;
+    uint8_t flags, media = 0;
     struct all x;
 
-    if (size < 1)
+    if (size < 2)
         return 0;
-    make(&x, *data++);
+    flags = *data++;
+    if (flags & MORE)
+        media = *data++;
+    make(&x, flags, media);
     for (int i = 0; i < MAX_STEPS && end - data >= STEP_BYTES; i++) {
         size_t took = step(&x, data, (size_t)(end - data) - STEP_BYTES);
 
