@@ -151,7 +151,12 @@ void arc_voice_pace(struct arc_voice *v)
     int64_t ready_us = media_ready_us(v, &overtaken);
     int64_t late_us = arc_voice_lateness_us(v, ready_us);
     double miss = miss_chance(v, late_us, ready_us - needed_us, overtaken);
+    int64_t beyond_us = arc_voice_lateness_us(v, needed_us) - max_us;
 
+    if (beyond_us > 0 && v->clock_us >= v->quick_us) {
+        quicker(v, beyond_us, 1.0); /* the bound is hard, whatever is lost by it */
+        return;
+    }
     if (v->starved_us > 0)
         return;
     if (miss > MISS_SLOW && late_us > LATE_MIN_US &&
