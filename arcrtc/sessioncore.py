@@ -23,6 +23,7 @@ from arcrtc.video.config import VideoCodec, VideoResolution
 from arcrtc.video.encoders import choose
 
 _WHY_BYTES: Final = 256
+_VOICE_PROFILES: Final = {"conversation": lib.ARC_VOICE_CONVERSATION, "recognition": lib.ARC_VOICE_RECOGNITION}
 
 
 def random_ssrc(rng: np.random.Generator | None) -> int:
@@ -347,13 +348,13 @@ class SessionCore:
                       rtx_payload_type: int | None = None, sample_rate: int | None = None, channels: int = 1,
                       noise_payload_type: int | None = None, dtmf_payload_type: int | None = None,
                       packet_fec: FecConfig | None = None, red_payload_type: int | None = None,
-                      level_extension: int | None = None) -> Receiver:
+                      level_extension: int | None = None, profile: str = "conversation") -> Receiver:
         """Be ready for an audio stream; its SSRC is learned from its first authentic packet.
 
         :param codec: "opus", "pcmu", "pcma", "g722" or "l16".
         :param payload_type: 0..63 or 96..127; None: the static one of RFC 3551, 111 of Opus, 112 of L16.
-        :param sample_rate: of the blocks that come out: 8000, 12000, 16000, 24000 or 48000 Hz; PCMU, PCMA 8000,
-            G.722 16000, L16 as it is sent. None: the codec's own; Opus and L16: 48000.
+        :param sample_rate: of the blocks that come out: 8000, 12000, 16000, 24000 or 48000 Hz; L16 as it is sent.
+            None: the codec's own; Opus and L16: 48000.
         :param channels: of the blocks that come out, 1 or 2, whatever is sent; of L16 as it is sent.
         :param noise_payload_type: of comfort noise beside PCMU and PCMA (RFC 3389); None: 13.
         :param red_payload_type: of packets with copies of past ones (RFC 2198), of Opus only, 1..63 or 96..127;
@@ -363,8 +364,13 @@ class SessionCore:
         :param packet_fec: format and payload type of the parity packets that come with it; None: none.
         :param level_extension: id, 1..14, of the level in the packets' headers (RFC 6464); stats() then show it
             under ``network``: ``level_neg_dbov`` and ``voice`` of the last packet. None: not read.
+        :param profile: who listens. "conversation": a person, with the lowest delay at rare concealment.
+            "recognition": a machine; nothing is stretched or made up, and what is lost comes as zeros of its true
+            length, marked ``Concealment.GAP``. PCMU, PCMA and G.722 then come at a multiple of their own rate.
         :raises ConfigError: a value is not allowed.
         """
+        if profile not in _VOICE_PROFILES:
+            raise ConfigError(f"profile={profile!r} is not one of {', '.join(_VOICE_PROFILES)}")
         audio = find_codec(codec)
         sample_rate = audio.default_rate if sample_rate is None else sample_rate
         if payload_type is None:
@@ -382,6 +388,7 @@ class SessionCore:
         cfg.channels = channels
         cfg.audio_codec = audio.ident
         cfg.sent_rate_hz = sample_rate
+        cfg.profile = _VOICE_PROFILES[profile]
         cfg.noise_payload_type = noise_payload_type if audio.has_noise else 0
         if red_payload_type is not None:
             check_int("red_payload_type", red_payload_type, 1, 127)

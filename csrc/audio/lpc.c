@@ -74,6 +74,8 @@ void arc_lpc_solve(struct arc_lpc *lpc, const float *r)
         for (int32_t i = 0; i < m; i++)
             sum -= a[i] * s[m - i];
         k = sum / left;
+        if (!(k > -1.0f && k < 1.0f)) /* rounding: it would not be stable */
+            break;
         memcpy(last, a, sizeof(last));
         a[m] = k;
         for (int32_t i = 0; i < m; i++)

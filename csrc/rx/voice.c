@@ -391,6 +391,7 @@ static enum arc_status pull_listening(struct arc_voice *v, int64_t now_us,
 {
     int32_t n;
 
+    v->clock_us = now_us;
     arc_voice_fill_listening(v, now_us);
     n = even_samples(v);
     if (n == 0)
@@ -440,6 +441,14 @@ static int64_t waiting_samples(const struct arc_voice *v)
     return n;
 }
 
+/** By recognition a packet is handed out whole, so that its end may be early. */
+static double playout_ms(const struct arc_voice *v)
+{
+    return arc_max_d((double)(arc_voice_behind_us(v) + v->hold_us) /
+                         (double)ARC_US_PER_MS + arc_jitter_target_ms(v->jitter),
+                     0.0);
+}
+
 void arc_voice_stats(const struct arc_voice *v, struct arc_voice_stats *out)
 {
     struct arc_jitter_stats j;
@@ -457,7 +466,5 @@ void arc_voice_stats(const struct arc_voice *v, struct arc_voice_stats *out)
     out->rate_hz        = v->rate_hz;
     out->depth_ms       = j.depth_ms + (int32_t)(arc_voice_us_of(v, v->queue.n) /
                                                  ARC_US_PER_MS);
-    out->playout_ms     = v->playing ? (double)(arc_voice_behind_us(v) + v->hold_us) /
-                                       (double)ARC_US_PER_MS + j.target_latency_ms
-                                     : 0.0;
+    out->playout_ms     = v->playing ? playout_ms(v) : 0.0;
 }

@@ -152,7 +152,8 @@ uint32_t arc_peer_wire_ts(const struct arc_recvstream *st, int64_t ts)
 
 static void note_heard(struct arc_recvstream *st, const struct arc_received *out)
 {
-    arc_heard_on_block(&st->heard, out->block == ARC_BLOCK_CONCEALED,
+    arc_heard_on_block(&st->heard, out->block == ARC_BLOCK_CONCEALED ||
+                                       out->block == ARC_BLOCK_GAP,
                        arc_peer_us_of(st, out->n_samples),
                        out->arrival_us >= 0 ? out->playout_us - out->arrival_us
                                             : -1);
