@@ -27,12 +27,15 @@ class RedConfig:
         At the clock of Opus 16 frames are within the reach of RFC 2198 (341 ms) up to frames of 20 ms.
     :ivar max_overhead_pct: bytes of copies and their headers over those of the frames, mean of about a
         second; 1..400. Copies above it are left out, the least important first.
+    :ivar speech_only: no copies of pauses, as the encoder marks them (RFC 6716 §4.2.3); what that saves may go into
+        the encoder's bitrate.
     :raises ConfigError: a value is not allowed.
     """
 
     payload_type: int = RED_PAYLOAD_TYPE
     distances: tuple[int, ...] = (1,)
     max_overhead_pct: int = 150
+    speech_only: bool = False
 
     def __post_init__(self) -> None:
         check_int("payload_type", self.payload_type, 1, 127)
@@ -65,6 +68,7 @@ def write_set(config: RedConfig, out: Any) -> None:
     out.n_copies = len(config.distances)
     out.distances[0:len(config.distances)] = config.distances
     out.max_overhead_pct = config.max_overhead_pct
+    out.speech_only = config.speech_only
 
 
 def native_set(config: RedConfig) -> Any:

@@ -1,12 +1,12 @@
 """How the engine sounds where packets are lost and each carries copies of earlier ones (RFC 2198).
 
-Usage: PYTHONPATH=. python bench/voice_quality/arcrtc_red.py [SPEECH.wav] [--frames 1,2,3] [--loss iid_20,burst_20_4]
+Usage: PYTHONPATH=. python bench/voice_quality/arcrtc_red.py [SPEECH.wav] [--frames 1,2,3,4] [--loss iid_20,burst_20_4]
 
 :data:`CONCEALERS` maps names to factories ``(rate, frame_ms)`` as in arcrtc_plc.py; what they make has ``encode`` too,
 and the packets are payloads of RFC 2198. Copies are made by tx/redenc, found by wire/red, wait in rx/copies, are
 decoded as the packets they stand for, and what is still missing is concealed as in arcrtc_plc.py.
 
-``arc_red3`` holds the sound back until the third packet after it, two frames more than any concealer with one
+``arc_red4`` holds the sound back until the fourth packet after it, three frames more than any concealer with one
 frame of look-ahead.
 """
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from arcrtc_plc import CONCEALERS as PLAIN
-from arcrtc_plc import LOSSES, SAMPLE, Concealer, Pcm, encode, lost, receive, scores
+from arcrtc_plc import FRAME_MS, LOSSES, SAMPLE, Concealer, Pcm, encode, lost, receive, scores
 
 from arcrtc._native import check, ffi, lib, new_handle
 from arcrtc.redundancy import RedConfig, native_set
@@ -27,23 +27,22 @@ from arcrtc.redundancy import RedConfig, native_set
 TICKS = 960          # of a frame of 20 ms
 OPUS = 111
 BUDGET = 1.5         # all bytes over those of the plain stream
-WIDEBAND_BPS = 12_000  # Opus keeps 8 kHz of bandwidth and most of its quality above
+OWN_SHARE = 0.8      # of the plain stream's bitrate, for the frames themselves
 CAPACITY = 16
 
 
 def plan(bitrate: int, reach: int) -> tuple[RedConfig, int]:
     """Which copies to send, and the bitrate of the encoder, within BUDGET.
 
-    One copy as far back as the receiver waits; a second one, of the frame before, where that leaves enough.
+    One copy of each frame of speech, as far back as the receiver waits. Pauses get none, so that the frames may have
+    more than half of the bytes; where nobody ever pauses, the bound of the overhead leaves copies out.
 
     :param bitrate: of the stream without copies. :param reach: frames that the receiver waits.
     """
-    total = int(BUDGET * bitrate)
-    both = RedConfig(distances=tuple({reach, 1}), max_overhead_pct=400)
-    if both.encoder_bitrate(total) >= WIDEBAND_BPS:
-        return both, both.encoder_bitrate(total)
-    one = RedConfig(distances=(reach,), max_overhead_pct=400)
-    return one, one.encoder_bitrate(total)
+    own = int(OWN_SHARE * bitrate)
+    headers = 8 * lib.ARC_RED_PRIMARY_BYTES * 1000 // FRAME_MS
+    overhead = int(100 * (BUDGET * bitrate - headers) / own) - 100
+    return RedConfig(distances=(reach,), max_overhead_pct=overhead, speech_only=True), own
 
 
 class Redundant(Concealer):
@@ -111,7 +110,7 @@ def _with(reach: int) -> type[Redundant]:
     return type("Redundant", (Redundant,), {"reach": reach})
 
 
-CONCEALERS: dict[str, type[Redundant]] = {f"arc_red{reach}": _with(reach) for reach in (1, 2, 3)}
+CONCEALERS: dict[str, type[Redundant]] = {f"arc_red{reach}": _with(reach) for reach in (1, 2, 3, 4)}
 
 
 def hear(factory: type[Redundant], pcm: Pcm, rate: int, bitrate: int, holes: Any) -> tuple[Pcm, float]:
@@ -128,7 +127,7 @@ def main() -> None:
     """Print a table: a line for each loss pattern and length of the wait."""
     parser = argparse.ArgumentParser(description="scores of the engine's redundancy")
     parser.add_argument("speech", nargs="?", type=Path, default=SAMPLE)
-    parser.add_argument("--frames", default="1,2,3", help="frames that the receiver waits")
+    parser.add_argument("--frames", default="1,2,3,4", help="frames that the receiver waits")
     parser.add_argument("--loss", default=",".join(LOSSES), help="patterns: " + ", ".join(LOSSES))
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()

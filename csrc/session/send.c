@@ -98,13 +98,20 @@ static void apply_audio_settings(struct arc_sendstream *st)
 }
 
 /* A set of copies as one number, so that any thread may hand it over: 3 bits how
- * many, 9 of overhead, 5 of each distance. */
-enum { RED_COUNT_BITS = 3, RED_PCT_BITS = 9, RED_DISTANCE_BITS = 5 };
+ * many, 9 of overhead, 1 whether of speech only, 4 of each distance. */
+enum {
+    RED_COUNT_BITS    = 3,
+    RED_PCT_BITS      = 9,
+    RED_SPEECH_BIT    = RED_COUNT_BITS + RED_PCT_BITS,
+    RED_DISTANCES_BIT = RED_SPEECH_BIT + 1,
+    RED_DISTANCE_BITS = 4,
+};
 
 int32_t arc_peer_pack_red(const struct arc_redenc_set *set)
 {
-    int32_t at = RED_COUNT_BITS + RED_PCT_BITS;
-    int32_t packed = set->n_copies | set->max_overhead_pct << RED_COUNT_BITS;
+    int32_t at = RED_DISTANCES_BIT;
+    int32_t packed = set->n_copies | set->max_overhead_pct << RED_COUNT_BITS |
+                     set->speech_only << RED_SPEECH_BIT;
 
     for (int32_t i = 0; i < set->n_copies; i++, at += RED_DISTANCE_BITS)
         packed |= (set->distances[i] - 1) << at;
@@ -114,7 +121,7 @@ int32_t arc_peer_pack_red(const struct arc_redenc_set *set)
 static void apply_redundancy(struct arc_sendstream *st)
 {
     const int32_t packed = arc_atomic_load_relaxed(&st->red_set);
-    int32_t rest = packed >> (RED_COUNT_BITS + RED_PCT_BITS);
+    int32_t rest = packed >> RED_DISTANCES_BIT;
     struct arc_redenc_set set;
 
     if (packed == st->applied_red)
@@ -122,6 +129,7 @@ static void apply_redundancy(struct arc_sendstream *st)
     memset(&set, 0, sizeof(set));
     set.n_copies         = packed & ((1 << RED_COUNT_BITS) - 1);
     set.max_overhead_pct = packed >> RED_COUNT_BITS & ((1 << RED_PCT_BITS) - 1);
+    set.speech_only      = packed >> RED_SPEECH_BIT & 1;
     for (int32_t i = 0; i < set.n_copies; i++, rest >>= RED_DISTANCE_BITS)
         set.distances[i] = 1 + (rest & ((1 << RED_DISTANCE_BITS) - 1));
     arc_redenc_change(st->redenc, &set);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/units.h"
 #include "tx/redenc.h"
+#include "wire/pl_opus.h"
 #include "wire/red.h"
 
 enum {
@@ -18,6 +19,7 @@ enum {
 struct past {
     uint32_t rtp_ts;
     int32_t  len; /* 0: nothing was sent, or nothing that can be copied       */
+    bool     is_pause;
     uint8_t  data[ARC_RED_MAX_BLOCK_BYTES];
 };
 
@@ -28,6 +30,7 @@ struct arc_redenc {
     struct past            *past;      /* ring by frame number                */
     int64_t                 n_frames;  /* silent ones too                     */
     uint8_t                 toc;       /* first byte of the last frame        */
+    bool                    was_speech; /* the last frame                     */
     int64_t                 credit;    /* bytes of copies that may leave, * 100 */
 };
 
@@ -108,13 +111,15 @@ static void add_part(struct arc_red_part *parts, int32_t *n,
 }
 
 /** Why a copy stays behind, or that it may leave. */
-enum verdict { LEAVES, NO_FORM, NO_ROOM, NO_RATE };
+enum verdict { LEAVES, NO_FORM, NO_ROOM, NO_RATE, NO_SPEECH };
 
 static enum verdict judge(const struct arc_redenc *r, const struct past *p,
                           uint32_t rtp_ts, int32_t room)
 {
     int32_t cost = p->len + ARC_RED_HEADER_BYTES;
 
+    if (r->set.speech_only && p->is_pause)
+        return NO_SPEECH;
     if (rtp_ts - p->rtp_ts > ARC_RED_MAX_TS_OFFSET_TICKS) /* RFC 2198 §3 */
         return NO_FORM;
     if (cost > room)
@@ -137,6 +142,7 @@ static int32_t choose(struct arc_redenc *r, int32_t payload_type,
         r->stats.left_out_form += verdict == NO_FORM;
         r->stats.left_out_room += verdict == NO_ROOM;
         r->stats.left_out_rate += verdict == NO_RATE;
+        r->stats.left_out_pause += verdict == NO_SPEECH;
         if (!p || verdict != LEAVES)
             continue;
         part.payload_type = payload_type;
@@ -169,9 +175,13 @@ static void keep(struct arc_redenc *r, uint32_t rtp_ts, const uint8_t *frame,
                  int32_t len)
 {
     struct past *p = &r->past[r->n_frames % ARC_REDENC_MAX_DISTANCE];
+    const bool speech =
+        len > 0 && arc_pl_opus_may_be_speech(frame, (size_t)len);
 
-    p->rtp_ts = rtp_ts;
-    p->len    = 0;
+    p->rtp_ts     = rtp_ts;
+    p->len        = 0;
+    p->is_pause   = !speech && !r->was_speech;
+    r->was_speech = speech;
     r->n_frames++;
     if (len > ARC_RED_MAX_BLOCK_BYTES) {
         r->stats.left_out_form++;

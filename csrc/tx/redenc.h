@@ -11,6 +11,9 @@
  * followed by a packet d later, so a set that ends with d needs d frames of
  * play-out delay (docs/redundancy.md).
  *
+ * With `speech_only` pauses get no copies: what a concealer makes of them is
+ * hardly worse, and their bytes are better spent on the frames themselves.
+ *
  * When the sender falls silent (DTX), the copies that are still to come of what
  * was said leave with frames of one byte; then nothing does.
  *
@@ -41,6 +44,9 @@ struct arc_redenc_set {
                                 once; the most important first                */
     int32_t max_overhead_pct;/* copies and their headers over the frames
                                 themselves, mean of about a second; 1..400    */
+    bool    speech_only;     /* no copy of a frame that its encoder marks as
+                                not active (RFC 6716 §4.2.3), but of the first
+                                after one that it does: how speech ends        */
 };
 
 struct arc_redenc_stats {
@@ -51,6 +57,7 @@ struct arc_redenc_stats {
     int64_t left_out_room;   /* copies: the datagram would be too long         */
     int64_t left_out_rate;   /* copies: above max_overhead_pct                 */
     int64_t left_out_form;   /* copies: too long for RFC 2198, or too long ago */
+    int64_t left_out_pause;  /* copies: nobody speaks in the frame             */
     int64_t afterwards;      /* frames of one byte that carried copies         */
 };
 

@@ -147,3 +147,26 @@ enum arc_status arc_pl_opus_parse(const uint8_t *payload, size_t len,
     *out = o;
     return ARC_OK;
 }
+
+/* §4.2.3: of each channel a flag for each 20 ms (or less), then one of LBRR. */
+static bool is_active(const struct arc_pl_opus *o, uint8_t head)
+{
+    const int32_t n_flags = o->frame_us > 20000 ? o->frame_us / 20000 : 1;
+    const int32_t flags   = (1 << n_flags) - 1;
+    const int32_t mid     = head >> (8 - n_flags);
+    const int32_t side    = head >> (7 - 2 * n_flags);
+
+    return mid & flags || (o->stereo && side & flags);
+}
+
+bool arc_pl_opus_may_be_speech(const uint8_t *payload, size_t len)
+{
+    struct arc_pl_opus o;
+
+    if (arc_pl_opus_parse(payload, len, &o) || o.mode == ARC_PL_OPUS_CELT)
+        return true;
+    for (int32_t i = 0; i < o.n_frames; i++)
+        if (o.frame_len[i] > 1 && is_active(&o, payload[o.frame_off[i]]))
+            return true;
+    return false;
+}

@@ -59,6 +59,15 @@ struct arc_pl_opus {
  */
 enum arc_status arc_pl_opus_parse(const uint8_t *payload, size_t len,
                                   struct arc_pl_opus *out);
+
+/**
+ * Whether a packet may hold speech, by the VAD flags its encoder wrote.
+ *
+ * @return false: SILK codes all its frames, and marks each as inactive (RFC 6716
+ *         §4.2.3), or nothing was sent in them. true: any other packet, also one
+ *         with CELT, which has no such flags, or that breaks the rules
+ */
+bool arc_pl_opus_may_be_speech(const uint8_t *payload, size_t len);
 /* ARC_CDEF_END */
 
 #endif

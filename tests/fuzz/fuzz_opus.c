@@ -21,6 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size == 0 || size > 65535)
         return 0;
+    arc_pl_opus_may_be_speech(data, size);
     status = arc_pl_opus_parse(data, size, &o);
     n = opus_packet_parse(data, (opus_int32)size, &toc, frames, sizes, NULL);
     REQUIRE((status == ARC_OK) == (n > 0));

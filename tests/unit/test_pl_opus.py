@@ -1,14 +1,19 @@
 """wire/pl_opus: against the plain model, and on what libopus makes."""
 from __future__ import annotations
 
+import wave
+from pathlib import Path
+
 import av
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arcrtc._native import ffi, lib
+from arcrtc._native import ffi, lib, new_handle
 from tests.model.opus_model import FRAME_US, frames_of
+
+SPEECH = Path(__file__).parents[1] / "data" / "speech_en_m_16k.wav"
 
 
 def _parse(payload: bytes) -> tuple[int, object]:
@@ -124,3 +129,43 @@ def test_pl_opus_agrees_with_what_libopus_makes(frame_ms: float, layout: str) ->
         assert status == lib.ARC_OK
         assert o.duration_us == frame_ms * 1000  # type: ignore[attr-defined]
         assert o.stereo == (channels == 2)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("config", "stereo", "head", "speech"), [
+    (9, False, 0x80, True), (9, False, 0x7f, False),    # 20 ms: one flag, the next is of LBRR
+    (8, False, 0x7f, False),                            # 10 ms: one too
+    (10, False, 0x40, True), (10, False, 0x3f, False),  # 40 ms: two
+    (11, False, 0x20, True), (11, False, 0x1f, False),  # 60 ms: three
+    (9, True, 0x20, True), (9, True, 0x5f, False),      # the side channel behind the LBRR flag of the other
+    (11, True, 0x02, True), (11, True, 0x11, False),
+    (13, False, 0x00, False), (13, False, 0x80, True),  # hybrid
+    (17, False, 0x00, True),                            # CELT says nothing
+])
+def test_pl_opus_speech_is_told_by_the_flags_of_silk(config: int, stereo: bool, head: int, speech: bool) -> None:
+    packet = bytes([config << 3 | stereo << 2, head, 1, 2])
+    assert lib.arc_pl_opus_may_be_speech(packet, len(packet)) == speech
+    second = bytes([config << 3 | stereo << 2 | 1, 0, 1, head, 1])
+    assert lib.arc_pl_opus_may_be_speech(second, len(second)) == speech
+
+
+def test_pl_opus_frames_that_were_not_sent_are_no_speech() -> None:
+    assert not lib.arc_pl_opus_may_be_speech(b"\x48", 1)
+    assert not lib.arc_pl_opus_may_be_speech(b"\x48\xff", 2)  # one byte: DTX (RFC 7587 3.1.3)
+    assert lib.arc_pl_opus_may_be_speech(b"\x49\xff\xff\xff", 4)  # breaks rule R3: sent as any other
+
+
+def test_pl_opus_speech_and_silence_of_libopus_are_told_apart() -> None:
+    config = ffi.new("struct arc_opus_enc_config *", {
+        "sample_rate_hz": 16_000, "channels": 1, "bitrate_bps": 16_000, "complexity": 5,
+        "application": lib.ARC_OPUS_APPLICATION_VOIP, "vbr": True})
+    encoder = new_handle(lib.arc_opus_enc_new, lib.arc_opus_enc_free, "struct arc_opus_enc", config, what="encoder")
+    with wave.open(str(SPEECH)) as file:
+        talk = np.frombuffer(file.readframes(48_000), dtype="<i2")
+    pcm = np.concatenate([talk, np.zeros(32_000, dtype=np.int16)]).astype(np.int16)
+    out, n, told = ffi.new("uint8_t[]", 1500), ffi.new("int32_t *"), []
+    for at in range(0, len(pcm) - 319, 320):
+        lib.arc_opus_enc_encode(encoder, ffi.from_buffer("int16_t[]", pcm[at:at + 320]), 320, out, 1500, n)
+        told.append(lib.arc_pl_opus_may_be_speech(out, n[0]))
+    half = len(talk) // 320
+    assert sum(told[:half]) > 0.5 * half
+    assert sum(told[half + 25:]) == 0  # half a second of hang-over at most

@@ -170,3 +170,38 @@ def test_redenc_set_out_of_range_raises(wanted: tuple[int, ...], overhead: int) 
 
 def test_redenc_new_survives_every_failed_allocation() -> None:
     assert survives_every_failure(Core)[0] == 2
+
+
+def speech(active: bool, k: int = 0) -> bytes:
+    """A packet of SILK, wideband, 20 ms, mono."""
+    return bytes([0x48, 0x80 * active]) + k.to_bytes(2, "big") + bytes(30)
+
+
+@pytest.mark.parametrize("speech_only", [False, True])
+def test_redenc_speech_only_copies_speech_and_how_it_ends(speech_only: bool) -> None:
+    core, flags = Core((2,)), "0001110000110000"
+    wanted = core.set((2,))
+    wanted.speech_only = speech_only
+    assert lib.arc_redenc_change(core.handle, wanted) == lib.ARC_OK
+    copied = ""
+    for k, flag in enumerate(flags):
+        blocks = core.build(k * STEP, speech(flag == "1", k))
+        assert not isinstance(blocks, int)
+        copied += "1" if len(blocks) == 2 else "0"
+    assert copied[2:] == ("00011110001110" if speech_only else "1" * 14)
+    s = core.stats()
+    assert s.copies + s.left_out_pause == len(flags) - 2
+    assert s.left_out_room == s.left_out_rate == s.left_out_form == 0
+
+
+@given(st.lists(st.binary(min_size=1, max_size=60), max_size=80), st.integers(1, 400))
+def test_redenc_speech_only_keeps_its_overhead_on_any_bytes(packets: list[bytes], overhead: int) -> None:
+    core = Core((1,))
+    wanted = core.set((3, 1), overhead)
+    wanted.speech_only = True
+    assert lib.arc_redenc_change(core.handle, wanted) == lib.ARC_OK
+    for k, packet in enumerate(packets):
+        assert lib.arc_redenc_build(core.handle, OPUS, k * STEP, packet, len(packet), core.out, 1200, core.n,
+                                    core.red) == lib.ARC_OK
+    s = core.stats()
+    assert 100 * s.copy_bytes <= overhead * s.frame_bytes
