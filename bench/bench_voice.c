@@ -69,7 +69,7 @@ static void encode(struct sent *s, int32_t n)
 
 static double decode_alone(const struct sent *s, int32_t n)
 {
-    const struct arc_adec_config cfg = {ARC_AUDIO_OPUS, RATE, 1};
+    const struct arc_adec_config cfg = {ARC_AUDIO_OPUS, RATE, 1, false};
     static int16_t out[ARC_ADEC_MAX_SAMPLES];
     struct arc_adec *d = NULL;
     double start = cpu_s();

@@ -32,7 +32,7 @@ struct noise {
 struct arc_adec {
     struct arc_adec_config  cfg;  /* with the codec's own rate                  */
     struct arc_opus_dec    *opus; /* Opus                                       */
-    struct arc_opus_heal   *heal; /* Opus                                       */
+    struct arc_opus_heal   *heal; /* Opus, where asked for; else NULL           */
     struct arc_ffaudio_dec *ff;   /* the others                                 */
     struct noise            noise;
 };
@@ -65,7 +65,9 @@ static enum arc_status open_codec(struct arc_adec *d)
         arc_opus_dec_set_fade(d->opus, false);
         /* Deep PLC, where libopus has it; else nothing changes. */
         arc_opus_dec_set_complexity(d->opus, DEEP_PLC_COMPLEXITY);
-        return arc_opus_heal_new(c->sample_rate_hz, c->channels, &d->heal);
+        return c->heals ? arc_opus_heal_new(c->sample_rate_hz, c->channels,
+                                            &d->heal)
+                        : ARC_OK;
     }
     status = arc_ffaudio_dec_new(c->codec, c->sample_rate_hz,
                                  c->codec == ARC_AUDIO_L16 ? c->channels : 1,
@@ -188,7 +190,7 @@ enum arc_status arc_adec_conceal(struct arc_adec *d, int16_t *out,
 
 void arc_adec_mark(struct arc_adec *d)
 {
-    if (d->opus) /* same rate and channels: cannot fail */
+    if (d->heal) /* same rate and channels: cannot fail */
         (void)arc_opus_heal_mark(d->heal, d->opus);
 }
 
@@ -204,7 +206,7 @@ enum arc_status arc_adec_heal(struct arc_adec *d, const uint8_t *next_data,
 {
     if (!next_data || len < 1)
         return ARC_ERR_ARG;
-    if (!d->opus)
+    if (!d->heal)
         return ARC_AGAIN;
     return arc_opus_heal_run(d->heal, d->opus, next_data[0], before, made,
                              n_made, after, out);

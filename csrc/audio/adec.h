@@ -14,6 +14,7 @@
 #ifndef ARC_AUDIO_ADEC_H
 #define ARC_AUDIO_ADEC_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "audio/audiocodec.h"
@@ -30,6 +31,7 @@ struct arc_adec_config {
                                others have one rate, and this is not read     */
     int32_t channels;       /* 1 or 2, that come out. L16: as they are sent;
                                of the others mono comes out in both of two    */
+    bool    heals;          /* Opus: arc_adec_heal() is used; takes 65 to 104 KiB */
 };
 
 struct arc_adec; /* opaque */
@@ -91,6 +93,7 @@ enum arc_status arc_adec_conceal(struct arc_adec *d, int16_t *out,
 
 /**
  * Remember the decoder as it is, before a loss is concealed: for arc_adec_heal().
+ * Does nothing in a decoder that does not heal.
  * Costs a copy of the decoder; to be called at a loss only.
  */
 void arc_adec_mark(struct arc_adec *d);
@@ -116,8 +119,8 @@ enum arc_status arc_adec_rewind(struct arc_adec *d);
  * @param out       `made` as the codec renders it, joined to what follows; may
  *                  be `made`
  *
- * @return ARC_OK; ARC_AGAIN (nothing to heal in this codec or packet: nothing was
- *         done, `made` and what was decoded stay good), ARC_ERR_ARG, or
+ * @return ARC_OK; ARC_AGAIN (nothing to heal in this codec or packet, or not
+ *         opened with `heals`: nothing was done, `made` and what was decoded stay good), ARC_ERR_ARG, or
  *         ARC_ERR_CODEC (the decoder is at the mark)
  */
 enum arc_status arc_adec_heal(struct arc_adec *d, const uint8_t *next_data,

@@ -30,7 +30,7 @@ enum join { JOIN_NONE, JOIN_CODEC, JOIN_MADE };
 /** Audio at one edge of a gap, the nearest to it last. */
 struct side {
     float  *plane[ARC_EDGE_CHANNELS];
-    float  *mono;
+    float  *mono;  /* of one channel: its plane                              */
     int32_t n;
 };
 
@@ -59,6 +59,12 @@ static bool config_ok(const struct arc_conceal_config *cfg)
     return cfg->sample_rate_hz >= MIN_HZ && cfg->sample_rate_hz <= MAX_HZ &&
            cfg->sample_rate_hz % 1000 == 0 &&
            (cfg->channels == 1 || cfg->channels == 2);
+}
+
+/** Of one channel the sum of all is the channel itself. */
+static int32_t n_planes(const struct arc_conceal *c)
+{
+    return c->channels == 1 ? 1 : c->channels + 1;
 }
 
 static float *carve(float **at, int32_t n)
@@ -90,7 +96,8 @@ enum arc_status arc_conceal_new(const struct arc_conceal_config *cfg,
     c->fade_step = powf(10.0f, -(float)FADE_DB / 20.0f /
                                    (float)(c->per_ms *
                                            (FADE_END_MS - FADE_START_MS)));
-    c->block = arc_mem_zalloc((size_t)((n_before + n_after) * 3 + n_made * 2 +
+    c->block = arc_mem_zalloc((size_t)((n_before + n_after) * n_planes(c) +
+                                       n_made * c->channels +
                                        ARC_BRIDGE_SCRATCH(n_made)),
                               sizeof(*c->block));
     if (!c->block) {
@@ -99,14 +106,14 @@ enum arc_status arc_conceal_new(const struct arc_conceal_config *cfg,
     }
     at = c->block;
     c->before.n    = n_before;
-    c->before.mono = carve(&at, n_before);
-    c->after.mono  = carve(&at, n_after);
-    for (int32_t k = 0; k < ARC_EDGE_CHANNELS; k++) {
+    for (int32_t k = 0; k < c->channels; k++) {
         c->before.plane[k] = carve(&at, n_before);
         c->after.plane[k]  = carve(&at, n_after);
         c->made[k]         = carve(&at, n_made);
     }
-    c->scratch = at;
+    c->before.mono = c->channels == 1 ? c->before.plane[0] : carve(&at, n_before);
+    c->after.mono  = c->channels == 1 ? c->after.plane[0] : carve(&at, n_after);
+    c->scratch     = at;
     arc_conceal_reset(c);
     *out = c;
     return ARC_OK;
@@ -122,7 +129,7 @@ void arc_conceal_free(struct arc_conceal *c)
 
 void arc_conceal_reset(struct arc_conceal *c)
 {
-    for (int32_t k = 0; k < ARC_EDGE_CHANNELS; k++)
+    for (int32_t k = 0; k < c->channels; k++)
         memset(c->before.plane[k], 0, (size_t)c->before.n * sizeof(float));
     arc_rng_init(&c->rng, 1);
     arc_background_init(&c->background, c->channels, c->rate_hz);
@@ -152,9 +159,9 @@ static void mix_down(struct side *s, int32_t channels)
 {
     float product = 0.0f, sign;
 
-    memcpy(s->mono, s->plane[0], (size_t)s->n * sizeof(*s->mono));
     if (channels == 1)
         return;
+    memcpy(s->mono, s->plane[0], (size_t)s->n * sizeof(*s->mono));
     for (int32_t i = 0; i < s->n; i++)
         product += s->plane[0][i] * s->plane[1][i];
     sign = product < 0.0f ? -1.0f : 1.0f; /* turned against each other? */

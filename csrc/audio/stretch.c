@@ -61,7 +61,7 @@ struct arc_stretch {
     int16_t *all;        /* before, then pcm                                  */
     float   *coarse;     /* the same, low-passed, at about COARSE_HZ          */
     /* Sums over all that lies before an index, for any span in one step: */
-    int64_t *energy;     /* squares of `all`                                  */
+    int64_t *energy;     /* squares of `all`, to each coarse sample           */
     double  *coarse_energy;
     double  *products;   /* of `coarse` and itself one lag later              */
     int32_t *bursts;     /* coarse samples where the sound begins anew        */
@@ -83,7 +83,7 @@ static bool make_rooms(struct arc_stretch *s)
 
     s->all           = arc_mem_zalloc(n * c, sizeof(*s->all));
     s->coarse        = arc_mem_zalloc(coarse * c, sizeof(*s->coarse));
-    s->energy        = arc_mem_zalloc(n + 1, sizeof(*s->energy));
+    s->energy        = arc_mem_zalloc(coarse + 1, sizeof(*s->energy));
     s->coarse_energy = arc_mem_zalloc(coarse + 1, sizeof(*s->coarse_energy));
     s->products      = arc_mem_zalloc(coarse + 1, sizeof(*s->products));
     s->bursts        = arc_mem_zalloc(coarse + 1, sizeof(*s->bursts));
@@ -163,23 +163,43 @@ static void make_coarse(struct arc_stretch *s)
     }
 }
 
+/** Squares of the values [from, to) of `all`. */
+static int64_t squares(const struct arc_stretch *s, int32_t from, int32_t to)
+{
+    int64_t sum = 0;
+
+    for (int32_t i = from; i < to; i++)
+        sum += (int32_t)s->all[i] * s->all[i];
+    return sum;
+}
+
 static void sum_energy(struct arc_stretch *s)
 {
-    const int32_t c = s->channels;
+    const int32_t step = s->factor * s->channels;
 
-    for (int32_t i = 0; i < s->n_all; i++) {
-        int64_t sum = 0;
+    for (int32_t i = 0; i < s->n_coarse; i++)
+        s->energy[i + 1] = s->energy[i] + squares(s, i * step, (i + 1) * step);
+}
 
-        for (int32_t k = i * c; k < (i + 1) * c; k++)
-            sum += (int32_t)s->all[k] * s->all[k];
-        s->energy[i + 1] = s->energy[i] + sum;
-    }
+/** Squares of all that lies before `at`. */
+static int64_t energy_before(const struct arc_stretch *s, int32_t at)
+{
+    const int32_t whole = at / s->factor;
+
+    return s->energy[whole] + squares(s, whole * s->factor * s->channels,
+                                      at * s->channels);
+}
+
+/** Squares of [at, at + n). */
+static int64_t energy(const struct arc_stretch *s, int32_t at, int32_t n)
+{
+    return energy_before(s, at + n) - energy_before(s, at);
 }
 
 /** Mean square of [at, at + n); n > 0. */
 static float power(const struct arc_stretch *s, int32_t at, int32_t n)
 {
-    return (float)(s->energy[at + n] - s->energy[at]) / (float)(n * s->channels);
+    return (float)energy(s, at, n) / (float)(n * s->channels);
 }
 
 /** What counts as quiet here and now, mean square. */
@@ -280,7 +300,6 @@ static float alike(const struct arc_stretch *s, int32_t a, int32_t b, int32_t n)
 {
     const int16_t *x = s->all + a * s->channels;
     const int16_t *y = s->all + b * s->channels;
-    const int64_t *e = s->energy;
     float sum[4] = {0.0f, 0.0f, 0.0f, 0.0f};
     int32_t i = 0, len = n * s->channels;
 
@@ -290,7 +309,7 @@ static float alike(const struct arc_stretch *s, int32_t a, int32_t b, int32_t n)
     for (; i < len; i++)
         sum[0] += (float)((int32_t)x[i] * y[i]);
     return likeness((double)(sum[0] + sum[1] + sum[2] + sum[3]),
-                    (double)(e[a + n] - e[a] + e[b + n] - e[b]));
+                    (double)(energy(s, a, n) + energy(s, b, n)));
 }
 
 /** The span around an overlap over which likeness is measured: the overlap

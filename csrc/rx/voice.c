@@ -4,7 +4,11 @@
 #include <string.h>
 
 #include "audio/level.h"
+<<<<<<< HEAD
 #include "audio/opuscodec_heal.h"
+=======
+#include "audio/opuscodec.h"
+>>>>>>> h/tests2
 #include "base/mem.h"
 #include "base/units.h"
 #include "rx/ticks.h"
@@ -15,8 +19,8 @@ enum {
     MAX_PKTS      = 4096,
     BEFORE_MS     = ARC_STRETCH_BEFORE_MS,
     /* What may wait: a bridge (60 ms made up and a packet behind it), a rest of
-     * a block, and what stretching adds to it. */
-    QUEUE_MS      = 2 * ARC_ADEC_MAX_MS + 100,
+     * a block, and what stretching adds to it; in milliseconds beside two packets. */
+    QUEUE_MORE_MS = 100,
     MS_PER_S      = 1000,
     COPY_MAX_S    = 1,     /* a copy that comes later is of no use               */
     LONG_US       = 75000, /* a longer play-out delay is felt in a talk          */
@@ -41,8 +45,11 @@ static bool config_ok(const struct arc_voice_config *c)
 
 static enum arc_status make_decoder(struct arc_voice *v)
 {
-    const struct arc_adec_config dec = {v->cfg.codec, v->cfg.sample_rate_hz,
-                                        v->cfg.channels};
+    const struct arc_adec_config dec = {
+        .codec          = v->cfg.codec,
+        .sample_rate_hz = v->cfg.sample_rate_hz,
+        .channels       = v->cfg.channels,
+    };
     enum arc_status status = arc_adec_new(&dec, &v->dec);
 
     if (status != ARC_OK)
@@ -91,27 +98,57 @@ static enum arc_status make_buffers(struct arc_voice *v)
     return status != ARC_OK ? status : arc_copies_new(ARC_VOICE_COPIES, &v->copies);
 }
 
-static enum arc_status make_sound(struct arc_voice *v)
+static size_t sample_bytes(const struct arc_voice *v)
+{
+    return sizeof(int16_t) * (size_t)v->cfg.channels;
+}
+
+/** What makes sound up and longer; a machine that listens gets neither. */
+static enum arc_status make_changers(struct arc_voice *v)
 {
     const struct arc_conceal_config conceal = {v->rate_hz, v->cfg.channels};
     const struct arc_stretch_config stretch = {v->rate_hz, v->cfg.channels};
-    const int32_t per_ms = v->rate_hz / MS_PER_S;
-    const size_t size = sizeof(int16_t) * (size_t)v->cfg.channels;
-    enum arc_status status = arc_conceal_new(&conceal, &v->conceal);
+    enum arc_status status;
 
+    if (v->cfg.profile == ARC_VOICE_RECOGNITION)
+        return ARC_OK;
+    status = arc_conceal_new(&conceal, &v->conceal);
     if (status == ARC_OK)
         status = arc_stretch_new(&stretch, &v->stretch);
     if (status != ARC_OK)
         return status;
+<<<<<<< HEAD
     v->queue_pcm = arc_mem_zalloc((size_t)((QUEUE_MS + BEFORE_MS) * per_ms), size);
     v->pcm       = arc_mem_zalloc((size_t)(ARC_ADEC_MAX_MS * per_ms), size);
     v->guess     = arc_mem_zalloc((size_t)(ARC_CONCEAL_MAX_MS * per_ms), size);
     v->loss.pcm  = arc_mem_zalloc(
         (size_t)((ARC_OPUS_HEAL_BEFORE_MS + ARC_CONCEAL_MAX_MS) * per_ms), size);
     if (!v->queue_pcm || !v->pcm || !v->guess || !v->loss.pcm)
+=======
+    v->guess = arc_mem_zalloc((size_t)(ARC_CONCEAL_MAX_MS * v->rate_hz / MS_PER_S),
+                              sample_bytes(v));
+    return v->guess ? ARC_OK : ARC_ERR_NOMEM;
+}
+
+static enum arc_status make_sound(struct arc_voice *v)
+{
+    const int32_t per_ms = v->rate_hz / MS_PER_S;
+    const int32_t pkt_ms = v->cfg.codec == ARC_AUDIO_OPUS ? ARC_OPUS_MAX_FRAME_MS
+                                                          : ARC_ADEC_MAX_MS;
+    const int32_t room = (2 * pkt_ms + QUEUE_MORE_MS) * per_ms;
+    enum arc_status status = make_changers(v);
+
+    if (status != ARC_OK)
+        return status;
+    v->pcm_samples = pkt_ms * per_ms;
+    v->queue_pcm   = arc_mem_zalloc((size_t)(room + BEFORE_MS * per_ms),
+                                    sample_bytes(v));
+    v->pcm         = arc_mem_zalloc((size_t)v->pcm_samples, sample_bytes(v));
+    if (!v->queue_pcm || !v->pcm)
+>>>>>>> h/tests2
         return ARC_ERR_NOMEM;
     arc_voicequeue_init(&v->queue, v->queue_pcm, v->cfg.channels,
-                        BEFORE_MS * per_ms, QUEUE_MS * per_ms);
+                        BEFORE_MS * per_ms, room);
     return ARC_OK;
 }
 

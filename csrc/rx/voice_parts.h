@@ -40,16 +40,17 @@ struct arc_voice {
     struct arc_jitter      *jitter;
     struct arc_copies      *copies;
     struct arc_adec        *dec;
-    struct arc_conceal     *conceal;
+    struct arc_conceal     *conceal;   /* recognition: NULL, and so the next */
     struct arc_stretch     *stretch;
     struct arc_resampler   *resampler; /* NULL: the decoder has the rate asked for */
     struct arc_voicequeue   queue;
     int16_t                *queue_pcm;
     int16_t                *pcm;       /* one packet, decoded               */
-    int16_t                *guess;     /* the codec's extrapolation         */
+    int16_t                *guess;     /* the codec's extrapolation; recognition: NULL */
 
     int32_t  rate_hz;                  /* the decoder's                     */
     int32_t  clock_hz;
+    int32_t  pcm_samples;              /* room in `pcm`                     */
     int32_t  block_samples;            /* 10 ms                             */
     int32_t  grain_samples;            /* 2.5 ms                            */
     int64_t  hold_us;                  /* lip-sync                          */

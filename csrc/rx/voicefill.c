@@ -103,10 +103,16 @@ static void push_true(struct arc_voice *v, struct arc_voicepiece p, int32_t n,
         return;
     memcpy(tail, v->pcm + skip * v->cfg.channels,
            (size_t)((n - skip) * v->cfg.channels) * sizeof(*tail));
+<<<<<<< HEAD
     arc_conceal_on_audio(v->conceal, tail, n - skip);
     arc_voice_unmark(v);
     if (!push(v, p, n - skip))
         v->stats.late += n - skip;
+=======
+    if (v->conceal)
+        arc_conceal_on_audio(v->conceal, tail, n - skip);
+    push(v, p, n - skip);
+>>>>>>> h/tests2
     v->unit_ts = v->next_ts;
 }
 
@@ -168,7 +174,7 @@ static int32_t decode(struct arc_voice *v, const struct arc_rxpkt *p)
     int32_t n = 0;
 
     if (arc_adec_decode(v->dec, payload_of(p), p->payload_len, v->pcm,
-                        ARC_ADEC_MAX_MS * (v->rate_hz / 1000), &n) == ARC_OK)
+                        v->pcm_samples, &n) == ARC_OK)
         return n;
     v->stats.codec_errors++;
     return 0;

@@ -16,8 +16,9 @@ from tests.unit.test_opuscodec import encode, encoder
 OPUS = lib.ARC_AUDIO_OPUS
 
 
-def decoder(codec: int = OPUS, rate: int = 16_000, channels: int = 1) -> Any:
-    config = ffi.new("struct arc_adec_config *", {"codec": codec, "sample_rate_hz": rate, "channels": channels})
+def decoder(codec: int = OPUS, rate: int = 16_000, channels: int = 1, heals: bool = False) -> Any:
+    config = ffi.new("struct arc_adec_config *", {"codec": codec, "sample_rate_hz": rate, "channels": channels,
+                                                  "heals": heals})
     return new_handle(lib.arc_adec_new, lib.arc_adec_free, "struct arc_adec", config, what="adec")
 
 
@@ -61,9 +62,23 @@ def test_adec_opus_is_libopus_itself_also_where_packets_are_lost(rate: int, chan
     assert fec >= 2
 
 
-def test_adec_out_of_memory_leaves_nothing() -> None:
-    allocations, _ = survives_every_failure(decoder)
-    assert allocations == 8
+@pytest.mark.parametrize(("heals", "blocks_made"), [(False, 3), (True, 8)])
+def test_adec_out_of_memory_leaves_nothing(heals: bool, blocks_made: int) -> None:
+    allocations, _ = survives_every_failure(lambda: decoder(heals=heals))
+    assert allocations == blocks_made
+
+
+@pytest.mark.parametrize(("heals", "result"), [(False, lib.ARC_AGAIN), (True, lib.ARC_OK)])
+def test_adec_heals_where_it_was_asked_for(heals: bool, result: int) -> None:
+    e, n = encoder(bitrate_bps=24_000), 320
+    packets = [encode(e, pcm) for pcm in blocks(speech()[16_000:32_000], n)]
+    d = decoder(heals=heals)
+    sound = [decode(d, packet) for packet in packets[:20]]
+    lib.arc_adec_mark(d)
+    made, after = fill(d, n), decode(d, packets[21])
+    before, given, next_ = (ffi.from_buffer("int16_t[]", pcm) for pcm in (sound[-1], made, after))
+    assert lib.arc_adec_heal(d, packets[21], len(packets[21]), before, given, n, next_, given) == result
+    assert decode(d, packets[21]).shape == (n, 1)
 
 
 @pytest.mark.parametrize(("codec", "rate", "channels"), [(OPUS, 44_100, 1), (OPUS, 48_000, 3), (-1, 48_000, 1),
