@@ -4,11 +4,8 @@
 #include <string.h>
 
 #include "audio/level.h"
-<<<<<<< HEAD
 #include "audio/opuscodec_heal.h"
-=======
 #include "audio/opuscodec.h"
->>>>>>> h/tests2
 #include "base/mem.h"
 #include "base/units.h"
 #include "rx/ticks.h"
@@ -108,6 +105,7 @@ static enum arc_status make_changers(struct arc_voice *v)
 {
     const struct arc_conceal_config conceal = {v->rate_hz, v->cfg.channels};
     const struct arc_stretch_config stretch = {v->rate_hz, v->cfg.channels};
+    const int32_t per_ms = v->rate_hz / MS_PER_S;
     enum arc_status status;
 
     if (v->cfg.profile == ARC_VOICE_RECOGNITION)
@@ -117,17 +115,12 @@ static enum arc_status make_changers(struct arc_voice *v)
         status = arc_stretch_new(&stretch, &v->stretch);
     if (status != ARC_OK)
         return status;
-<<<<<<< HEAD
-    v->queue_pcm = arc_mem_zalloc((size_t)((QUEUE_MS + BEFORE_MS) * per_ms), size);
-    v->pcm       = arc_mem_zalloc((size_t)(ARC_ADEC_MAX_MS * per_ms), size);
-    v->guess     = arc_mem_zalloc((size_t)(ARC_CONCEAL_MAX_MS * per_ms), size);
-    v->loss.pcm  = arc_mem_zalloc(
-        (size_t)((ARC_OPUS_HEAL_BEFORE_MS + ARC_CONCEAL_MAX_MS) * per_ms), size);
-    if (!v->queue_pcm || !v->pcm || !v->guess || !v->loss.pcm)
-=======
-    v->guess = arc_mem_zalloc((size_t)(ARC_CONCEAL_MAX_MS * v->rate_hz / MS_PER_S),
-                              sample_bytes(v));
-    return v->guess ? ARC_OK : ARC_ERR_NOMEM;
+    v->guess    = arc_mem_zalloc((size_t)(ARC_CONCEAL_MAX_MS * per_ms),
+                                 sample_bytes(v));
+    v->loss.pcm = arc_mem_zalloc(
+        (size_t)((ARC_OPUS_HEAL_BEFORE_MS + ARC_CONCEAL_MAX_MS) * per_ms),
+        sample_bytes(v));
+    return v->guess && v->loss.pcm ? ARC_OK : ARC_ERR_NOMEM;
 }
 
 static enum arc_status make_sound(struct arc_voice *v)
@@ -145,7 +138,6 @@ static enum arc_status make_sound(struct arc_voice *v)
                                     sample_bytes(v));
     v->pcm         = arc_mem_zalloc((size_t)v->pcm_samples, sample_bytes(v));
     if (!v->queue_pcm || !v->pcm)
->>>>>>> h/tests2
         return ARC_ERR_NOMEM;
     arc_voicequeue_init(&v->queue, v->queue_pcm, v->cfg.channels,
                         BEFORE_MS * per_ms, room);

@@ -103,16 +103,11 @@ static void push_true(struct arc_voice *v, struct arc_voicepiece p, int32_t n,
         return;
     memcpy(tail, v->pcm + skip * v->cfg.channels,
            (size_t)((n - skip) * v->cfg.channels) * sizeof(*tail));
-<<<<<<< HEAD
-    arc_conceal_on_audio(v->conceal, tail, n - skip);
+    if (v->conceal)
+        arc_conceal_on_audio(v->conceal, tail, n - skip);
     arc_voice_unmark(v);
     if (!push(v, p, n - skip))
         v->stats.late += n - skip;
-=======
-    if (v->conceal)
-        arc_conceal_on_audio(v->conceal, tail, n - skip);
-    push(v, p, n - skip);
->>>>>>> h/tests2
     v->unit_ts = v->next_ts;
 }
 

@@ -31,7 +31,7 @@ void arc_voice_mark(struct arc_voice *v)
     struct arc_voicequeue *q = &v->queue;
     const int32_t before = ms(v, BEFORE_MS);
 
-    if (v->loss.marked)
+    if (v->loss.marked || !v->loss.pcm) /* a machine that listens: nothing is made up */
         return;
     arc_adec_mark(v->dec);
     v->loss = (struct arc_voiceloss){
