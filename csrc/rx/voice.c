@@ -283,8 +283,8 @@ int64_t arc_voice_next_us(const struct arc_voice *v)
 {
     const struct arc_rxpkt *head = arc_jitter_peek(v->jitter);
 
-    if (v->cfg.profile == ARC_VOICE_RECOGNITION)
-        return arc_voice_give_up_us(v);
+    if (v->cfg.profile == ARC_VOICE_RECOGNITION) /* not before the last pull */
+        return arc_max_i64(arc_voice_give_up_us(v), v->clock_us);
     if (v->playing)
         return v->clock_us;
     return head ? arc_voice_playout_us(v, head->ts) : ARC_NEVER_US;

@@ -1,6 +1,7 @@
 """arcrtc.audio.VoiceReceiver: arguments, errors, allocations, and small situations."""
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -143,3 +144,20 @@ def test_voice_packets_of_one_sample_do_not_hold_it_up(profile: VoiceProfile, sp
     times = [block.media_time for block in blocks]
     assert times == sorted(times)
     assert blocks[-1].media_time - blocks[0].media_time >= 6000
+
+
+@pytest.mark.parametrize("jump_us", [3 * 3600 * 1_000_000, -5_000_000, 5_000_000])
+def test_voice_recognition_is_never_due_before_the_last_pull(jump_us: int) -> None:
+    """Also while what waits belongs to another time line."""
+    receiver = VoiceReceiver(replace(PCMU, profile=VoiceProfile.RECOGNITION))
+    for i, packet in enumerate(pcmu_packets(4)):
+        now = packet.media_us + MS
+        if i in (100, 101):
+            continue
+        if i > 100:
+            packet = replace(packet, media_us=packet.media_us + jump_us)
+        push(receiver, packet, now)
+        for _ in range(3):
+            receiver.pull(now)
+            assert receiver.next_us >= now
+    assert_ledger(receiver.stats())
