@@ -28,6 +28,7 @@ TICKS = 960          # of a frame of 20 ms
 OPUS = 111
 BUDGET = 1.5         # all bytes over those of the plain stream
 OWN_SHARE = 0.8      # of the plain stream's bitrate, for the frames themselves
+VBR_SHARE = 0.93     # of a bitrate that the encoder's speech takes, measured
 CAPACITY = 16
 
 
@@ -41,7 +42,7 @@ def plan(bitrate: int, reach: int) -> tuple[RedConfig, int]:
     """
     own = int(OWN_SHARE * bitrate)
     headers = 8 * lib.ARC_RED_PRIMARY_BYTES * 1000 // FRAME_MS
-    overhead = int(100 * (BUDGET * bitrate - headers) / own) - 100
+    overhead = int(100 * (BUDGET * bitrate - headers) / (VBR_SHARE * own)) - 100
     return RedConfig(distances=(reach,), max_overhead_pct=overhead, speech_only=True), own
 
 

@@ -123,6 +123,24 @@ def test_sim_red_payloads_are_the_set_and_change_with_it() -> None:
     assert media["copies"] == 2 + 17 * 2 + 20 == call.network["copies"]
 
 
+def test_sim_red_speech_only_spares_the_pause_and_outlasts_a_change() -> None:
+    far = (16, 15, 14, 13)  # the set as it crosses to the thread that sends: every field at its widest
+
+    def change(i: int, call: Call) -> None:
+        if i == 120:
+            call.a.senders[0].set_redundancy(*far, max_overhead_pct=400)  # type: ignore[union-attr]
+
+    sound = speechlike(160)
+    sound[40 * FRAME:100 * FRAME] = 0
+    call = hold(lambda i, data: data, sound=sound, frames=160, at=change, application="voip",
+                red=RedConfig(distances=(3,), max_overhead_pct=300, speech_only=True))
+    offsets = [[b.ts_offset // 960 for b in blocks_of(datagram)] for datagram in call.sent]
+    assert {tuple(o) for o in offsets[3:120]} == {(3, 0), (0,)}
+    assert offsets[70:100] == [[0]] * 30  # the encoder takes a while to be sure
+    assert {back for o in offsets[140:160] for back in o} == {*far, 0}
+    assert call.a.stats().send[0]["media"]["copies_left_out"] == 0
+
+
 def test_sim_red_dtx_repeats_the_last_words_and_then_is_silent() -> None:
     sound = speechlike(100)
     sound[40 * FRAME:] = 0
