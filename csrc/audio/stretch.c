@@ -25,6 +25,7 @@ enum {
     STEP_US        = 2000,  /* between places that are tried                  */
     N_BEST         = 4,     /* candidates looked at closely                   */
     GRAIN_US       = 2500,  /* of the search for bursts                       */
+    SUM_STEP       = 4,     /* samples from one sum of squares to the next    */
     MAX_PLACES     = ARC_STRETCH_MAX_MS * 1000 / STEP_US + 1,
 };
 
@@ -61,7 +62,7 @@ struct arc_stretch {
     int16_t *all;        /* before, then pcm                                  */
     float   *coarse;     /* the same, low-passed, at about COARSE_HZ          */
     /* Sums over all that lies before an index, for any span in one step: */
-    int64_t *energy;     /* squares of `all`, to each coarse sample           */
+    int64_t *energy;     /* squares of `all`, a sum each SUM_STEP samples     */
     double  *coarse_energy;
     double  *products;   /* of `coarse` and itself one lag later              */
     int32_t *bursts;     /* coarse samples where the sound begins anew        */
@@ -83,7 +84,7 @@ static bool make_rooms(struct arc_stretch *s)
 
     s->all           = arc_mem_zalloc(n * c, sizeof(*s->all));
     s->coarse        = arc_mem_zalloc(coarse * c, sizeof(*s->coarse));
-    s->energy        = arc_mem_zalloc(coarse + 1, sizeof(*s->energy));
+    s->energy        = arc_mem_zalloc(n / SUM_STEP + 1, sizeof(*s->energy));
     s->coarse_energy = arc_mem_zalloc(coarse + 1, sizeof(*s->coarse_energy));
     s->products      = arc_mem_zalloc(coarse + 1, sizeof(*s->products));
     s->bursts        = arc_mem_zalloc(coarse + 1, sizeof(*s->bursts));
@@ -175,18 +176,18 @@ static int64_t squares(const struct arc_stretch *s, int32_t from, int32_t to)
 
 static void sum_energy(struct arc_stretch *s)
 {
-    const int32_t step = s->factor * s->channels;
+    const int32_t step = SUM_STEP * s->channels;
 
-    for (int32_t i = 0; i < s->n_coarse; i++)
+    for (int32_t i = 0; i < s->n_all / SUM_STEP; i++)
         s->energy[i + 1] = s->energy[i] + squares(s, i * step, (i + 1) * step);
 }
 
 /** Squares of all that lies before `at`. */
 static int64_t energy_before(const struct arc_stretch *s, int32_t at)
 {
-    const int32_t whole = at / s->factor;
+    const int32_t whole = (int32_t)((uint32_t)at / SUM_STEP);
 
-    return s->energy[whole] + squares(s, whole * s->factor * s->channels,
+    return s->energy[whole] + squares(s, whole * SUM_STEP * s->channels,
                                       at * s->channels);
 }
 
