@@ -46,6 +46,7 @@ static enum arc_status make_decoder(struct arc_voice *v)
         .codec          = v->cfg.codec,
         .sample_rate_hz = v->cfg.sample_rate_hz,
         .channels       = v->cfg.channels,
+        .heals          = v->cfg.profile == ARC_VOICE_CONVERSATION,
     };
     enum arc_status status = arc_adec_new(&dec, &v->dec);
 
