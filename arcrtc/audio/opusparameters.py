@@ -104,8 +104,9 @@ class OpusParameters:
 
     def _frame_ms(self, wanted: float) -> float:
         longest = self.max_ptime_ms or 120
-        fitting = [ms for ms in FRAME_SIZES_MS if self.min_ptime_ms <= math.ceil(ms) and ms <= longest]
-        fitting = fitting or [min(FRAME_SIZES_MS, key=lambda ms: abs(ms - longest))]
+        allowed = [ms for ms in FRAME_SIZES_MS if ms <= longest] or [min(FRAME_SIZES_MS)]
+        # Where both bounds leave nothing, the longest is the receiver's last word.
+        fitting = [ms for ms in allowed if self.min_ptime_ms <= math.ceil(ms)] or [max(allowed)]
         return min(fitting, key=lambda ms: abs(ms - (self.ptime_ms or wanted)))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -120,6 +120,7 @@ def test_opus_parameters_of_the_example_in_rfc_7587() -> None:
     assert (config.fec, config.dtx, config.coded_channels, config.sample_rate) == (True, False, 0, 48_000)
 
 
+@example(OpusParameters(min_ptime_ms=32), 20, 32_000, None, 31)
 @given(PARAMETERS, st.sampled_from([2.5, 5, 10, 20, 40, 60, 120]), st.integers(6000, 510_000),
        st.none() | st.integers(1, 200), st.none() | st.integers(1, 200))
 def test_opus_parameters_limit_never_gives_more_than_the_receiver_likes(
