@@ -26,7 +26,7 @@ _MOST_WAIT_US: Final = 30_000_000  # for the first frame of one whose packets co
 _MOST_SHIFT_US: Final = 1_000_000  # reports that say more do not speak of the same clock
 _WAIT_BYTES: Final = 128 * 1024 * 1024
 _RATE: Final = 48_000  # of the recording's sound, Hz
-_HELD_BLOCKS: Final = 64  # made-up sound at the end of a stream; it ends by itself after a second
+_HELD_BLOCKS: Final = 128  # made-up sound at the end of a stream; it ends by itself after a second
 _MADE_UP: Final = (Concealment.CONCEALED, Concealment.INSERTED)
 
 

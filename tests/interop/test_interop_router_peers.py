@@ -140,9 +140,9 @@ def horns_us(blocks: list[ReceivedFrame]) -> list[int]:
     edges = [i for i in np.flatnonzero(loud).tolist() if i > 4800 and not loud[i - 4800:i].any()]
     out = []
     for i in edges:
-        captured = blocks[i // 960].capture_ntp_us
+        captured = blocks[i // 480].capture_ntp_us
         if captured is not None:
-            out.append(captured + i % 960 * 1000 // 48)
+            out.append(captured + i % 480 * 1000 // 48)
     return out
 
 

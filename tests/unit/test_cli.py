@@ -151,7 +151,7 @@ def test_cli_help_loads_nothing_heavy() -> None:
 def test_doctor_reports_this_build(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert set(report) == {"package", "python_packages", "libraries", "crypto", "machine", "network",
+    assert set(report) == {"package", "opus", "python_packages", "libraries", "crypto", "machine", "network",
                            "clock", "devices", "verdicts"}
     assert report["package"]["version"] == __version__
     assert Path(report["package"]["core"]).is_file()

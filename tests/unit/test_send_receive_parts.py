@@ -125,11 +125,11 @@ def test_description_file_faults_name_the_file(tmp_path: Path) -> None:
 
 def test_receive_takes_the_first_section_of_each_kind_that_it_knows() -> None:
     audio, video = describe_audio(5004, 111, channels=1, srtp=None), describe_video(5006, 97, srtp=None)
-    pcmu = MediaDescription("audio", 5000, 0, "pcmu", 8000)
-    assert _ours(SessionDescription((pcmu, video, replace(audio, port=0), audio, replace(audio, port=9)))) == [
+    g729 = MediaDescription("audio", 5000, 18, "g729", 8000)
+    assert _ours(SessionDescription((g729, video, replace(audio, port=0), audio, replace(audio, port=9)))) == [
         video, audio]
-    with pytest.raises(UnsupportedError, match="the description has audio pcmu; received are opus, h264"):
-        _ours(SessionDescription((pcmu,)))
+    with pytest.raises(UnsupportedError, match="the description has audio g729; received are"):
+        _ours(SessionDescription((g729,)))
     with pytest.raises(UnsupportedError, match="same port"):
         _ours(SessionDescription((audio, replace(video, port=5004))))
 
@@ -241,9 +241,9 @@ def test_recorder_puts_into_step_what_was_captured_together(recorder: Recorder) 
 
 def test_recorder_tells_of_a_fault_at_the_end(recorder: Recorder) -> None:
     recorder.put(sound(0))
-    recorder.put(received(AudioFrame(samples=np.zeros(320, np.int16), sample_rate=16_000), 20, Concealment.DECODED,
-                          None))
-    with pytest.raises(ValueError, match="16000"):
+    recorder.put(received(AudioFrame(samples=np.zeros((960, 2), np.int16), sample_rate=48_000, channels=2), 20,
+                          Concealment.DECODED, None))
+    with pytest.raises(ValueError, match="48000 Hz x 2"):
         recorder.close()
 
 
