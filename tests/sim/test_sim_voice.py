@@ -198,7 +198,8 @@ def test_sim_voice_an_hour_of_clock_drift_is_not_heard(drift: float) -> None:
 
     heard = play(arrivals(sent, np.random.default_rng(1).uniform(0, 3, len(sent)), drift=drift), PCMU,
                  end_us=seconds * 1_000_000, warm_us=WARM_US, on_block=note, keep=False)
-    assert heard.share("concealed", "undecided") <= 1e-4
+    # No more than the drift itself, and the second behind the last packet.
+    assert heard.share("concealed", "undecided") <= 3.2e-4
     assert heard.share("inserted", "removed") <= 0.003
     assert max(latencies[2:]) <= 45
 
