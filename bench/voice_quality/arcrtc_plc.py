@@ -198,6 +198,18 @@ def scores(original: Pcm, clean: Pcm, heard: Pcm, rate: int) -> dict[str, float]
     return out
 
 
+def read_speech(parser: argparse.ArgumentParser, path: Path) -> tuple[Pcm, int]:
+    """Samples and rate of a recording; ends the program with a message if it cannot be used."""
+    try:
+        with wave.open(str(path)) as file:
+            rate = file.getframerate()
+            if (rate, file.getnchannels(), file.getsampwidth()) != (16_000, 1, 2):
+                parser.error(f"{path}: a WAV file with 16 kHz, mono, 16 bits is needed")
+            return np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").astype(np.int16), rate
+    except (OSError, EOFError, wave.Error) as fault:
+        parser.error(f"{path}: cannot be read: {fault}")
+
+
 def main() -> None:
     """Print a table: a line for each loss pattern and concealer."""
     parser = argparse.ArgumentParser(description="scores of the engine's concealment")
@@ -206,11 +218,7 @@ def main() -> None:
     parser.add_argument("--loss", default=",".join(LOSSES), help="patterns: " + ", ".join(LOSSES))
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    with wave.open(str(args.speech)) as file:
-        rate = file.getframerate()
-        if (rate, file.getnchannels(), file.getsampwidth()) != (16_000, 1, 2):
-            parser.error("a WAV file with 16 kHz, mono, 16 bits is needed")
-        original = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").astype(np.int16)
+    original, rate = read_speech(parser, args.speech)
     packets = encode(original, rate, 24_000)
     clean = receive(CONCEALERS["arc_codec"], rate, packets, np.zeros(len(packets), dtype=bool))
     names = ["arc_codec", *(f"arc_ahead{ahead}" for ahead in args.ahead.split(","))]

@@ -12,14 +12,13 @@ frame of look-ahead.
 from __future__ import annotations
 
 import argparse
-import wave
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from arcrtc_plc import CONCEALERS as PLAIN
-from arcrtc_plc import FRAME_MS, LOSSES, SAMPLE, Concealer, Pcm, encode, lost, receive, scores
+from arcrtc_plc import FRAME_MS, LOSSES, SAMPLE, Concealer, Pcm, encode, lost, read_speech, receive, scores
 
 from arcrtc._native import check, ffi, lib, new_handle
 from arcrtc.redundancy import RedConfig, native_set
@@ -132,11 +131,7 @@ def main() -> None:
     parser.add_argument("--loss", default=",".join(LOSSES), help="patterns: " + ", ".join(LOSSES))
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    with wave.open(str(args.speech)) as file:
-        rate = file.getframerate()
-        if (rate, file.getnchannels(), file.getsampwidth()) != (16_000, 1, 2):
-            parser.error("a WAV file with 16 kHz, mono, 16 bits is needed")
-        original = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").astype(np.int16)
+    original, rate = read_speech(parser, args.speech)
     packets = encode(original, rate, 24_000)
     clean = receive(PLAIN["arc_codec"], rate, packets, np.zeros(len(packets), dtype=bool))
     for pattern in args.loss.split(","):
