@@ -28,6 +28,7 @@
 
 #include "base/status.h"
 #include "video/vframe.h"
+#include "wire/videocodec.h"
 
 /* ARC_CDEF_BEGIN */
 #define ARC_VENC_NAME_BYTES  32
@@ -35,13 +36,6 @@
 #define ARC_VENC_MIN_BPS     10000
 #define ARC_VENC_MAX_BPS     1000000000
 #define ARC_VENC_MAX_FPS     1000
-
-enum arc_video_codec {
-    ARC_VIDEO_H264 = 0,
-    ARC_VIDEO_VP8,
-    ARC_VIDEO_VP9,
-    ARC_VIDEO_AV1,
-};
 
 struct arc_venc; /* opaque */
 
