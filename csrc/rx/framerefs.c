@@ -328,19 +328,38 @@ enum arc_frame_verdict arc_framerefs_judge(struct arc_framerefs *r,
     return ARC_FRAME_BROKEN;
 }
 
-/* Frames that were passed over may be missing to the upper layers. */
-static void note_passed(struct arc_framerefs *r, int64_t id)
+/* Frames between these two that were not decoded may be missing to the upper
+ * layers. */
+static void note_passed(struct arc_framerefs *r, int64_t from, int64_t id)
 {
-    if (id - r->last_id > ARC_FRAMEREFS_WINDOW) {
+    if (id - from > ARC_FRAMEREFS_WINDOW) {
         r->intact = 0;
         return;
     }
-    for (int64_t k = r->last_id + 1; k < id; k++) {
+    for (int64_t k = from + 1; k < id; k++) {
         const struct arc_framerefs_slot *s = find(r, k);
         int tid = s && s->tid > 0 ? s->tid : 1; /* base frames are counted */
 
-        if (!s || !s->is_disposable)
+        if (!s || !(s->is_disposable || s->decoded))
             r->intact &= (uint8_t)((1 << tid) - 1);
+    }
+}
+
+/* What of VP8's temporal layers is there after this frame. */
+static void note_layers(struct arc_framerefs *r,
+                        const struct arc_pl_video_info *info, int64_t id)
+{
+    if (!info->is_key)
+        note_passed(r, r->last_id, id);
+    if (info->is_layer_sync) {
+        /* No later frame needs one above the base from before the base frame
+         * (RFC 7741 §4.2, Y). */
+        r->intact = ALL_LAYERS;
+        note_passed(r, r->base_id, id);
+    }
+    if (info->tid == 0) {
+        r->base_tl0 = info->ids.tl0picidx;
+        r->base_id  = id;
     }
 }
 
@@ -375,14 +394,10 @@ void arc_framerefs_on_decoded(struct arc_framerefs *r,
 
         if (info->is_key)
             begin_at_key(r, id);
-        else if (r->started)
-            note_passed(r, id);
-        if (info->is_layer_sync)
-            r->intact = ALL_LAYERS;
+        if (r->codec == ARC_VIDEO_VP8)
+            note_layers(r, info, id);
         if (s->is_seen && s->id == id)
             s->decoded |= (uint8_t)(1 << sid_of(info));
-        if (info->tid == 0)
-            r->base_tl0 = info->ids.tl0picidx;
         r->last_id = id;
     }
     r->started = r->started || info->is_key;

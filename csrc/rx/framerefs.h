@@ -91,7 +91,8 @@ struct arc_framerefs {
     uint8_t  gone_sid;     /* .. and this layer of it                         */
     int64_t  gone_seq;     /* .. with their packets                           */
     int64_t  broken_seq;   /* of the base frame that needs_key is due to      */
-    uint8_t  base_tl0;     /* VP8: TL0PICIDX of the last base frame           */
+    int64_t  base_id;      /* VP8: last base frame                            */
+    uint8_t  base_tl0;     /* VP8: its TL0PICIDX                              */
     uint8_t  intact;       /* VP8: bit t: what a frame of layer t may refer to
                             * above the base layer was all decoded            */
     int64_t  group_id;     /* VP9: picture that the group begins with         */
