@@ -128,16 +128,16 @@ bool arc_voice_may_come(const struct arc_voice *v, int64_t late_us,
 }
 
 /** The chance that the next missing packet, so late by now, comes, but not within
- *  `ready_us`. One that others have overtaken may as well be lost. */
+ *  `ready_us`: it may as well be lost. Where no other has overtaken it, all may be
+ *  held up, though that was never seen. */
 static double miss_chance(const struct arc_voice *v, int64_t late_us,
                           int64_t ready_us, bool overtaken)
 {
     const struct arc_delay *d = arc_jitter_delay(v->jitter);
-    double later = arc_delay_later(d, late_us) + NEVER_SEEN;
+    double later = arc_delay_later(d, late_us) + NEVER_SEEN + v->loss_share;
     double too_late = arc_delay_later(d, late_us + ready_us);
 
-    return overtaken ? too_late / (later + v->loss_share)
-                     : (too_late + NEVER_SEEN) / later;
+    return (overtaken ? too_late : too_late + NEVER_SEEN) / later;
 }
 
 void arc_voice_pace(struct arc_voice *v)
