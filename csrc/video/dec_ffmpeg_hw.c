@@ -59,24 +59,29 @@ static enum arc_status try_device(struct arc_dechw *h, const AVCodec *codec,
     return ARC_OK;
 }
 
-/* Any device that opens; none is no fault, and the last reason is told. */
+/* Any device that opens; none is no fault, and the reasons are told. */
 static enum arc_status try_all(struct arc_dechw *h, const AVCodec *codec,
                                char *why, size_t cap)
 {
     enum AVHWDeviceType type = AV_HWDEVICE_TYPE_NONE;
+    size_t len = 0;
 
-    snprintf(why, cap, "no hardware of this FFmpeg decodes %s", codec->name);
     while ((type = av_hwdevice_iterate_types(type)) != AV_HWDEVICE_TYPE_NONE) {
         enum arc_status status;
 
         if (format_on(codec, type) == AV_PIX_FMT_NONE)
             continue;
-        status = try_device(h, codec, type, why, cap);
+        if (len && len + 3 < cap)
+            len += (size_t)snprintf(why + len, cap - len, "; ");
+        status = try_device(h, codec, type, why + len, cap - len);
         if (status == ARC_OK)
             why[0] = '\0';
         if (status != ARC_ERR_UNSUPPORTED)
             return status;
+        len += strlen(why + len);
     }
+    if (!len)
+        snprintf(why, cap, "no hardware of this FFmpeg decodes %s", codec->name);
     return ARC_OK;
 }
 
