@@ -10,10 +10,11 @@
 #include "video/vconceal.h"
 
 enum {
-    HALF    = ARC_MOTION_BLOCK_PX / 2, /* pictures are made by quarters of
-                                          blocks: each lies between four centres */
-    SOURCE  = HALF + 1,                /* pixels that one is interpolated from  */
+    PIECE   = ARC_MOTION_BLOCK_PX / 2, /* luma is made by quarters of blocks:
+                                          each lies between four centres        */
+    SOURCE  = PIECE + 1,               /* pixels that one is interpolated from  */
     SLACK   = 32,                      /* of sad, 2 levels: noise and rounding  */
+    WORST   = 24 * 16,                 /* 24 levels: no match, as after a cut   */
 };
 
 struct arc_vconceal {
@@ -82,7 +83,8 @@ enum arc_status arc_vconceal_put(struct arc_vconceal *c,
  * worse, and the match a match. */
 static bool moves(const struct arc_motion_vector *v)
 {
-    return v->sad + SLACK < v->still && 4 * v->sad < 3 * v->still;
+    return v->sad < WORST && v->sad + SLACK < v->still &&
+           4 * v->sad < 3 * v->still;
 }
 
 /* A block at the place that it will be in is what covers that place: of several
@@ -101,8 +103,8 @@ static void project(const struct arc_motion *m, int32_t step_q8,
     }
     for (int32_t i = 0; i < columns * rows; i++) {
         const struct arc_motion_vector *v = &field[i];
-        int32_t x = i % columns * ARC_MOTION_BLOCK_PX + HALF;
-        int32_t y = i / columns * ARC_MOTION_BLOCK_PX + HALF;
+        int32_t x = i % columns * ARC_MOTION_BLOCK_PX + PIECE;
+        int32_t y = i / columns * ARC_MOTION_BLOCK_PX + PIECE;
         struct arc_motion_vector *to;
 
         if (!moves(v))
@@ -124,19 +126,19 @@ struct plane {
     int32_t        width, height;
 };
 
-/* Pixels around (x, y), those outside repeated from the edge, when they do not
- * all lie inside. */
+/* The pixels from (x, y) on that a piece is interpolated from; when they do not
+ * all lie inside, those outside are repeated from the edge. */
 static const uint8_t *around(const struct plane *p, int32_t x, int32_t y,
-                             int32_t size, uint8_t *room, ptrdiff_t *stride)
+                             uint8_t *room, ptrdiff_t *stride)
 {
-    if (x >= 0 && y >= 0 && x + size <= p->width && y + size <= p->height) {
+    if (x >= 0 && y >= 0 && x + SOURCE <= p->width && y + SOURCE <= p->height) {
         *stride = p->stride;
         return p->data + p->stride * y + x;
     }
-    for (int32_t j = 0; j < size; j++) {
+    for (int32_t j = 0; j < SOURCE; j++) {
         int64_t row = arc_clamp_i64(y + j, 0, p->height - 1);
 
-        for (int32_t i = 0; i < size; i++)
+        for (int32_t i = 0; i < SOURCE; i++)
             room[j * SOURCE + i] =
                 p->data[p->stride * row + arc_clamp_i64(x + i, 0, p->width - 1)];
     }
@@ -144,32 +146,46 @@ static const uint8_t *around(const struct plane *p, int32_t x, int32_t y,
     return room;
 }
 
-/* The piece of HALF or fewer pixels a side that comes to (x, y) by a vector in
- * eighths of a pixel, bilinear. */
+/* The loops below are of constant length and of 16-bit numbers: compilers make
+ * vectors of them. */
+static void interpolate(const uint8_t *restrict s, ptrdiff_t stride, int fx,
+                        int fy, uint8_t *restrict out)
+{
+    uint16_t gx = (uint16_t)fx, gy = (uint16_t)fy;
+    uint16_t hx = (uint16_t)(8 - fx), hy = (uint16_t)(8 - fy);
+
+    for (int32_t j = 0; j < PIECE; j++, s += stride, out += PIECE) {
+        const uint8_t *below = s + stride;
+
+        for (int32_t i = 0; i < PIECE; i++) {
+            uint16_t top = (uint16_t)(s[i] * hx + s[i + 1] * gx);
+            uint16_t low = (uint16_t)(below[i] * hx + below[i + 1] * gx);
+
+            out[i] = (uint8_t)((uint16_t)(top * hy + low * gy + 32) >> 6);
+        }
+    }
+}
+
+/* The piece that comes to (x, y) by a vector in eighths of a pixel, bilinear. */
 static void fetch(const struct plane *p, int32_t x, int32_t y, int32_t dx_q3,
-                  int32_t dy_q3, int32_t size, uint8_t out[HALF * HALF])
+                  int32_t dy_q3, uint8_t out[PIECE * PIECE])
 {
     int32_t fx = -dx_q3 & 7, fy = -dy_q3 & 7;
     uint8_t room[SOURCE * SOURCE];
     ptrdiff_t stride;
     const uint8_t *s = around(p, x - (dx_q3 + fx) / 8, y - (dy_q3 + fy) / 8,
-                              size + 1, room, &stride);
+                              room, &stride);
 
-    for (int32_t j = 0; j < size; j++, s += stride, out += HALF) {
-        const uint8_t *below = s + stride;
-
-        if (fx == 0 && fy == 0) {
-            memcpy(out, s, (size_t)size);
-            continue;
-        }
-        for (int32_t i = 0; i < size; i++) {
-            int32_t top = s[i] * (8 - fx) + s[i + 1] * fx;
-            int32_t low = below[i] * (8 - fx) + below[i + 1] * fx;
-
-            out[i] = (uint8_t)((top * (8 - fy) + low * fy + 32) >> 6);
-        }
-    }
+    if (fx || fy)
+        interpolate(s, stride, fx, fy, out);
+    else
+        for (int32_t j = 0; j < PIECE; j++)
+            memcpy(out + j * PIECE, s + j * stride, PIECE);
 }
+
+struct vec_q3 {
+    int32_t x, y;
+};
 
 /* How a field is to be used: the whole of it, and how far. */
 struct motion_use {
@@ -178,66 +194,74 @@ struct motion_use {
     int32_t step_q8; /* below 0: back                                        */
 };
 
-/* The vectors of the four blocks whose centres lie around piece (px, py). */
-static void four_vectors(const struct motion_use *u, int32_t px, int32_t py,
-                         int32_t chroma, struct arc_motion_vector v[4])
+/* The vector of a block, those outside repeated from the edge, in eighths of a
+ * pixel: a quarter of a pixel of luma is an eighth of one of chroma. */
+static struct vec_q3 vector_of(const struct motion_use *u, int32_t bx,
+                               int32_t by, bool chroma)
 {
-    for (int k = 0; k < 4; k++) {
-        int64_t bx = arc_clamp_i64((px + 1) / 2 - 1 + (k & 1), 0, u->columns - 1);
-        int64_t by = arc_clamp_i64((py + 1) / 2 - 1 + (k >> 1), 0, u->rows - 1);
+    int64_t x = arc_clamp_i64(bx, 0, u->columns - 1);
+    int64_t y = arc_clamp_i64(by, 0, u->rows - 1);
+    const struct arc_motion_vector *v = &u->field[y * u->columns + x];
+    int32_t unit = u->step_q8 * (chroma ? 1 : 2);
+    struct vec_q3 out = {v->dx_q2 * unit / 256, v->dy_q2 * unit / 256};
 
-        v[k] = u->field[by * u->columns + bx];
-        /* q2 of luma times 2 is q3; of chroma, half as wide, it is q3 as it is. */
-        v[k].dx_q2 = (int16_t)(v[k].dx_q2 * (chroma ? 1 : 2) * u->step_q8 / 256);
-        v[k].dy_q2 = (int16_t)(v[k].dy_q2 * (chroma ? 1 : 2) * u->step_q8 / 256);
-    }
+    return out;
 }
 
-static bool are_equal(const struct arc_motion_vector v[4])
+/* Two predictions into the first; weights of the second one, of 32, for each
+ * column, or for each row. */
+static void mix_columns(uint8_t *restrict a, const uint8_t *restrict b,
+                        const uint8_t *restrict weights)
 {
-    for (int k = 1; k < 4; k++)
-        if (v[k].dx_q2 != v[0].dx_q2 || v[k].dy_q2 != v[0].dy_q2)
-            return false;
-    return true;
-}
+    for (int32_t j = 0; j < PIECE; j++, a += PIECE, b += PIECE)
+        for (int32_t i = 0; i < PIECE; i++) {
+            uint16_t w = weights[i];
 
-/* Four predictions, each the more the nearer its block's centre is. */
-static void mix(uint8_t from[4][HALF * HALF], int32_t size, bool odd_x,
-                bool odd_y, uint8_t out[HALF * HALF])
-{
-    for (int32_t j = 0; j < size; j++) {
-        int32_t wy = 2 * j + 1 + (odd_y ? 0 : 2 * size); /* of 4 * size */
-
-        for (int32_t i = 0; i < size; i++) {
-            int32_t wx = 2 * i + 1 + (odd_x ? 0 : 2 * size), all = 4 * size;
-            int32_t at = j * HALF + i;
-            int32_t top = from[0][at] * (all - wx) + from[1][at] * wx;
-            int32_t low = from[2][at] * (all - wx) + from[3][at] * wx;
-
-            out[at] = (uint8_t)((top * (all - wy) + low * wy + all * all / 2) /
-                                (all * all));
+            a[i] = (uint8_t)((uint16_t)(a[i] * (32 - w) + b[i] * w + 16) >> 5);
         }
-    }
 }
 
-static void make_piece(const struct plane *from, const struct motion_use *u,
-                       int32_t px, int32_t py, int32_t size,
-                       uint8_t out[HALF * HALF])
+static void mix_rows(uint8_t *restrict a, const uint8_t *restrict b,
+                     const uint8_t *restrict weights)
 {
-    struct arc_motion_vector v[4];
-    uint8_t parts[4][HALF * HALF];
+    for (int32_t j = 0; j < PIECE; j++, a += PIECE, b += PIECE) {
+        uint16_t w = weights[j];
 
-    four_vectors(u, px, py, size != HALF, v);
-    if (are_equal(v)) {
-        fetch(from, px * size, py * size, v[0].dx_q2, v[0].dy_q2, size, out);
-        return;
+        for (int32_t i = 0; i < PIECE; i++)
+            a[i] = (uint8_t)((uint16_t)(a[i] * (32 - w) + b[i] * w + 16) >> 5);
     }
-    for (int k = 0; k < 4; k++)
-        fetch(from, px * size, py * size, v[k].dx_q2, v[k].dy_q2, size,
-              parts[k]);
-    mix(parts, size, px & 1, py & 1, out);
 }
 
+/* A piece of luma out of those that the four blocks around it predict, each the
+ * more the nearer its centre is. Pieces of odd number begin at a centre.
+ *
+ * @return the piece; it lies in `parts` */
+static const uint8_t *make_luma(const struct plane *from,
+                                const struct motion_use *u, int32_t px,
+                                int32_t py, uint8_t parts[4][PIECE * PIECE])
+{
+    static const uint8_t weights[2][PIECE] = {
+        {17, 19, 21, 23, 25, 27, 29, 31}, {1, 3, 5, 7, 9, 11, 13, 15}};
+    struct vec_q3 v[4];
+    bool same = true;
+
+    for (int k = 0; k < 4; k++) {
+        v[k] = vector_of(u, (px - 1 + (px & 1)) / 2 + (px > 0 ? k & 1 : 0),
+                         (py - 1 + (py & 1)) / 2 + (py > 0 ? k >> 1 : 0), false);
+        same &= v[k].x == v[0].x && v[k].y == v[0].y;
+    }
+    for (int k = 0; k < (same ? 1 : 4); k++)
+        fetch(from, px * PIECE, py * PIECE, v[k].x, v[k].y, parts[k]);
+    if (!same) {
+        mix_columns(parts[0], parts[1], weights[px & 1]);
+        mix_columns(parts[2], parts[3], weights[px & 1]);
+        mix_rows(parts[0], parts[2], weights[py & 1]);
+    }
+    return parts[0];
+}
+
+/* Luma by quarters of blocks; chroma, where edges of blocks are not seen, by
+ * whole ones, which have the same number of pixels. */
 static void make_plane(const struct arc_vframe *from,
                        const struct motion_use *u, struct arc_vframe *out,
                        int32_t plane)
@@ -245,18 +269,25 @@ static void make_plane(const struct arc_vframe *from,
     struct plane p = {from->data[plane], from->stride[plane],
                       arc_vframe_row_bytes(from, plane),
                       arc_vframe_rows(from, plane)};
-    int32_t size = plane ? HALF / 2 : HALF;
 
-    for (int32_t y = 0; y < p.height; y += size)
-        for (int32_t x = 0; x < p.width; x += size) {
-            uint8_t piece[HALF * HALF];
-            int32_t wide = (int32_t)arc_min_i64(size, p.width - x);
-            int32_t high = (int32_t)arc_min_i64(size, p.height - y);
+    for (int32_t y = 0; y < p.height; y += PIECE)
+        for (int32_t x = 0; x < p.width; x += PIECE) {
+            uint8_t parts[4][PIECE * PIECE];
+            const uint8_t *piece = parts[0];
+            size_t wide = (size_t)arc_min_i64(PIECE, p.width - x);
+            int64_t high = arc_min_i64(PIECE, p.height - y);
+            uint8_t *to = out->data[plane] +
+                          (ptrdiff_t)out->stride[plane] * y + x;
 
-            make_piece(&p, u, x / size, y / size, size, piece);
-            for (int32_t j = 0; j < high; j++)
-                memcpy(out->data[plane] + (ptrdiff_t)out->stride[plane] * (y + j) + x,
-                       piece + j * HALF, (size_t)wide);
+            if (plane == 0) {
+                piece = make_luma(&p, u, x / PIECE, y / PIECE, parts);
+            } else {
+                struct vec_q3 v = vector_of(u, x / PIECE, y / PIECE, true);
+
+                fetch(&p, x, y, v.x, v.y, parts[0]);
+            }
+            for (int64_t j = 0; j < high; j++, to += out->stride[plane])
+                memcpy(to, piece + j * PIECE, wide);
         }
 }
 
@@ -344,6 +375,23 @@ enum arc_status arc_vconceal_between(struct arc_vconceal *c,
     return status;
 }
 
+static inline void blend_n(const uint8_t *restrict p, const uint8_t *restrict q,
+                           int32_t n, uint16_t w, uint8_t *restrict out)
+{
+    for (int32_t i = 0; i < n; i++)
+        out[i] = (uint8_t)((uint16_t)(p[i] * (256 - w) + q[i] * w + 128) >> 8);
+}
+
+static void blend_row(const uint8_t *p, const uint8_t *q, int32_t n, uint16_t w,
+                      uint8_t *out)
+{
+    int32_t i = 0;
+
+    for (; i + 16 <= n; i += 16)
+        blend_n(p + i, q + i, 16, w, out + i);
+    blend_n(p + i, q + i, n - i, w, out + i);
+}
+
 enum arc_status arc_vconceal_blend(const struct arc_vframe *a,
                                    const struct arc_vframe *b,
                                    int32_t weight_q8, struct arc_vframe **out)
@@ -365,11 +413,9 @@ enum arc_status arc_vconceal_blend(const struct arc_vframe *a,
             const uint8_t *p = a->data[plane] + (ptrdiff_t)a->stride[plane] * y;
             const uint8_t *q = b->data[plane] + (ptrdiff_t)b->stride[plane] * y;
             uint8_t *o = f->data[plane] + (ptrdiff_t)f->stride[plane] * y;
-            int32_t n = arc_vframe_row_bytes(a, plane);
 
-            for (int32_t x = 0; x < n; x++)
-                o[x] = (uint8_t)((p[x] * (256 - weight_q8) + q[x] * weight_q8 +
-                                  128) >> 8);
+            blend_row(p, q, arc_vframe_row_bytes(a, plane),
+                      (uint16_t)weight_q8, o);
         }
     *out = f;
     return ARC_OK;
