@@ -11,16 +11,6 @@
 #include "video/dec_ffmpeg_hw.h"
 #include "video/decoder.h"
 
-const char *arc_vdec_hwaccel(int32_t i)
-{
-    enum AVHWDeviceType type = AV_HWDEVICE_TYPE_NONE;
-
-    do
-        type = av_hwdevice_iterate_types(type);
-    while (type != AV_HWDEVICE_TYPE_NONE && i-- > 0);
-    return av_hwdevice_get_type_name(type);
-}
-
 /* The format in which this decoder leaves pictures on such a device. */
 static enum AVPixelFormat format_on(const AVCodec *codec,
                                     enum AVHWDeviceType type)
@@ -32,6 +22,29 @@ static enum AVPixelFormat format_on(const AVCodec *codec,
             (config->methods & AV_CODEC_HW_CONFIG_METHOD_HW_DEVICE_CTX))
             return config->pix_fmt;
     return AV_PIX_FMT_NONE;
+}
+
+static const AVCodec *own_decoder(int32_t codec)
+{
+    static const char *const names[] = {"h264", "vp8", "vp9", "av1"};
+
+    return codec >= ARC_VIDEO_H264 && codec <= ARC_VIDEO_AV1
+               ? avcodec_find_decoder_by_name(names[codec])
+               : NULL;
+}
+
+const char *arc_vdec_hwaccel(int32_t codec, int32_t i)
+{
+    enum AVHWDeviceType type = AV_HWDEVICE_TYPE_NONE;
+    const AVCodec *decoder = own_decoder(codec);
+
+    if (!decoder)
+        return NULL;
+    do
+        type = av_hwdevice_iterate_types(type);
+    while (type != AV_HWDEVICE_TYPE_NONE &&
+           (format_on(decoder, type) == AV_PIX_FMT_NONE || i-- > 0));
+    return av_hwdevice_get_type_name(type);
 }
 
 static enum arc_status try_device(struct arc_dechw *h, const AVCodec *codec,
