@@ -110,6 +110,15 @@ static void free_buffer(void *opaque)
     arc_picbuf_unref(opaque);
 }
 
+/* @return enum arc_pixel_format; -1: none of ours */
+static int32_t format_of(const vpx_image_t *img)
+{
+    if (img->fmt == VPX_IMG_FMT_I420)
+        return ARC_PIX_I420;
+    return img->fmt == VPX_IMG_FMT_I42016 && img->bit_depth == 10 ? ARC_PIX_I010
+                                                                  : -1;
+}
+
 static void describe(const vpx_image_t *img, int64_t ts, struct arc_vframe *f)
 {
     static const int32_t h273[] = { /* by vpx_color_space_t */
@@ -118,7 +127,7 @@ static void describe(const vpx_image_t *img, int64_t ts, struct arc_vframe *f)
     size_t known = sizeof(h273) / sizeof(h273[0]);
 
     memset(f, 0, sizeof(*f));
-    f->format = ARC_PIX_I420;
+    f->format = format_of(img);
     f->width = (int32_t)img->d_w;
     f->height = (int32_t)img->d_h;
     f->ts = ts;
@@ -161,7 +170,7 @@ static enum arc_status hand_out(struct arc_decvpx *d, const vpx_image_t *img,
     struct arc_vframe f, copy;
     enum arc_status status;
 
-    if (img->fmt != VPX_IMG_FMT_I420) {
+    if (format_of(img) < 0) {
         snprintf(r->words, sizeof(r->words),
                  "pictures of 1/%d by 1/%d chroma with %u bits",
                  1 << img->x_chroma_shift, 1 << img->y_chroma_shift,

@@ -274,6 +274,7 @@ enum arc_status arc_vdec_get_stats(const struct arc_vdec *d,
     if (!d || !out)
         return ARC_ERR_ARG;
     *out = d->stats;
+    out->needs_key = !d->started || d->broken;
     if (d->row->device)
         snprintf(out->hwaccel, sizeof(out->hwaccel), "%s",
                  d->row->device(d->lib));
