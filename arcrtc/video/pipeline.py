@@ -149,9 +149,10 @@ class VideoPipeline:
         """
         if self._encoder is None:
             self._encoder = self._open()
-        native = frame.native(self._staging)
+        lent = frame.lent()
+        native = frame.native(self._staging) if lent is None else lent[0]
         if not frame.is_native:
-            self._staging = native
+            self._staging = native if lent is None else self._staging
         elif native.ts != frame.timestamp:
             native.ts = frame.timestamp
         status = lib.arc_venc_encode(self._encoder, native, self._want_key, self._encoded)
