@@ -45,8 +45,9 @@ struct arc_voice {
     struct arc_resampler   *resampler; /* NULL: the decoder has the rate asked for */
     struct arc_voicequeue   queue;
     int16_t                *queue_pcm;
-    int16_t                *pcm;       /* one packet, decoded               */
-    int16_t                *guess;     /* the codec's extrapolation; recognition: NULL */
+    struct arc_scratch     *own_scratch; /* NULL: it is lent                */
+    int16_t                *pcm;       /* scratch, good for one pull: a packet, decoded */
+    int16_t                *guess;     /* likewise: the codec's extrapolation */
 
     int32_t  rate_hz;                  /* the decoder's                     */
     int32_t  clock_hz;
