@@ -13,7 +13,7 @@ from arcrtc.errors import ArgumentError
 if TYPE_CHECKING:
     import av
 
-Array = NDArray[np.uint8]
+Array = NDArray[Any]  #: uint8; uint16 where a sample has 10 bits
 FrameData = bytes | bytearray | memoryview | Array
 
 FORMATS: Final[dict[str, int]] = {
@@ -21,6 +21,7 @@ FORMATS: Final[dict[str, int]] = {
     "nv12": lib.ARC_PIX_NV12,
     "rgb24": lib.ARC_PIX_RGB24,
     "bgr24": lib.ARC_PIX_BGR24,
+    "yuv420p10le": lib.ARC_PIX_I010,
 }
 _FORMAT_NAMES: Final = {value: name for name, value in FORMATS.items()}
 MATRICES: Final[dict[str, int]] = {"bt601": lib.ARC_MATRIX_BT601, "bt709": lib.ARC_MATRIX_BT709}
@@ -41,11 +42,12 @@ class _Plane:
 
     def __init__(self, handle: Any, index: int, row_bytes: int, rows: int, *, writable: bool) -> None:
         self._handle = handle
+        sample = lib.arc_vframe_sample_bytes(handle.format)
         self.__array_interface__ = {
             "version": 3,
-            "typestr": "|u1",
-            "shape": (rows, row_bytes),
-            "strides": (int(handle.stride[index]), 1),
+            "typestr": "<u2" if sample == 2 else "|u1",
+            "shape": (rows, row_bytes // sample),
+            "strides": (int(handle.stride[index]), sample),
             "data": (int(ffi.cast("uintptr_t", handle.data[index])), not writable),
         }
 
@@ -58,7 +60,7 @@ def new_native(format: str, width: int, height: int) -> Any:
 
 
 def native_planes(handle: Any) -> tuple[Array, ...]:
-    """Views of a native frame's planes, uint8 (rows, bytes of a row); each keeps the frame alive."""
+    """Views of a native frame's planes, (rows, samples of a row); each keeps the frame alive."""
     writable = handle.release == ffi.NULL
     return tuple(
         np.asarray(_Plane(handle, i, lib.arc_vframe_row_bytes(handle, i), lib.arc_vframe_rows(handle, i),
@@ -74,8 +76,13 @@ def scaler() -> Any:
     return _per_thread.scaler
 
 
+def dtype_of(format: str) -> np.dtype[Any]:
+    """Type of a sample: uint8, or little-endian uint16 where it has 10 bits."""
+    return np.dtype("<u2" if format == "yuv420p10le" else np.uint8)
+
+
 def _plane_shapes(format: str, width: int, height: int) -> list[tuple[int, int]]:
-    """(rows, bytes of a row) of each plane, packed; chroma rounds up."""
+    """(rows, samples of a row) of each plane, packed; chroma rounds up."""
     if format in ("rgb24", "bgr24"):
         return [(height, 3 * width)]
     half = ((height + 1) // 2, (width + 1) // 2)
@@ -94,13 +101,21 @@ def _split(data: Array, format: str, width: int, height: int) -> list[Array]:
         data = np.ascontiguousarray(data)
     if data.size != size:
         raise ArgumentError(
-            f"data has {data.size} bytes in shape {data.shape}; {format} of {width}x{height} needs {size}")
+            f"data has {data.size} samples in shape {data.shape}; {format} of {width}x{height} needs {size} "
+            f"of {dtype_of(format)}")
     flat = data.reshape(-1)
     planes, at = [], 0
     for rows, row in shapes:
         planes.append(flat[at:at + rows * row].reshape(rows, row))
         at += rows * row
     return planes
+
+
+def _av_plane(plane: Any, like: Array) -> Array:
+    """View of a PyAV plane with type and shape of ``like``; rows may be apart."""
+    rows, row = like.shape
+    raw = np.asarray(memoryview(plane))[:rows * plane.line_size].reshape(rows, plane.line_size)
+    return raw[:, :row * like.itemsize].view(like.dtype)
 
 
 class VideoFrame:
@@ -110,15 +125,16 @@ class VideoFrame:
     unchanged until the frame was encoded. Made by a decoder it holds a reference to the decoder's
     own buffer; ``planes()`` are read-only views of that.
 
-    :param data: packed picture. bytes-like; or a uint8 array: rgb24 and bgr24 of shape (height,
-        width, 3), rows may be apart; yuv420p and nv12 of shape (height * 3 / 2, width) when both
-        sides are even; or flat, planes one after the other, chroma sides rounded up.
+    :param data: packed picture. bytes-like; or an array of uint8 (uint16 for yuv420p10le): rgb24 and
+        bgr24 of shape (height, width, 3), rows may be apart; the others of shape (height * 3 / 2, width)
+        when both sides are even; or flat, planes one after the other, chroma sides rounded up.
     :param width: columns, 1..16384 pixels.
     :param height: rows, 1..16384 pixels.
     :param timestamp: RTP ticks (90 kHz for video) or what the caller likes; comes back with the
         encoded frame.
-    :param format: "rgb24", "bgr24", "yuv420p" or "nv12".
-    :param full_range: luma 0..255 instead of 16..235; of no meaning for rgb24 and bgr24.
+    :param format: "rgb24", "bgr24", "yuv420p", "nv12" or "yuv420p10le" (10 bits in uint16, 0..1023).
+    :param full_range: luma 0..255 instead of 16..235, with 10 bits 0..1023 instead of 64..940; of no
+        meaning for rgb24 and bgr24.
     :param matrix: "bt601" or "bt709"; None: by size (BT.709 from 720 rows or 1280 columns on).
     :raises ArgumentError: unknown format, a size out of range, or data that does not fit it.
     """
@@ -168,15 +184,17 @@ class VideoFrame:
                      matrix: str | None = None) -> VideoFrame:
         """Refer to an array; the size is taken from its shape.
 
-        :param array: uint8; shapes as ``data`` of the class. A flat one needs width and height.
-        :raises ArgumentError: not uint8, or a shape that does not fit the format.
+        :param array: type and shapes as ``data`` of the class. A flat one needs width and height.
+        :raises ArgumentError: unknown format, another type, or a shape that does not fit the format.
         """
-        if array.dtype != np.uint8:
-            raise ArgumentError(f"array is {array.dtype}, must be uint8")
+        if format not in FORMATS:
+            raise ArgumentError(f"format={format!r} must be one of {', '.join(FORMATS)}")
+        if array.dtype != dtype_of(format):
+            raise ArgumentError(f"array is {array.dtype}, must be {dtype_of(format)} for {format}")
         if width is None or height is None:
             if format in ("rgb24", "bgr24") and array.ndim == 3 and array.shape[2] == 3:
                 height, width = array.shape[:2]
-            elif format in ("yuv420p", "nv12") and array.ndim == 2 and array.shape[0] % 3 == 0 \
+            elif format not in ("rgb24", "bgr24") and array.ndim == 2 and array.shape[0] % 3 == 0 \
                     and array.shape[1] % 2 == 0 and array.shape[0] * 2 // 3 % 2 == 0:
                 height, width = array.shape[0] * 2 // 3, array.shape[1]
             else:
@@ -202,9 +220,7 @@ class VideoFrame:
                 round(frame.pts * frame.time_base * _AV_TICKS_HZ)
         handle = new_native(name, frame.width, frame.height)
         for plane, source in zip(native_planes(handle), frame.planes, strict=True):
-            raw = np.asarray(memoryview(source))
-            rows, row = plane.shape
-            plane[:] = raw[:rows * source.line_size].reshape(rows, source.line_size)[:, :row]
+            plane[:] = _av_plane(source, plane)
         handle.ts = timestamp
         handle.full_range = full
         if matrix is not None:
@@ -213,13 +229,13 @@ class VideoFrame:
 
     def _array(self) -> Array:
         if isinstance(self._data, np.ndarray):
-            if self._data.dtype != np.uint8:
-                raise ArgumentError(f"data is {self._data.dtype}, must be uint8")
+            if self._data.dtype != dtype_of(self.format):
+                raise ArgumentError(f"data is {self._data.dtype}, must be {dtype_of(self.format)} for {self.format}")
             return self._data
         try:
-            return np.frombuffer(self._data, np.uint8)  # type: ignore[arg-type]
+            return np.frombuffer(self._data, dtype_of(self.format))  # type: ignore[arg-type]
         except (TypeError, ValueError, BufferError) as error:
-            raise ArgumentError(f"data must be bytes-like or a uint8 array: {error}") from None
+            raise ArgumentError(f"data must be bytes-like or an array: {error}") from None
 
     @property
     def data(self) -> FrameData:
@@ -254,7 +270,10 @@ class VideoFrame:
         return handle
 
     def planes(self) -> tuple[Array, ...]:
-        """Views of the planes, uint8 of shape (rows, bytes of a row), no copy; rows may be apart.
+        """Views of the planes, of shape (rows, samples of a row), no copy; rows may be apart.
+
+        uint8, for yuv420p10le uint16. A row of rgb24 and bgr24 has 3 samples a pixel, one of nv12's
+        second plane 2.
 
         Read-only where the picture is a decoder's own.
         """
@@ -266,8 +285,8 @@ class VideoFrame:
         """A packed copy as PyAV would give it.
 
         :param format: None: as it is; otherwise converted.
-        :returns: uint8; rgb24, bgr24: (height, width, 3); yuv420p, nv12: (height * 3 / 2, width),
-            or flat when a side is odd.
+        :returns: uint8, for yuv420p10le uint16; rgb24, bgr24: (height, width, 3); the others:
+            (height * 3 / 2, width), or flat when a side is odd.
         """
         if format is not None and format != self.format:
             return self.convert(format).to_ndarray()
@@ -305,12 +324,10 @@ class VideoFrame:
 
         frame = av.VideoFrame(self.width, self.height, self.format)
         for target, plane in zip(frame.planes, self.planes(), strict=True):
-            rows, row = plane.shape
-            raw = np.asarray(memoryview(target))
-            raw[:rows * target.line_size].reshape(rows, target.line_size)[:, :row] = plane
+            _av_plane(target, plane)[:] = plane
         frame.pts = self.timestamp
         frame.time_base = Fraction(1, _AV_TICKS_HZ)
-        if self.format in ("yuv420p", "nv12"):
+        if self.format not in ("rgb24", "bgr24"):
             frame.color_range = _AV_FULL if self.full_range else _AV_LIMITED
             frame.colorspace = _AV_MATRIX[self.matrix]
         return frame

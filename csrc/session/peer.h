@@ -130,7 +130,7 @@ struct arc_sendstream {
     struct arc_ring       *to_net;       /* struct arc_txpkt                */
     int32_t                target_bps;   /* atomic                          */
     int32_t                loss_pct;     /* atomic: what the peer reports   */
-    int32_t                red_set;      /* atomic: see send.c              */
+    int32_t                red_set;      /* atomic: see red_out.c           */
     int32_t                key_wanted;   /* atomic flag                     */
     int32_t                muted;        /* atomic flag                     */
     struct arc_ring       *tones;        /* struct arc_dtmf_tone; NULL: none */
@@ -300,8 +300,24 @@ struct arc_session {
 void arc_peer_keys_turn(struct arc_session *s, int64_t now_us);
 
 /* send.c */
-int32_t arc_peer_pack_red(const struct arc_redenc_set *set);
+/** What a clock may show: beyond it sums of times could overflow. */
+bool arc_peer_time_ok(int64_t us);
 int32_t arc_peer_payload_room(const struct arc_sendstream *st);
+/** A packet with its RTP header written and its payload still to come; NULL: there is
+ *  none left. */
+struct arc_pkt *arc_peer_new_rtp(struct arc_sendstream *st, uint32_t rtp_ts,
+                                 int64_t now_us);
+void arc_peer_set_marker(struct arc_pkt *pkt);
+/** Hand one packet to the network side; its reference passes. @return false: it does
+ *  not fetch */
+bool arc_peer_queue_packet(struct arc_sendstream *st, const struct arc_txpkt *p);
+
+/* red_out.c */
+int32_t arc_peer_pack_red(const struct arc_redenc_set *set);
+/** The payload that a frame leaves in, with its payload type. @param len 0: nobody
+ *  speaks. @return bytes; 0: nothing is sent */
+int32_t arc_peer_add_copies(struct arc_sendstream *st, const uint8_t *frame,
+                            int32_t len, uint8_t *out, uint8_t *payload_type);
 
 /* levels.c */
 #define ARC_PEER_LEVEL_BYTES 8 /* of a packet that tells its level          */

@@ -12,7 +12,7 @@
  * is what the simulator and a plain Python program do.
  *
  * The order of the stages is in these files, each one way through the house:
- * send.c, leave.c (media to datagrams), recv.c, pull*.c (datagrams to media),
+ * send_*.c, leave.c (media to datagrams), recv.c, pull*.c (datagrams to media),
  * feedback_*.c (RTCP, both ways).
  *
  * Owner:   arc_session_new() and arc_session_add_*() allocate; nothing on the

@@ -35,6 +35,8 @@ static enum AVPixelFormat av_format(int32_t format)
         return AV_PIX_FMT_NV12;
     case ARC_PIX_RGB24:
         return AV_PIX_FMT_RGB24;
+    case ARC_PIX_I010:
+        return AV_PIX_FMT_YUV420P10LE;
     default:
         return AV_PIX_FMT_BGR24;
     }

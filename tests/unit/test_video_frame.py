@@ -15,7 +15,7 @@ from arcrtc.video import VideoFrame, psnr
 from arcrtc.video.frame import FORMATS, native_planes, new_native
 from tests.model.clip import clip
 
-YUV = ("yuv420p", "nv12")
+YUV = ("yuv420p", "nv12", "yuv420p10le")
 
 
 @pytest.fixture
@@ -29,7 +29,8 @@ def no_leak() -> Iterator[None]:
 
 def picture_bytes(format: str, width: int, height: int) -> int:
     if format in YUV:
-        return width * height + 2 * ((width + 1) // 2) * ((height + 1) // 2)
+        samples = width * height + 2 * ((width + 1) // 2) * ((height + 1) // 2)
+        return samples * (2 if format == "yuv420p10le" else 1)
     return 3 * width * height
 
 
@@ -132,7 +133,7 @@ def test_vframe_new_survives_every_allocation_failure(format: str, no_leak: None
 
 def test_vframe_new_refuses_bad_arguments() -> None:
     out = ffi.new("struct arc_vframe **")
-    for format, width, height in ((-1, 8, 8), (4, 8, 8), (0, 0, 8), (0, 8, 0), (0, 16385, 8), (0, 8, 16385)):
+    for format, width, height in ((-1, 8, 8), (5, 8, 8), (0, 0, 8), (0, 8, 0), (0, 16385, 8), (0, 8, 16385)):
         assert lib.arc_vframe_new(format, width, height, out) == lib.ARC_ERR_ARG
     assert lib.arc_vframe_new(0, 8, 8, ffi.NULL) == lib.ARC_ERR_ARG
 
@@ -243,3 +244,24 @@ def test_pyav_frame_of_another_format_becomes_yuv420p() -> None:
 
 def test_repr_says_what_it_is() -> None:
     assert repr(clip(32, 16, 1)[0]) == "VideoFrame(32x16 yuv420p, timestamp=0)"
+
+
+def test_ten_bits_are_uint16_and_keep_what_eight_bits_cannot() -> None:
+    ramp = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) % 1024
+    packed = np.concatenate([ramp.reshape(-1), np.full(2 * 32 * 32, 512, np.uint16)]).reshape(96, 64)
+    frame = VideoFrame.from_ndarray(packed, "yuv420p10le", full_range=True)
+    assert (frame.width, frame.height) == (64, 64)
+    native = VideoFrame.from_native(frame.native())
+    assert [plane.dtype for plane in native.planes()] == [np.uint16] * 3
+    np.testing.assert_array_equal(native.planes()[0], ramp)
+    np.testing.assert_array_equal(native.to_ndarray(), packed)
+    eight = frame.convert("yuv420p").planes()[0].astype(int)
+    assert np.abs(eight - ramp / 4).max() < 1.5  # dithered
+    assert np.abs(frame.convert("yuv420p").convert("yuv420p10le").planes()[0].astype(int) - ramp).max() < 6
+
+
+def test_ten_bits_refuse_eight() -> None:
+    with pytest.raises(errors.ArgumentError, match="uint8, must be uint16"):
+        VideoFrame.from_ndarray(np.zeros((96, 64), np.uint8), "yuv420p10le")
+    with pytest.raises(errors.ArgumentError, match="uint16, must be uint8"):
+        VideoFrame.from_ndarray(np.zeros((96, 64), np.uint16), "yuv420p")
