@@ -16,7 +16,8 @@
 enum {
     MIN_HZ        = 8000,
     MAX_HZ        = 48000,
-    HISTORY_MS    = 80,
+    LOOK_BACK_MS  = 80,
+    HEARD_MS      = ARC_CONCEAL_HEARD_MS,
     NEXT_MS       = 40,
     JOIN_MS       = 5,   /* shorter clicks, longer eats an onset              */
     FADE_START_MS = 60,  /* three packets of 20 ms                            */
@@ -45,7 +46,7 @@ struct arc_conceal {
     enum join join;
     struct arc_rng rng;
     struct arc_background background;
-    int16_t *heard;       /* the last HISTORY_MS, interleaved                 */
+    int16_t *heard;       /* the last HEARD_MS, interleaved                   */
     struct arc_scratch *own; /* NULL: it is lent                              */
 
     /* rooms in the scratch memory, of any content when a call begins */
@@ -84,7 +85,7 @@ static void lay_out(struct arc_conceal *c, struct arc_rooms *r)
 
     c->past   = arc_rooms_take(r, 1, sizeof(*c->past));
     c->future = arc_rooms_take(r, 1, sizeof(*c->future));
-    lay_out_side(&c->before, r, c->channels, c->per_ms * HISTORY_MS);
+    lay_out_side(&c->before, r, c->channels, c->per_ms * LOOK_BACK_MS);
     lay_out_side(&c->after, r, c->channels, c->per_ms * NEXT_MS);
     for (int32_t k = 0; k < c->channels; k++)
         c->made[k] = take_plane(r, n_made);
@@ -128,7 +129,7 @@ enum arc_status arc_conceal_new(const struct arc_conceal_config *cfg,
     configure(c, cfg);
     status = arc_scratch_open(cfg->scratch, arc_conceal_scratch_bytes(cfg),
                               &c->own, &rooms.mem);
-    c->heard = arc_mem_zalloc((size_t)(c->per_ms * HISTORY_MS * c->channels),
+    c->heard = arc_mem_zalloc((size_t)(c->per_ms * HEARD_MS * c->channels),
                               sizeof(*c->heard));
     if (status == ARC_OK && !c->heard)
         status = ARC_ERR_NOMEM;
@@ -153,7 +154,7 @@ void arc_conceal_free(struct arc_conceal *c)
 
 void arc_conceal_reset(struct arc_conceal *c)
 {
-    memset(c->heard, 0, (size_t)(c->per_ms * HISTORY_MS * c->channels) *
+    memset(c->heard, 0, (size_t)(c->per_ms * HEARD_MS * c->channels) *
                             sizeof(*c->heard));
     arc_rng_init(&c->rng, 1);
     arc_background_init(&c->background, c->channels, c->rate_hz);
@@ -164,7 +165,7 @@ void arc_conceal_reset(struct arc_conceal *c)
 
 static void remember(struct arc_conceal *c, const int16_t *pcm, int32_t n)
 {
-    const int32_t all = c->per_ms * HISTORY_MS, size = c->channels;
+    const int32_t all = c->per_ms * HEARD_MS, size = c->channels;
     const int32_t use = n < all ? n : all;
 
     memmove(c->heard, c->heard + use * size,
@@ -173,10 +174,15 @@ static void remember(struct arc_conceal *c, const int16_t *pcm, int32_t n)
            (size_t)(use * size) * sizeof(*pcm));
 }
 
+const int16_t *arc_conceal_heard(const struct arc_conceal *c, int32_t n)
+{
+    return c->heard + (c->per_ms * HEARD_MS - n) * c->channels;
+}
+
 /** The last `n` samples that were heard, into the planes before the gap. */
 static void recall(struct arc_conceal *c, int32_t n)
 {
-    const int16_t *pcm = c->heard + (c->per_ms * HISTORY_MS - n) * c->channels;
+    const int16_t *pcm = arc_conceal_heard(c, n);
 
     c->before.n = n;
     for (int32_t k = 0; k < c->channels; k++)
@@ -203,7 +209,7 @@ static void look_back(struct arc_conceal *c)
     const float age = (float)c->lost_samples / (float)(c->per_ms * FADE_END_MS);
     float most;
 
-    recall(c, c->per_ms * HISTORY_MS);
+    recall(c, c->per_ms * LOOK_BACK_MS);
     mix_down(&c->before, c->channels);
     arc_edge_look(c->past, c->before.plane, c->before.mono, c->channels,
                   c->before.n, c->rate_hz);

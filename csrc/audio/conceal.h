@@ -22,7 +22,8 @@
 #include "base/status.h"
 
 /* ARC_CDEF_BEGIN */
-#define ARC_CONCEAL_MAX_MS 120 /* of one call                               */
+#define ARC_CONCEAL_MAX_MS   120 /* of one call                             */
+#define ARC_CONCEAL_HEARD_MS 140 /* that are remembered                     */
 
 struct arc_conceal;
 
@@ -65,6 +66,15 @@ void arc_conceal_on_audio(struct arc_conceal *c, int16_t *pcm, int32_t n);
 void arc_conceal_fill(struct arc_conceal *c, const int16_t *codec,
                       const int16_t *next, int32_t n_next, int16_t *out,
                       int32_t n);
+
+/**
+ * What was heard last, true and made up; zeros before the first.
+ *
+ * @param n 0..ARC_CONCEAL_HEARD_MS
+ *
+ * @return n samples, lent until the next call
+ */
+const int16_t *arc_conceal_heard(const struct arc_conceal *c, int32_t n);
 /* ARC_CDEF_END */
 
 #endif

@@ -192,20 +192,12 @@ static enum arc_status make_changers(struct arc_voice *v)
                                                v->cfg.scratch};
     const struct arc_stretch_config stretch = {v->rate_hz, v->cfg.channels,
                                                v->cfg.scratch};
-    const int32_t per_ms = v->rate_hz / MS_PER_S;
     enum arc_status status;
 
     if (v->cfg.profile == ARC_VOICE_RECOGNITION)
         return ARC_OK;
     status = arc_conceal_new(&conceal, &v->conceal);
-    if (status == ARC_OK)
-        status = arc_stretch_new(&stretch, &v->stretch);
-    if (status != ARC_OK)
-        return status;
-    v->loss.pcm = arc_mem_zalloc(
-        (size_t)((ARC_OPUS_HEAL_BEFORE_MS + ARC_CONCEAL_MAX_MS) * per_ms),
-        sample_bytes(v));
-    return v->loss.pcm ? ARC_OK : ARC_ERR_NOMEM;
+    return status == ARC_OK ? arc_stretch_new(&stretch, &v->stretch) : status;
 }
 
 static enum arc_status make_sound(struct arc_voice *v)
@@ -266,7 +258,6 @@ void arc_voice_free(struct arc_voice *v)
     arc_stretch_free(v->stretch);
     arc_resampler_free(v->resampler);
     arc_mem_free(v->queue_pcm);
-    arc_mem_free(v->loss.pcm);
     arc_scratch_free(v->own_scratch);
     arc_mem_free(v);
 }
