@@ -1,6 +1,7 @@
 """wire/vp8frame, and packers and unpackers of wire/pl_vp8 and pl_vp9, against plain models and on real streams."""
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import av
@@ -126,7 +127,7 @@ def write_ss(s: model.Structure, cap: int = 1100) -> tuple[int, bytes]:
         ss.width_px[n], ss.height_px[n] = width, height
     for n, p in enumerate(s.group or []):
         ss.pictures[n].tid, ss.pictures[n].is_switching_up = p.tid, p.up
-        ss.pictures[n].n_pdiffs, ss.pictures[n].pdiffs = len(p.diffs), (p.diffs + [0, 0, 0])[:3]
+        ss.pictures[n].n_pdiffs, ss.pictures[n].pdiffs = len(p.diffs), [*p.diffs, 0, 0, 0][:3]
     out, n = ffi.new("uint8_t[]", 1100), ffi.new("size_t *")
     status = lib.arc_pl_vp9_write_ss(ss, out, cap, n)
     return status, bytes(out[0:n[0]])
@@ -298,13 +299,14 @@ def superframe(frames: list[bytes]) -> bytes:
 
 
 def layered(frames: list[bytes], picture_id: int, mtu: int) -> list[list[bytes]]:
+    """Payloads of each layer of a picture."""
     return [pack_vp9(frame, model.Vp9(ids=model.Ids((15, picture_id), 3), layer=(0, False, sid, sid > 0)), b"", mtu)
             for sid, frame in enumerate(frames)]
 
 
 @given(st.lists(st.binary(min_size=1, max_size=700), min_size=1, max_size=8), st.integers(30, 300))
 def test_pl_vp9_unpacker_makes_a_superframe_of_layers(frames: list[bytes], mtu: int) -> None:
-    payloads = sum(layered(frames, 7, mtu), [])
+    payloads = list(itertools.chain(*layered(frames, 7, mtu)))
     assert unpack("vp9", payloads) == superframe(frames)
 
 
@@ -337,7 +339,7 @@ def test_pl_vp9_unpacker_refuses_other_pictures_layers_and_a_ninth_frame() -> No
 
 def test_pl_vp9_unpacker_without_room_for_the_index_gives_nothing() -> None:
     unpacker = Unpacker("vp9", 6)
-    for payload in sum(layered([b"aa", b"bb"], 7, 64), []):
+    for payload in itertools.chain(*layered([b"aa", b"bb"], 7, 64)):
         assert unpacker.push(payload) == lib.ARC_OK
     assert unpacker.finish() == (lib.ARC_ERR_SPACE, b"")
 
