@@ -13,9 +13,11 @@ from arcrtc.video.decoders import (
 from arcrtc.video.encoders import EncoderInfo, choose, list_encoders, probe
 from arcrtc.video.frame import VideoFrame
 from arcrtc.video.pipeline import EncodedFrame, VideoPipeline
+from arcrtc.video.plc import ConcealMethod, VideoPlc, VideoPlcConfig, VideoPlcStats
 from arcrtc.video.quality import psnr, ssim
 
 __all__ = [
+    "ConcealMethod",
     "DecodeEvent",
     "DecodeFault",
     "DecoderInfo",
@@ -27,6 +29,9 @@ __all__ = [
     "VideoDecoder",
     "VideoFrame",
     "VideoPipeline",
+    "VideoPlc",
+    "VideoPlcConfig",
+    "VideoPlcStats",
     "VideoResolution",
     "choose",
     "list_decoders",
