@@ -96,6 +96,7 @@ class VideoPipeline:
         self.stats = VideoPipelineStats()
         self._bitrate = self.config.bitrate
         self._resolution = self.config.resolution
+        self._frame_rate = self.config.frame_rate
         self._refused: dict[str, str] = {}
         self._name, self.passed_over = choose(self.config.codec, self.config.encoder)
         self._encoder: Any = None
@@ -121,6 +122,11 @@ class VideoPipeline:
         return self._bitrate
 
     @property
+    def frame_rate(self) -> int:
+        """Frames per second that the rate control plans with."""
+        return self._frame_rate
+
+    @property
     def resolution(self) -> tuple[int, int]:
         """Coded size, (width, height) in pixels."""
         return size_of(self._resolution)
@@ -132,7 +138,7 @@ class VideoPipeline:
             try:
                 return open_encoder(
                     self._name, self.config.codec, width=width, height=height,
-                    frame_rate=self.config.frame_rate, bitrate=self._bitrate,
+                    frame_rate=self._frame_rate, bitrate=self._bitrate,
                     keyframe_interval=self.config.keyframe_interval, threads=self.config.threads,
                     speed=self.config.speed)
             except UnsupportedError as error:
@@ -180,9 +186,9 @@ class VideoPipeline:
     def set_frame_rate(self, frame_rate: int) -> None:
         """Tell the rate control how many frames a second come from now on, 1..1000."""
         check_range("frame_rate", frame_rate, 1, 1000)
-        if self._encoder is None:
-            self._encoder = self._open()
-        check(lib.arc_venc_set_frame_rate(self._encoder, frame_rate, 1), "set_frame_rate")
+        self._frame_rate = frame_rate
+        if self._encoder is not None:
+            check(lib.arc_venc_set_frame_rate(self._encoder, frame_rate, 1), "set_frame_rate")
 
     def set_resolution(self, resolution: VideoResolution | tuple[int, int]) -> None:
         """Code another size; the next packet is a key frame.
