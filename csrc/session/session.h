@@ -158,6 +158,8 @@ struct arc_recv_config {
     int32_t max_latency_ms;
     int32_t initial_latency_ms;
     bool    adaptive;
+    struct arc_scratch *scratch; /* audio: as in arc_voice_config; lent by who calls
+                                  arc_recv_pull()                                */
 };
 
 /** Why the network side dropped something: one counter each. */

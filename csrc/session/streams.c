@@ -448,6 +448,7 @@ static enum arc_status open_voice(struct arc_recvstream *st)
         .cn_payload_type    = c->noise_payload_type > 0 ? c->noise_payload_type
                                                         : -1,
         .capacity_pkts      = jitter_pkts(c),
+        .scratch            = c->scratch,
     };
 
     return arc_voice_new(&v, &st->voice);
