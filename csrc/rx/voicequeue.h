@@ -27,6 +27,8 @@ struct arc_voicepiece {
     int32_t bytes;      /* of its packet, until the first sample is out      */
     int32_t doubt;      /* not 0: lost or a pause? number of the question    */
     bool    gap;
+    bool    voice;
+    int32_t told_level; /* by the header of its packet, -dBov; -1: by none   */
 };
 
 struct arc_voicequeue {
