@@ -2,20 +2,34 @@
 from __future__ import annotations
 
 from arcrtc.video.config import VideoCodec, VideoConfig, VideoResolution
+from arcrtc.video.decoders import (
+    DecodeEvent,
+    DecodeFault,
+    DecoderInfo,
+    DecoderStats,
+    VideoDecoder,
+    list_decoders,
+)
 from arcrtc.video.encoders import EncoderInfo, choose, list_encoders, probe
 from arcrtc.video.frame import VideoFrame
 from arcrtc.video.pipeline import EncodedFrame, VideoPipeline
 from arcrtc.video.quality import psnr, ssim
 
 __all__ = [
+    "DecodeEvent",
+    "DecodeFault",
+    "DecoderInfo",
+    "DecoderStats",
     "EncodedFrame",
     "EncoderInfo",
     "VideoCodec",
     "VideoConfig",
+    "VideoDecoder",
     "VideoFrame",
     "VideoPipeline",
     "VideoResolution",
     "choose",
+    "list_decoders",
     "list_encoders",
     "probe",
     "psnr",

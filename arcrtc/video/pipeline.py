@@ -4,8 +4,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from arcrtc._native import check, error_for, ffi, lib, read_view
-from arcrtc.errors import ArgumentError, PacketTooLargeError, UnsupportedError
+from arcrtc._native import check, ffi, lib, read_view
+from arcrtc.errors import ArgumentError, CodecError, NoMemoryError, PacketTooLargeError, UnsupportedError
 from arcrtc.video.config import (
     MAX_BITRATE_BPS,
     MIN_BITRATE_BPS,
@@ -15,13 +15,13 @@ from arcrtc.video.config import (
     check_range,
     size_of,
 )
-from arcrtc.video.encoders import CODECS, choose, open_encoder
+from arcrtc.video.decoders import VideoDecoder
+from arcrtc.video.encoders import choose, open_encoder
 from arcrtc.video.frame import VideoFrame
 
 if TYPE_CHECKING:
     from arcrtc.rtp import RtpPacket
 
-_WHY_BYTES: Final = 320
 _RTP_HEADER_BYTES: Final = 12
 _MIN_MTU: Final = 64
 _MAX_MTU: Final = 65_507  # of one UDP datagram over IPv4
@@ -103,8 +103,7 @@ class VideoPipeline:
         self._encoded = ffi.new("struct arc_encoded *")
         self._staging: Any = None
         self._want_key = False
-        self._decoder: Any = None
-        self._frame_out = ffi.new("struct arc_vframe **")
+        self._decoder: VideoDecoder | None = None
         self._unit: Any = None  # access unit in the making
         self._unpacker: Any = None
         self._len_out = ffi.new("size_t *")
@@ -150,9 +149,10 @@ class VideoPipeline:
         """
         if self._encoder is None:
             self._encoder = self._open()
-        native = frame.native(self._staging)
+        lent = frame.lent()
+        native = frame.native(self._staging) if lent is None else lent[0]
         if not frame.is_native:
-            self._staging = native
+            self._staging = native if lent is None else self._staging
         elif native.ts != frame.timestamp:
             native.ts = frame.timestamp
         status = lib.arc_venc_encode(self._encoder, native, self._want_key, self._encoded)
@@ -256,37 +256,39 @@ class VideoPipeline:
             sequence_number=sequence_number, timestamp=timestamp & 0xFFFFFFFF, ssrc=ssrc,
             payload_type=payload_type, marker=marker), payload=payloads[0])
 
-    def _open_decoder(self) -> Any:
-        out = ffi.new("struct arc_vdec **")
-        why = ffi.new("char[]", _WHY_BYTES)
-        status = lib.arc_vdec_new(CODECS[self.config.codec], 1, out, why, _WHY_BYTES)
-        if status == lib.ARC_ERR_UNSUPPORTED:
-            raise UnsupportedError(f"{self.config.codec.value}: {ffi.string(why).decode(errors='replace')}")
-        check(status, "video decoder")
-        return ffi.gc(out[0], lib.arc_vdec_free)
+    def _open_decoder(self) -> VideoDecoder:
+        config = self.config
+        return VideoDecoder(config.codec, decoder=config.decoder, hwaccel=config.hwaccel,
+                            threads=config.decode_threads)
+
+    @property
+    def decoder(self) -> VideoDecoder:
+        """The decoder, with its counters and events; opened with the first use.
+
+        :raises UnsupportedError: it cannot be had; the message says why.
+        """
+        if self._decoder is None:
+            self._decoder = self._open_decoder()
+        return self._decoder
 
     def decode_frame(self, data: bytes, timestamp: int = 0) -> VideoFrame | None:
         """Decode a whole access unit, as :class:`EncodedFrame` has it.
 
         :returns: the picture; None when the stream's order holds it back.
-        :raises CodecError: damaged, or no key frame was seen yet: ask for one.
+        :raises CodecError: damaged (CorruptFrameError), or a key frame is to be asked for
+            (NoKeyFrameError, MissingReferenceError); ``decoder.poll_events()`` tells of all faults.
         """
         return self._decode(read_view(data), len(data), timestamp, lib.arc_vdec_decode)
 
     def _decode(self, data: Any, length: int, timestamp: int, call: Any) -> VideoFrame | None:
-        if length == 0:
-            return None
-        if self._decoder is None:
-            self._decoder = self._open_decoder()
-        status = call(self._decoder, data, length, timestamp, self._frame_out)
-        if status == lib.ARC_AGAIN:
-            return None
-        if status != lib.ARC_OK:
+        try:
+            frame = self.decoder.run(data, length, timestamp, call)
+        except (CodecError, UnsupportedError, NoMemoryError):
             self.stats.frames_failed += 1
-            raise error_for(status, "video decoder")
-        frame = VideoFrame.from_native(ffi.gc(self._frame_out[0], lib.arc_vframe_unref))
-        self.stats.frames_decoded += 1
-        self.stats.frames_damaged += frame.damaged
+            raise
+        if frame is not None:
+            self.stats.frames_decoded += 1
+            self.stats.frames_damaged += frame.damaged
         return frame
 
     def _begin_unit(self, timestamp: int) -> None:

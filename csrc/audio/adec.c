@@ -66,7 +66,7 @@ static enum arc_status open_codec(struct arc_adec *d)
         /* Deep PLC, where libopus has it; else nothing changes. */
         arc_opus_dec_set_complexity(d->opus, DEEP_PLC_COMPLEXITY);
         return c->heals ? arc_opus_heal_new(c->sample_rate_hz, c->channels,
-                                            &d->heal)
+                                            c->scratch, &d->heal)
                         : ARC_OK;
     }
     status = arc_ffaudio_dec_new(c->codec, c->sample_rate_hz,
@@ -76,6 +76,13 @@ static enum arc_status open_codec(struct arc_adec *d)
         return status;
     return arc_ffaudio_dec_new(ARC_AUDIO_CN, c->sample_rate_hz, 1,
                                &d->noise.dec);
+}
+
+size_t arc_adec_scratch_bytes(const struct arc_adec_config *cfg)
+{
+    return cfg->codec == ARC_AUDIO_OPUS && cfg->heals
+               ? arc_opus_heal_scratch_bytes(cfg->sample_rate_hz, cfg->channels)
+               : 0;
 }
 
 enum arc_status arc_adec_new(const struct arc_adec_config *cfg,

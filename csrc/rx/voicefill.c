@@ -249,7 +249,7 @@ static void push_concealed(struct arc_voice *v, struct arc_voicepiece p,
         v->stats.concealed_runs++;
     arc_conceal_fill(v->conceal, codec, n_next ? v->pcm : NULL, n_next,
                      arc_voicequeue_tail(&v->queue), n);
-    arc_voice_note_made(v, arc_voicequeue_tail(&v->queue), n);
+    arc_voice_note_made(v, n);
     push(v, p, n);
 }
 

@@ -16,8 +16,6 @@ enum {
                               soon, and slowing down is best left to the last   */
     LOW_STALL_US  = 80000, /* nothing comes: it may take long                   */
     OVER_US       = 10000, /* the target; a piece is about as much              */
-    SHORT_US      = 2000,  /* below it: the sender's clock is slower, or the
-                              target has grown                                  */
     HURRY_US      = 60000, /* so far over target every place is good enough     */
     AFTER_SLOW_US = 20000, /* not quicker so soon                               */
     AGAIN_US      = 20000, /* no good place: look again when there is new sound */
@@ -128,16 +126,16 @@ bool arc_voice_may_come(const struct arc_voice *v, int64_t late_us,
 }
 
 /** The chance that the next missing packet, so late by now, comes, but not within
- *  `ready_us`. One that others have overtaken may as well be lost. */
+ *  `ready_us`: it may as well be lost. Where no other has overtaken it, all may be
+ *  held up, though that was never seen. */
 static double miss_chance(const struct arc_voice *v, int64_t late_us,
                           int64_t ready_us, bool overtaken)
 {
     const struct arc_delay *d = arc_jitter_delay(v->jitter);
-    double later = arc_delay_later(d, late_us) + NEVER_SEEN;
+    double later = arc_delay_later(d, late_us) + NEVER_SEEN + v->loss_share;
     double too_late = arc_delay_later(d, late_us + ready_us);
 
-    return overtaken ? too_late / (later + v->loss_share)
-                     : (too_late + NEVER_SEEN) / later;
+    return (overtaken ? too_late : too_late + NEVER_SEEN) / later;
 }
 
 void arc_voice_pace(struct arc_voice *v)
@@ -163,7 +161,9 @@ void arc_voice_pace(struct arc_voice *v)
         ready_us - needed_us < (overtaken ? LOW_US : LOW_STALL_US)) {
         if (v->clock_us >= v->slow_us && late_us + ready_us + PIECE_US <= max_us)
             slower(v, overtaken ? 1.0 : miss, overtaken ? 0 : STALL_PACE);
-    } else if (behind_us < -SHORT_US && v->clock_us >= v->slow_us) {
+    } else if (behind_us < 0 && v->clock_us >= v->slow_us) {
+        /* The sender's clock is slower, or the target has grown: there is time to
+         * choose the place, as long as the next packet is not missing. */
         slower(v, share_of(-behind_us, HURRY_US), FREE_PACE);
     } else if (miss < MISS_QUICK && v->clock_us >= v->quick_us) {
         if (behind_us > OVER_US)
