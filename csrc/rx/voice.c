@@ -450,6 +450,10 @@ static void take_block(struct arc_voice *v, int32_t n,
         }
         if (out->arrival_us < 0)
             out->arrival_us = p.arrival_us;
+        if (out->told_level < 0) {
+            out->told_level = p.told_level;
+            out->voice      = p.voice;
+        }
         if (p.bytes) {
             out->bytes += p.bytes;
             out->pkts++;
@@ -470,6 +474,7 @@ static void clear_block(const struct arc_voice *v, struct arc_voice_block *out)
 {
     memset(out, 0, offsetof(struct arc_voice_block, samples));
     out->arrival_us     = -1;
+    out->told_level     = -1;
     out->channels       = v->cfg.channels;
     out->sample_rate_hz = v->cfg.sample_rate_hz;
 }

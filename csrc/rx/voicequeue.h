@@ -27,6 +27,8 @@ struct arc_voicepiece {
     int32_t doubt;      /* not 0: lost or a pause? number of the question    */
     uint8_t kind;       /* enum arc_voice_kind                               */
     bool    gap;
+    bool    voice;
+    int32_t told_level; /* by the header of its packet, -dBov; -1: by none   */
 };
 
 struct arc_voicequeue {

@@ -337,8 +337,8 @@ void arc_peer_apply_opus(struct arc_sendstream *st);
 #define ARC_PEER_LEVEL_BYTES 8 /* of a packet that tells its level          */
 void arc_peer_hear_own(struct arc_sendstream *st);
 void arc_peer_write_level(const struct arc_sendstream *st, struct arc_pkt *pkt);
-void arc_peer_read_level(struct arc_recvstream *st, const uint8_t *packet,
-                         const struct arc_rtp *h);
+void arc_peer_read_level(struct arc_recvstream *st, const struct arc_rtp *h,
+                         struct arc_rxpkt *p);
 /* dtmf.c */
 void    arc_peer_dtmf_turn(struct arc_session *s, int64_t now_us);
 void    arc_peer_dtmf_lapse(struct arc_session *s, int64_t now_us);

@@ -339,6 +339,10 @@ struct arc_received {
     int64_t  decoded_us;
     int64_t  playout_us;   /* when it is to be heard or seen                     */
     int64_t  ntp_us;       /* sender's NTP clock at capture, us; -1: no SR yet   */
+    int32_t  level_neg_dbov;/* audio: of these samples, 0..127                   */
+    int32_t  told_level;   /* audio: by the header of the packet that the first
+                              such samples came in (RFC 6464), -dBov; -1: by none */
+    bool     voice;        /* audio: .. and that there is voice in it            */
     int32_t  n_samples;    /* audio, per channel                                 */
     int32_t  channels;
     int32_t  sample_rate_hz;
