@@ -109,7 +109,7 @@ struct arc_voice_stats {
     int64_t decoded, fec, copy, concealed, silent, inserted;
     int64_t undecided;     /* made up while nothing comes: lost, or a pause?   */
     int64_t taken;
-    int64_t removed;       /* play-out was quicker                             */
+    int64_t removed;       /* play-out was quicker, or over max_latency_ms      */
     int64_t late;          /* came after its time was made up                  */
     int64_t waiting;       /* decoded, not yet heard                           */
     int64_t lost;          /* media time that passed without its packet        */

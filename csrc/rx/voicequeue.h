@@ -72,6 +72,10 @@ void arc_voicequeue_resize(struct arc_voicequeue *q, int32_t n,
 void arc_voicequeue_take(struct arc_voicequeue *q, int32_t n,
                          struct arc_voicepiece *out);
 
+/** The first `n` samples, of all that wait at most, are not heard. @param removed
+ *  By enum arc_voice_kind; samples of each kind that are no more are added */
+void arc_voicequeue_skip(struct arc_voicequeue *q, int32_t n, int32_t *removed);
+
 /** Forget all heard samples but the last n_before_max, and close ranks. After
  *  the last take of a block; moves the samples that wait. */
 void arc_voicequeue_settle(struct arc_voicequeue *q);
