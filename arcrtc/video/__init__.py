@@ -1,7 +1,7 @@
 """Video: frames, encoders, decoders, payload format, and measures of quality."""
 from __future__ import annotations
 
-from arcrtc.video.config import VideoCodec, VideoConfig, VideoResolution
+from arcrtc.video.config import VideoCodec, VideoConfig, VideoContent, VideoResolution
 from arcrtc.video.decoders import (
     DecodeEvent,
     DecodeFault,
@@ -12,7 +12,7 @@ from arcrtc.video.decoders import (
 )
 from arcrtc.video.encoders import EncoderInfo, choose, list_encoders, probe
 from arcrtc.video.frame import VideoFrame
-from arcrtc.video.pipeline import EncodedFrame, VideoPipeline
+from arcrtc.video.pipeline import EncodedFrame, EncodedLayer, VideoPipeline
 from arcrtc.video.plc import ConcealMethod, VideoPlc, VideoPlcConfig, VideoPlcStats
 from arcrtc.video.quality import psnr, ssim
 
@@ -23,9 +23,11 @@ __all__ = [
     "DecoderInfo",
     "DecoderStats",
     "EncodedFrame",
+    "EncodedLayer",
     "EncoderInfo",
     "VideoCodec",
     "VideoConfig",
+    "VideoContent",
     "VideoDecoder",
     "VideoFrame",
     "VideoPipeline",
