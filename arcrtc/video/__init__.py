@@ -15,6 +15,7 @@ from arcrtc.video.frame import VideoFrame
 from arcrtc.video.pipeline import EncodedFrame, EncodedLayer, VideoPipeline
 from arcrtc.video.plc import ConcealMethod, VideoPlc, VideoPlcConfig, VideoPlcStats
 from arcrtc.video.quality import psnr, ssim
+from arcrtc.video.simulcast import SimulcastEncoder
 
 __all__ = [
     "ConcealMethod",
@@ -25,6 +26,7 @@ __all__ = [
     "EncodedFrame",
     "EncodedLayer",
     "EncoderInfo",
+    "SimulcastEncoder",
     "VideoCodec",
     "VideoConfig",
     "VideoContent",
