@@ -143,6 +143,8 @@ class VideoConfig:
             raise ConfigError(f"content={self.content!r} must be one of {', '.join(map(str, VideoContent))}")
         check_range("temporal_layers", self.temporal_layers, 1, MAX_LAYERS)
         check_range("spatial_layers", self.spatial_layers, 1, MAX_LAYERS)
+        if self.spatial_layers > 1 and self.codec not in (VideoCodec.VP9, VideoCodec.AV1):
+            raise ConfigError(f"spatial_layers={self.spatial_layers}: {self.codec.value} has none; vp9 and av1 have")
 
     @property
     def width(self) -> int:
