@@ -270,11 +270,21 @@ int32_t arc_voice_clock_hz(const struct arc_voice *v)
 
 /* --- in ------------------------------------------------------------------------- */
 
+/** Target and hold together stay within max_latency_ms. */
+static void fit_hold(struct arc_voice *v)
+{
+    int64_t room_us = v->cfg.max_latency_ms * ARC_US_PER_MS -
+                      arc_jitter_delay(v->jitter)->target_us;
+
+    v->hold_us = arc_clamp_i64(v->asked_hold_us, 0, room_us);
+}
+
 enum arc_status arc_voice_push(struct arc_voice *v, const struct arc_rxpkt *p,
                                int64_t now_us)
 {
     enum arc_status status = arc_jitter_push(v->jitter, p, now_us);
 
+    fit_hold(v);
     if (status == ARC_OK)
         v->newest_ts = arc_max_i64(v->newest_ts, p->ts);
     if (status == ARC_ERR_OLD)
@@ -295,10 +305,8 @@ enum arc_status arc_voice_push_copy(struct arc_voice *v,
 
 void arc_voice_set_hold_us(struct arc_voice *v, int64_t hold_us)
 {
-    int64_t room_us = (v->cfg.max_latency_ms - arc_jitter_target_ms(v->jitter)) *
-                      ARC_US_PER_MS;
-
-    v->hold_us = arc_clamp_i64(hold_us, 0, arc_max_i64(room_us, 0));
+    v->asked_hold_us = hold_us;
+    fit_hold(v);
 }
 
 void arc_voice_adapt(struct arc_voice *v, double loss_rate, double jitter_ms,
@@ -318,6 +326,7 @@ void arc_voice_retarget(struct arc_voice *v)
 
     arc_jitter_adapt(v->jitter, arc_max_d(v->told_loss, v->loss_share),
                      v->told_jitter_ms, arc_max_d(v->told_rtt_ms, repair_ms));
+    fit_hold(v);
 }
 
 /* --- time ----------------------------------------------------------------------- */
@@ -451,6 +460,10 @@ static void take_block(struct arc_voice *v, int32_t n,
         }
         if (out->arrival_us < 0)
             out->arrival_us = p.arrival_us;
+        if (out->told_level < 0) {
+            out->told_level = p.told_level;
+            out->voice      = p.voice;
+        }
         if (p.bytes) {
             out->bytes += p.bytes;
             out->pkts++;
@@ -471,6 +484,7 @@ static void clear_block(const struct arc_voice *v, struct arc_voice_block *out)
 {
     memset(out, 0, offsetof(struct arc_voice_block, samples));
     out->arrival_us     = -1;
+    out->told_level     = -1;
     out->channels       = v->cfg.channels;
     out->sample_rate_hz = v->cfg.sample_rate_hz;
 }
@@ -520,7 +534,7 @@ enum arc_status arc_voice_pull(struct arc_voice *v, int64_t now_us,
         return ARC_AGAIN;
     }
     arc_voice_pace(v);
-    if (v->queue.n < v->block_samples && !arc_voice_fill(v))
+    if (!arc_voice_keep_bound(v))
         return ARC_AGAIN;
     clear_block(v, out);
     out->playout_us = v->clock_us;
@@ -548,9 +562,8 @@ static int64_t waiting_samples(const struct arc_voice *v)
 /** By recognition a packet is handed out whole, so that its end may be early. */
 static double playout_ms(const struct arc_voice *v)
 {
-    return arc_max_d((double)(arc_voice_behind_us(v) + v->hold_us) /
-                         (double)ARC_US_PER_MS + arc_jitter_target_ms(v->jitter),
-                     0.0);
+    return (double)arc_max_i64(arc_voice_lateness_us(v, 0), 0) /
+           (double)ARC_US_PER_MS;
 }
 
 void arc_voice_stats(const struct arc_voice *v, struct arc_voice_stats *out)

@@ -91,6 +91,9 @@ struct arc_voice_block {
     int32_t bytes;          /* payload first used in this block                */
     int32_t pkts;
     int32_t level_dbov;     /* -dBov, 0..127 (audio/level.h)                   */
+    int32_t told_level;     /* by the header of the packet that the first such
+                               samples came in (RFC 6464), -dBov; -1: by none  */
+    bool    voice;          /* .. and that there is voice in it                */
     int16_t samples[960];   /* ARC_VOICE_MAX_SAMPLES                           */
 };
 
@@ -106,7 +109,7 @@ struct arc_voice_stats {
     int64_t decoded, fec, copy, concealed, silent, inserted;
     int64_t undecided;     /* made up while nothing comes: lost, or a pause?   */
     int64_t taken;
-    int64_t removed;       /* play-out was quicker                             */
+    int64_t removed;       /* play-out was quicker, or over max_latency_ms      */
     int64_t late;          /* came after its time was made up                  */
     int64_t waiting;       /* decoded, not yet heard                           */
     int64_t lost;          /* media time that passed without its packet        */

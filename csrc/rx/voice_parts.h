@@ -55,7 +55,8 @@ struct arc_voice {
     int32_t  pcm_samples;              /* room in `pcm`                     */
     int32_t  block_samples;            /* 10 ms                             */
     int32_t  grain_samples;            /* 2.5 ms                            */
-    int64_t  hold_us;                  /* lip-sync                          */
+    int64_t  asked_hold_us;            /* lip-sync ..                       */
+    int64_t  hold_us;                  /* .. and as much of it as fits       */
 
     bool     playing;
     int64_t  clock_us;                 /* when the next block is due        */
@@ -152,6 +153,10 @@ int64_t arc_voice_lateness_us(const struct arc_voice *v, int64_t ahead_us);
 
 /** Stretch what waits, if the delay asks for it. */
 void arc_voice_pace(struct arc_voice *v);
+
+/** Leave out what would be heard later than max_latency_ms lets it, and fill the
+ *  queue to a block again. @return false: nothing came to fill it with */
+bool arc_voice_keep_bound(struct arc_voice *v);
 
 /* --- units --- */
 

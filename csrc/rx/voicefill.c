@@ -118,6 +118,10 @@ static struct arc_voicepiece origin(int32_t kind, const struct arc_rxpkt *p)
     piece.kind       = (uint8_t)kind;
     piece.arrival_us = p ? p->arrival_us : -1;
     piece.bytes      = p && kind != ARC_VOICE_FEC ? p->payload_len : 0;
+    /* What rebuilds another packet tells the level of its own. */
+    piece.told_level = p && kind == ARC_VOICE_DECODED && p->told_level
+                           ? p->level_neg_dbov : -1;
+    piece.voice      = piece.told_level >= 0 && p->voice;
     return piece;
 }
 

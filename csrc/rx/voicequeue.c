@@ -106,6 +106,22 @@ void arc_voicequeue_take(struct arc_voicequeue *q, int32_t n,
         drop_first(q);
 }
 
+void arc_voicequeue_skip(struct arc_voicequeue *q, int32_t n, int32_t *removed)
+{
+    int16_t *pcm = arc_voicequeue_pcm(q);
+
+    memmove(pcm, pcm + (size_t)n * (size_t)q->channels,
+            (size_t)(q->n - n) * (size_t)q->channels * sizeof(*pcm));
+    for (int32_t done = 0; done < n;) {
+        struct arc_voicepiece p;
+
+        arc_voicequeue_take(q, (int32_t)arc_min_i64(n - done, q->pieces[0].n), &p);
+        removed[p.kind] += p.n - p.inserted;
+        done            += p.n;
+    }
+    q->n_before -= n;
+}
+
 void arc_voicequeue_settle(struct arc_voicequeue *q)
 {
     int32_t old = q->n_before - q->n_before_max;
