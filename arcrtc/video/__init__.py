@@ -4,20 +4,36 @@ from __future__ import annotations
 from arcrtc.video.config import VideoCodec, VideoConfig, VideoResolution
 from arcrtc.video.encoders import EncoderInfo, choose, list_encoders, probe
 from arcrtc.video.frame import VideoFrame
+from arcrtc.video.parameters import (
+    Av1Parameters,
+    H264Parameters,
+    Vp8Parameters,
+    Vp9Parameters,
+    video_parameters,
+)
+from arcrtc.video.payload import VideoDepacketizer, VideoPacketizer, VideoPayload
 from arcrtc.video.pipeline import EncodedFrame, VideoPipeline
 from arcrtc.video.quality import psnr, ssim
 
 __all__ = [
+    "Av1Parameters",
     "EncodedFrame",
     "EncoderInfo",
+    "H264Parameters",
     "VideoCodec",
     "VideoConfig",
+    "VideoDepacketizer",
     "VideoFrame",
+    "VideoPacketizer",
+    "VideoPayload",
     "VideoPipeline",
     "VideoResolution",
+    "Vp8Parameters",
+    "Vp9Parameters",
     "choose",
     "list_encoders",
     "probe",
     "psnr",
     "ssim",
+    "video_parameters",
 ]
