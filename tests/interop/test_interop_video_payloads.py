@@ -170,7 +170,8 @@ def test_interop_ffmpeg_depayloads_ours(tmp_path: Path, codec: VideoCodec) -> No
         SessionDescription([media], address="127.0.0.1").to_text(), encoding="ascii")
     raw = tmp_path / "i420"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        process = ffmpeg("-protocol_whitelist", "file,udp,rtp", "-buffer_size", "4000000", "-i",
+        process = ffmpeg("-protocol_whitelist", "file,udp,rtp", "-buffer_size", "4000000", "-analyzeduration", "1000",
+                         "-probesize", "2000", "-reorder_queue_size", "0", "-threads", "1", "-i",
                          str(tmp_path / "ours.sdp"), "-frames:v", str(len(pictures)), "-fps_mode", "passthrough",
                          "-pix_fmt", "yuv420p", "-f", "rawvideo", str(raw))
         wait_until_bound(port)
