@@ -4,8 +4,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from arcrtc._native import check, error_for, ffi, lib, read_view
-from arcrtc.errors import ArgumentError, UnsupportedError
+from arcrtc._native import check, ffi, lib, read_view
+from arcrtc.errors import ArgumentError, CodecError, NoMemoryError, UnsupportedError
 from arcrtc.video.config import (
     MAX_BITRATE_BPS,
     MIN_BITRATE_BPS,
@@ -15,14 +15,14 @@ from arcrtc.video.config import (
     check_range,
     size_of,
 )
-from arcrtc.video.encoders import CODECS, choose, open_encoder
+from arcrtc.video.decoders import VideoDecoder
+from arcrtc.video.encoders import choose, open_encoder
 from arcrtc.video.frame import VideoFrame
 from arcrtc.video.payload import VideoDepacketizer, VideoPacketizer
 
 if TYPE_CHECKING:
     from arcrtc.rtp import RtpPacket
 
-_WHY_BYTES: Final = 320
 _RTP_HEADER_BYTES: Final = 12
 _MIN_MTU: Final = 64
 _MAX_MTU: Final = 65_507  # of one UDP datagram over IPv4
@@ -96,14 +96,14 @@ class VideoPipeline:
         self.stats = VideoPipelineStats()
         self._bitrate = self.config.bitrate
         self._resolution = self.config.resolution
+        self._frame_rate = self.config.frame_rate
         self._refused: dict[str, str] = {}
         self._name, self.passed_over = choose(self.config.codec, self.config.encoder)
         self._encoder: Any = None
         self._encoded = ffi.new("struct arc_encoded *")
         self._staging: Any = None
         self._want_key = False
-        self._decoder: Any = None
-        self._frame_out = ffi.new("struct arc_vframe **")
+        self._decoder: VideoDecoder | None = None
         self._packetizer = VideoPacketizer(self.config.codec)
         self._depacketizer: VideoDepacketizer | None = None
         self._parameter_sets = b""
@@ -122,6 +122,11 @@ class VideoPipeline:
         return self._bitrate
 
     @property
+    def frame_rate(self) -> int:
+        """Frames per second that the rate control plans with."""
+        return self._frame_rate
+
+    @property
     def resolution(self) -> tuple[int, int]:
         """Coded size, (width, height) in pixels."""
         return size_of(self._resolution)
@@ -133,7 +138,7 @@ class VideoPipeline:
             try:
                 return open_encoder(
                     self._name, self.config.codec, width=width, height=height,
-                    frame_rate=self.config.frame_rate, bitrate=self._bitrate,
+                    frame_rate=self._frame_rate, bitrate=self._bitrate,
                     keyframe_interval=self.config.keyframe_interval, threads=self.config.threads,
                     speed=self.config.speed)
             except UnsupportedError as error:
@@ -149,9 +154,10 @@ class VideoPipeline:
         """
         if self._encoder is None:
             self._encoder = self._open()
-        native = frame.native(self._staging)
+        lent = frame.lent()
+        native = frame.native(self._staging) if lent is None else lent[0]
         if not frame.is_native:
-            self._staging = native
+            self._staging = native if lent is None else self._staging
         elif native.ts != frame.timestamp:
             native.ts = frame.timestamp
         status = lib.arc_venc_encode(self._encoder, native, self._want_key, self._encoded)
@@ -180,9 +186,9 @@ class VideoPipeline:
     def set_frame_rate(self, frame_rate: int) -> None:
         """Tell the rate control how many frames a second come from now on, 1..1000."""
         check_range("frame_rate", frame_rate, 1, 1000)
-        if self._encoder is None:
-            self._encoder = self._open()
-        check(lib.arc_venc_set_frame_rate(self._encoder, frame_rate, 1), "set_frame_rate")
+        self._frame_rate = frame_rate
+        if self._encoder is not None:
+            check(lib.arc_venc_set_frame_rate(self._encoder, frame_rate, 1), "set_frame_rate")
 
     def set_resolution(self, resolution: VideoResolution | tuple[int, int]) -> None:
         """Code another size; the next packet is a key frame.
@@ -241,37 +247,39 @@ class VideoPipeline:
             sequence_number=sequence_number, timestamp=timestamp & 0xFFFFFFFF, ssrc=ssrc,
             payload_type=payload_type, marker=marker), payload=payload.data)
 
-    def _open_decoder(self) -> Any:
-        out = ffi.new("struct arc_vdec **")
-        why = ffi.new("char[]", _WHY_BYTES)
-        status = lib.arc_vdec_new(CODECS[self.config.codec], 1, out, why, _WHY_BYTES)
-        if status == lib.ARC_ERR_UNSUPPORTED:
-            raise UnsupportedError(f"{self.config.codec.value}: {ffi.string(why).decode(errors='replace')}")
-        check(status, "video decoder")
-        return ffi.gc(out[0], lib.arc_vdec_free)
+    def _open_decoder(self) -> VideoDecoder:
+        config = self.config
+        return VideoDecoder(config.codec, decoder=config.decoder, hwaccel=config.hwaccel,
+                            threads=config.decode_threads)
+
+    @property
+    def decoder(self) -> VideoDecoder:
+        """The decoder, with its counters and events; opened with the first use.
+
+        :raises UnsupportedError: it cannot be had; the message says why.
+        """
+        if self._decoder is None:
+            self._decoder = self._open_decoder()
+        return self._decoder
 
     def decode_frame(self, data: bytes, timestamp: int = 0) -> VideoFrame | None:
         """Decode a whole access unit, as :class:`EncodedFrame` has it.
 
         :returns: the picture; None when the stream's order holds it back.
-        :raises CodecError: damaged, or no key frame was seen yet: ask for one.
+        :raises CodecError: damaged (CorruptFrameError), or a key frame is to be asked for
+            (NoKeyFrameError, MissingReferenceError); ``decoder.poll_events()`` tells of all faults.
         """
         return self._decode(read_view(data), len(data), timestamp, lib.arc_vdec_decode)
 
     def _decode(self, data: Any, length: int, timestamp: int, call: Any) -> VideoFrame | None:
-        if length == 0:
-            return None
-        if self._decoder is None:
-            self._decoder = self._open_decoder()
-        status = call(self._decoder, data, length, timestamp, self._frame_out)
-        if status == lib.ARC_AGAIN:
-            return None
-        if status != lib.ARC_OK:
+        try:
+            frame = self.decoder.run(data, length, timestamp, call)
+        except (CodecError, UnsupportedError, NoMemoryError):
             self.stats.frames_failed += 1
-            raise error_for(status, "video decoder")
-        frame = VideoFrame.from_native(ffi.gc(self._frame_out[0], lib.arc_vframe_unref))
-        self.stats.frames_decoded += 1
-        self.stats.frames_damaged += frame.damaged
+            raise
+        if frame is not None:
+            self.stats.frames_decoded += 1
+            self.stats.frames_damaged += frame.damaged
         return frame
 
     @property

@@ -75,6 +75,8 @@ static int32_t format_of(const Dav1dPicture *p, char *words, size_t cap)
 
     if (p->p.layout == DAV1D_PIXEL_LAYOUT_I420 && p->p.bpc == 8)
         return ARC_PIX_I420;
+    if (p->p.layout == DAV1D_PIXEL_LAYOUT_I420 && p->p.bpc == 10)
+        return ARC_PIX_I010;
     snprintf(words, cap, "pictures of %s with %d bits",
              layouts[p->p.layout & 3], p->p.bpc);
     return -1;

@@ -187,6 +187,8 @@ static int32_t format_of(const AVFrame *frame)
         return ARC_PIX_I420;
     case AV_PIX_FMT_NV12:
         return ARC_PIX_NV12;
+    case AV_PIX_FMT_YUV420P10LE:
+        return ARC_PIX_I010;
     default:
         return -1;
     }

@@ -11,16 +11,6 @@
 #include "video/dec_ffmpeg_hw.h"
 #include "video/decoder.h"
 
-const char *arc_vdec_hwaccel(int32_t i)
-{
-    enum AVHWDeviceType type = AV_HWDEVICE_TYPE_NONE;
-
-    do
-        type = av_hwdevice_iterate_types(type);
-    while (type != AV_HWDEVICE_TYPE_NONE && i-- > 0);
-    return av_hwdevice_get_type_name(type);
-}
-
 /* The format in which this decoder leaves pictures on such a device. */
 static enum AVPixelFormat format_on(const AVCodec *codec,
                                     enum AVHWDeviceType type)
@@ -32,6 +22,29 @@ static enum AVPixelFormat format_on(const AVCodec *codec,
             (config->methods & AV_CODEC_HW_CONFIG_METHOD_HW_DEVICE_CTX))
             return config->pix_fmt;
     return AV_PIX_FMT_NONE;
+}
+
+static const AVCodec *own_decoder(int32_t codec)
+{
+    static const char *const names[] = {"h264", "vp8", "vp9", "av1"};
+
+    return codec >= ARC_VIDEO_H264 && codec <= ARC_VIDEO_AV1
+               ? avcodec_find_decoder_by_name(names[codec])
+               : NULL;
+}
+
+const char *arc_vdec_hwaccel(int32_t codec, int32_t i)
+{
+    enum AVHWDeviceType type = AV_HWDEVICE_TYPE_NONE;
+    const AVCodec *decoder = own_decoder(codec);
+
+    if (!decoder)
+        return NULL;
+    do
+        type = av_hwdevice_iterate_types(type);
+    while (type != AV_HWDEVICE_TYPE_NONE &&
+           (format_on(decoder, type) == AV_PIX_FMT_NONE || i-- > 0));
+    return av_hwdevice_get_type_name(type);
 }
 
 static enum arc_status try_device(struct arc_dechw *h, const AVCodec *codec,
@@ -59,24 +72,29 @@ static enum arc_status try_device(struct arc_dechw *h, const AVCodec *codec,
     return ARC_OK;
 }
 
-/* Any device that opens; none is no fault, and the last reason is told. */
+/* Any device that opens; none is no fault, and the reasons are told. */
 static enum arc_status try_all(struct arc_dechw *h, const AVCodec *codec,
                                char *why, size_t cap)
 {
     enum AVHWDeviceType type = AV_HWDEVICE_TYPE_NONE;
+    size_t len = 0;
 
-    snprintf(why, cap, "no hardware of this FFmpeg decodes %s", codec->name);
     while ((type = av_hwdevice_iterate_types(type)) != AV_HWDEVICE_TYPE_NONE) {
         enum arc_status status;
 
         if (format_on(codec, type) == AV_PIX_FMT_NONE)
             continue;
-        status = try_device(h, codec, type, why, cap);
+        if (len && len + 3 < cap)
+            len += (size_t)snprintf(why + len, cap - len, "; ");
+        status = try_device(h, codec, type, why + len, cap - len);
         if (status == ARC_OK)
             why[0] = '\0';
         if (status != ARC_ERR_UNSUPPORTED)
             return status;
+        len += strlen(why + len);
     }
+    if (!len)
+        snprintf(why, cap, "no hardware of this FFmpeg decodes %s", codec->name);
     return ARC_OK;
 }
 

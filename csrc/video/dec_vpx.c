@@ -22,6 +22,7 @@ struct arc_decvpx {
     bool                vp8;
     vpx_codec_dec_cfg_t cfg;
     struct arc_picpool *pool;
+    bool                pool_empty; /* it was, in the last call */
 };
 
 static int get_buffer(void *priv, size_t min_size,
@@ -30,7 +31,8 @@ static int get_buffer(void *priv, size_t min_size,
     struct arc_decvpx *d = priv;
     struct arc_picbuf *b;
 
-    if (arc_picpool_take(d->pool, min_size, &b) != ARC_OK)
+    d->pool_empty = arc_picpool_take(d->pool, min_size, &b) != ARC_OK;
+    if (d->pool_empty)
         return -1;
     fb->data = b->data;
     fb->size = b->bytes;
@@ -110,6 +112,15 @@ static void free_buffer(void *opaque)
     arc_picbuf_unref(opaque);
 }
 
+/* @return enum arc_pixel_format; -1: none of ours */
+static int32_t format_of(const vpx_image_t *img)
+{
+    if (img->fmt == VPX_IMG_FMT_I420)
+        return ARC_PIX_I420;
+    return img->fmt == VPX_IMG_FMT_I42016 && img->bit_depth == 10 ? ARC_PIX_I010
+                                                                  : -1;
+}
+
 static void describe(const vpx_image_t *img, int64_t ts, struct arc_vframe *f)
 {
     static const int32_t h273[] = { /* by vpx_color_space_t */
@@ -118,7 +129,7 @@ static void describe(const vpx_image_t *img, int64_t ts, struct arc_vframe *f)
     size_t known = sizeof(h273) / sizeof(h273[0]);
 
     memset(f, 0, sizeof(*f));
-    f->format = ARC_PIX_I420;
+    f->format = format_of(img);
     f->width = (int32_t)img->d_w;
     f->height = (int32_t)img->d_h;
     f->ts = ts;
@@ -161,7 +172,7 @@ static enum arc_status hand_out(struct arc_decvpx *d, const vpx_image_t *img,
     struct arc_vframe f, copy;
     enum arc_status status;
 
-    if (img->fmt != VPX_IMG_FMT_I420) {
+    if (format_of(img) < 0) {
         snprintf(r->words, sizeof(r->words),
                  "pictures of 1/%d by 1/%d chroma with %u bits",
                  1 << img->x_chroma_shift, 1 << img->y_chroma_shift,
@@ -207,6 +218,19 @@ static enum arc_status fail(struct arc_decvpx *d, vpx_codec_err_t err,
                                              : ARC_ERR_CODEC;
 }
 
+static vpx_codec_err_t decode(struct arc_decvpx *d, const uint8_t *data,
+                              int32_t len)
+{
+    vpx_codec_err_t err = d->open ? VPX_CODEC_OK : open_library(d);
+
+    d->pool_empty = false;
+    return err == VPX_CODEC_OK
+               ? vpx_codec_decode(&d->ctx, data, (unsigned)len, NULL, 0)
+               : err;
+}
+
+/* libvpx may lose buffers of its own over damaged pictures until none is left:
+ * then it is made anew. */
 static enum arc_status vd_decode(void *lib, const uint8_t *data, int32_t len,
                                  int64_t ts, bool part,
                                  struct arc_dec_result *r)
@@ -223,9 +247,11 @@ static enum arc_status vd_decode(void *lib, const uint8_t *data, int32_t len,
                  ARC_VDEC_MAX_PX);
         return ARC_ERR_UNSUPPORTED;
     }
-    if (!d->open && open_library(d) != VPX_CODEC_OK)
-        return ARC_ERR_NOMEM;
-    err = vpx_codec_decode(&d->ctx, data, (unsigned)len, NULL, 0);
+    err = decode(d, data, len);
+    if (err == VPX_CODEC_MEM_ERROR && !d->pool_empty) {
+        vd_flush(d);
+        err = decode(d, data, len);
+    }
     if (err != VPX_CODEC_OK)
         return fail(d, err, r);
     while ((img = vpx_codec_get_frame(&d->ctx, &iter)) != NULL)

@@ -179,7 +179,7 @@ static void note_fault(struct arc_vdec *d, enum arc_vdec_fault fault,
     d->stats.faults[fault]++;
     d->stats.last_fault = fault;
     snprintf(d->stats.words, sizeof(d->stats.words), "%s",
-             words[0] ? words : usual[fault]);
+             words[0] && fault != ARC_VDEC_FAULT_NO_KEY ? words : usual[fault]);
 }
 
 static enum arc_vdec_fault fault_of(const struct arc_vdec *d,
@@ -230,6 +230,22 @@ static void on_picture(struct arc_vdec *d, const struct arc_refcheck_info *info,
     d->stats.key_frames += info->is_key;
 }
 
+/* Every temporal unit of AV1 has a frame to be shown (AV1 specification 7.5). VP8
+ * and VP9 have pictures that are only referred to, but do not begin with one.
+ * Of H.264 the library knows what it waits for. */
+static bool may_show_nothing(const struct arc_vdec *d,
+                             const struct arc_refcheck_info *info)
+{
+    switch (d->row->info.codec) {
+    case ARC_VIDEO_H264:
+        return true;
+    case ARC_VIDEO_AV1:
+        return false;
+    default:
+        return d->started || info->is_key;
+    }
+}
+
 static enum arc_status run(struct arc_vdec *d, const uint8_t *data, int32_t len,
                            int64_t ts, bool part, struct arc_vframe **out)
 {
@@ -244,6 +260,8 @@ static enum arc_status run(struct arc_vdec *d, const uint8_t *data, int32_t len,
     d->stats.bytes += len;
     arc_refcheck_look(&d->refs, data, (size_t)len, &info);
     status = d->row->decode(d->lib, data, len, ts, part, &r);
+    if (status == ARC_AGAIN && !may_show_nothing(d, &info))
+        status = ARC_ERR_CODEC;
     if (status == ARC_OK) {
         on_picture(d, &info, &r);
         *out = r.frame;
@@ -274,6 +292,7 @@ enum arc_status arc_vdec_get_stats(const struct arc_vdec *d,
     if (!d || !out)
         return ARC_ERR_ARG;
     *out = d->stats;
+    out->needs_key = !d->started || d->broken;
     if (d->row->device)
         snprintf(out->hwaccel, sizeof(out->hwaccel), "%s",
                  d->row->device(d->lib));

@@ -81,6 +81,8 @@ struct arc_vdec_stats {
     int64_t key_frames;     /* of those, of key frames                        */
     int64_t bytes;          /* of coded pictures that came in                 */
     int64_t faults[6];      /* by enum arc_vdec_fault; [0] stays 0            */
+    bool    needs_key;      /* nothing to begin with, or pictures rest on one that
+                               was lost: ask for a key frame                  */
     int32_t last_fault;     /* of the last call; ARC_VDEC_FAULT_NONE: none    */
     char    words[96];      /* what the last fault was, in words              */
     char    name[32];       /* decoder in use                                 */
@@ -90,8 +92,9 @@ struct arc_vdec_stats {
 /** Row `i` of the table of decoders, in order of preference; NULL behind it. */
 const struct arc_vdec_info *arc_vdec_info(int32_t i);
 
-/** FFmpeg's name of the i-th kind of device it was built with; NULL behind. */
-const char *arc_vdec_hwaccel(int32_t i);
+/** The i-th kind of device that this FFmpeg has a decoder of a codec for, by its
+ *  name; NULL behind the last. Not: that there is such a device. */
+const char *arc_vdec_hwaccel(int32_t codec, int32_t i);
 
 /**
  * Open a decoder.

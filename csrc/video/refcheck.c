@@ -292,6 +292,7 @@ static void read_vp9_frame(struct arc_refcheck *r, const uint8_t *data,
     uint32_t profile, refresh;
     bool hidden, resilient;
 
+    out->disposable = false; /* not that of a frame before it */
     arc_bitreader_init(&b, data, len);
     arc_bitreader_u(&b, 2); /* frame_marker */
     profile = arc_bitreader_u(&b, 1);
