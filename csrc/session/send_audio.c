@@ -17,21 +17,6 @@ enum {
     AUDIO_MAX_BYTES = 1500,  /* no datagram is longer                   */
 };
 
-static void apply_settings(struct arc_sendstream *st)
-{
-    struct arc_opus_enc *opus = arc_aenc_opus(st->aenc);
-    int32_t bps  = arc_atomic_load_relaxed(&st->target_bps);
-    int32_t loss = arc_atomic_load_relaxed(&st->loss_pct);
-
-    if (opus && bps != st->applied_bps &&
-        arc_opus_enc_set_bitrate(opus, bps) == ARC_OK)
-        st->applied_bps = bps;
-    if (opus && loss != st->applied_loss_pct &&
-        arc_opus_enc_set_loss_pct(opus, loss) == ARC_OK)
-        st->applied_loss_pct = loss;
-    st->media.target_bps = st->applied_bps;
-}
-
 /** Room for a frame, beside what redundancy needs in any case. */
 static int32_t frame_room(const struct arc_sendstream *st)
 {
@@ -129,7 +114,6 @@ static enum arc_status send_gathered(struct arc_sendstream *st, int64_t now_us)
     enum arc_status status;
 
     st->media.frames_in++;
-    apply_settings(st);
     arc_peer_hear_own(st);
     if (arc_atomic_load_relaxed(&st->tone_lasts))
         return stay_silent(st); /* RFC 4733 §2.5.1.2: the event has its turn */
@@ -201,8 +185,12 @@ enum arc_status arc_send_audio(struct arc_sendstream *st, const int16_t *pcm,
 
     place_on_clock(st, capture_us);
     while (n_samples > 0) {
-        int32_t n = gather(g, pcm, n_samples, channels,
-                           arc_atomic_load_relaxed(&st->muted) != 0);
+        int32_t n;
+
+        if (g->fill == 0)
+            arc_peer_apply_opus(st); /* the length of the packet among others */
+        n = gather(g, pcm, n_samples, channels,
+                   arc_atomic_load_relaxed(&st->muted) != 0);
 
         pcm       += n * channels;
         n_samples -= n;

@@ -81,7 +81,8 @@ static bool layers_ok(const struct arc_pl_video_tx *tx, size_t len,
                       const struct arc_pl_layer *layers, int32_t n_layers)
 {
     if (n_layers < 1 || n_layers > tx->cfg.n_spatial ||
-        (tx->pictures == 0 && !layers[0].is_key))
+        (tx->cfg.codec == ARC_VIDEO_VP9 && tx->pictures == 0 &&
+         !layers[0].is_key))
         return false;
     for (int i = 0; i < n_layers; i++) {
         const struct arc_pl_layer *l = &layers[i];

@@ -65,11 +65,11 @@ struct arc_pl_layer {
                                * same spatial layer                           */
 };
 
-/* Room that suffices for max_payload_bytes of each codec. */
-#define ARC_PL_VIDEO_MIN_PAYLOAD_BYTES 64
+/* Of one payload; the least has room for each codec's descriptor. */
+#define ARC_PL_VIDEO_MIN_PAYLOAD_BYTES 52
 #define ARC_PL_VIDEO_MAX_PAYLOAD_BYTES 65535
 /* Bytes of the scalability structure that a packer makes: 8 sizes, 4 pictures. */
-#define ARC_PL_VIDEO_MAX_SS_BYTES      50
+#define ARC_PL_VIDEO_MAX_SS_BYTES      42
 #define ARC_PL_VIDEO_HISTORY           128 /* pictures that refs[] can reach  */
 
 struct arc_pl_video_config {
@@ -99,7 +99,7 @@ struct arc_pl_video_tx {
 };
 
 /**
- * Begin a stream. Its first picture must be a key picture.
+ * Begin a stream. VP9: its first picture must be a key picture.
  *
  * @return ARC_OK or ARC_ERR_ARG (NULL, or out of range)
  */
@@ -132,7 +132,7 @@ struct arc_pl_video_packer {
     struct arc_pl_layer        layers[8];
     struct arc_depdesc_deps    deps[8];  /* the same for the descriptor       */
     uint16_t                   first_frame_number;
-    uint8_t                    ss[50];   /* VP9: scalability structure        */
+    uint8_t                    ss[42];   /* VP9: scalability structure        */
     size_t                     ss_len;
     struct arc_pl_h264_packer  h264;     /* the codec's own                   */
     struct arc_pl_vp8_packer   vp8;
@@ -150,8 +150,9 @@ struct arc_pl_video_packer {
  * @param n_layers          1..n_spatial
  * @param max_payload_bytes ARC_PL_VIDEO_MIN_.. to ARC_PL_VIDEO_MAX_PAYLOAD_BYTES
  *
- * @return ARC_OK; ARC_ERR_ARG (NULL, a range, layers outside of the picture, or
- *         the first picture is no key picture); ARC_ERR_FORMAT (the data are not
+ * @return ARC_OK; ARC_ERR_ARG (NULL, a range, layers outside of the picture, a
+ *         reference to what there was not, or VP9 does not begin with a key
+ *         picture); ARC_ERR_FORMAT (the data are not
  *         what the codec makes); ARC_ERR_LIMIT (H.264 mode 0: a NAL unit is
  *         too large); ARC_ERR_UNSUPPORTED (VP9: references that the pattern does
  *         not have, or more than 3). `tx` is unchanged unless ARC_OK

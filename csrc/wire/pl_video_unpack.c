@@ -50,6 +50,7 @@ static enum arc_status peek_vp9(const uint8_t *payload, size_t len,
 {
     struct arc_pl_vp9 d;
     enum arc_status status = arc_pl_vp9_parse(payload, len, &d);
+    bool is_bare;
 
     if (status != ARC_OK)
         return status;
@@ -58,13 +59,16 @@ static enum arc_status peek_vp9(const uint8_t *payload, size_t len,
      * could begin to decode with. */
     info->starts_picture  = d.starts_frame && d.sid == 0;
     info->ends_frame      = d.ends_frame;
-    info->is_key          = !d.is_predicted && !d.is_inter_layer;
+    /* A bare descriptor leaves P at 0 (FFmpeg's): then the data must tell. */
+    is_bare               = !d.ids.picture_id_bits && !d.has_layers;
+    info->is_key          = is_bare ? d.is_key_data
+                                    : !d.is_predicted && !d.is_inter_layer;
     info->is_reference    = true;
     info->is_switching_up = d.is_switching_up;
     info->is_inter_layer  = d.is_inter_layer;
-    info->is_predicted    = d.is_predicted;
+    info->is_predicted    = is_bare ? !d.is_key_data : d.is_predicted;
     info->has_layers      = d.has_layers;
-    info->has_refs        = d.is_flexible || !d.is_predicted;
+    info->has_refs        = d.is_flexible || !info->is_predicted;
     info->tid             = d.tid;
     info->sid             = d.sid;
     info->ids             = d.ids;

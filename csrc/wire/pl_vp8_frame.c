@@ -85,7 +85,7 @@ enum arc_status arc_pl_vp8_packer_next(struct arc_pl_vp8_packer *p,
     *len_out = p->head_len + n;
 
     p->pos += n;
-    while (p->part < p->n_parts && p->part_end[p->part] == p->pos)
+    while (p->part < p->n_parts && p->part_end[p->part] <= p->pos)
         p->part++;
     *last_out = p->part == p->n_parts;
     return ARC_OK;

@@ -177,7 +177,7 @@ def test_sim_voice_reordering_duplication_bursts_keep_bounds(seed: int, base_ms:
 
     heard = play(arrivals(sent, delay, lost, duplicated=rng.random(n) < 0.03), config,
                  end_us=base_ms * MS + 24_000_000, on_block=note)
-    assert max(latencies) <= 200 + 15
+    assert max(latencies) <= 200
     assert heard.stats.duplicate_pkts > 0
     times = [b.playout_us for b in heard.blocks]
     assert all(b - a == 10 * MS for a, b in pairwise(times))  # the device's clock has no hole

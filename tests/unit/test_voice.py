@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from arcrtc import RtpHeader, RtpPacket, errors
-from arcrtc._native import NEVER_US
+from arcrtc._native import NEVER_US, lib
 from arcrtc.audio import VoiceBlock, VoiceConfig, VoiceKind, VoiceProfile, VoiceReceiver
 from tests.model.allocation import survives_every_failure
 from tests.model.libopus import Decoder
@@ -137,6 +137,29 @@ def test_voice_capacity_drops_the_oldest() -> None:
         assert push(receiver, packet, 0)
     assert receiver.stats().overflow_pkts == 6
     assert receiver.stats().depth_ms == 60
+
+
+@pytest.mark.parametrize("frame_ms", [20, 60])
+@pytest.mark.parametrize("shorter_ms", [3, 30, 300])
+def test_voice_play_out_never_exceeds_max_latency(shorter_ms: int, frame_ms: int) -> None:
+    """Jitter beyond the bound, lip-sync that asks for more, and a way that is shorter all at once."""
+    rng = np.random.default_rng(shorter_ms)
+    receiver = VoiceReceiver(replace(PCMU, min_latency_ms=20, max_latency_ms=100, initial_latency_ms=60))
+    sent = pcmu_packets(6, frame_ms)
+    delays = rng.gamma(1.0, 30.0, len(sent)) + np.where(np.arange(len(sent)) * frame_ms < 3000, shorter_ms, 0)
+    shortest, blocks = np.inf, 0
+    for at, packet in arrivals(sent, delays):
+        for block in pull_until(receiver, at):
+            media_us = (block.media_time - 2**32 - FIRST_TS) * 1000 // 8
+            assert block.playout_us - media_us - shortest <= 100 * MS
+            assert receiver.stats().playout_ms <= 100
+            blocks += 1
+        push(receiver, packet, at)
+        lib.arc_voice_set_hold_us(receiver._voice, 40 * MS)
+        shortest = min(shortest, at - packet.media_us)
+    assert blocks > 500
+    assert receiver.stats().removed > 0
+    assert_ledger(receiver.stats())
 
 
 @pytest.mark.parametrize("profile", list(VoiceProfile))
