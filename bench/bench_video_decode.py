@@ -18,12 +18,12 @@ from pathlib import Path
 import av
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from arcrtc.video import VideoCodec, VideoConfig, VideoFrame, VideoPipeline, VideoPlc, VideoPlcConfig
 from tests.model.coded_video import ENCODERS
 
+ROOT = Path(__file__).resolve().parent.parent
 FRAMES = 120
 ROUNDS = 7
 BITRATE = 1_500_000
