@@ -29,6 +29,9 @@ struct arc_rxpkt {
     bool            repaired;     /* came by retransmission or FEC            */
     bool            copy;         /* a redundant block (RFC 2198): ts and payload
                                      are the block's, the rest its packet's  */
+    bool            told_level;   /* its header told how loud it is (RFC 6464) */
+    bool            voice;        /* .. and that there is voice in it         */
+    uint8_t         level_neg_dbov; /* .. 0..127                              */
     bool            starts_frame; /* begins a NAL unit or frame; audio: always */
     bool            is_key;       /* holds an IDR slice or its first piece    */
 };

@@ -308,6 +308,7 @@ static void hand_over_copies(struct arc_session *s, struct arc_recvstream *st,
         st->copies++;
         copy.copy         = true;
         copy.marker       = false; /* not preserved, RFC 2198 §4 */
+        copy.told_level   = false;
         copy.ts          -= b->ts_offset;
         copy.payload_type = (uint8_t)b->payload_type;
         copy.payload_off  = b->off;
@@ -359,6 +360,8 @@ static void on_media(struct arc_session *s, struct arc_recvstream *st,
         s->stats.drops.malformed++;
         return;
     }
+    if (came_by == ARC_PEER_MEDIA)
+        arc_peer_read_level(st, h, &p);
     place(st, &p, h, now_us);
     count_arrival(st, &p, came_by, h, now_us);
     if (arc_peer_is_dtmf(st, p.payload_type)) {
@@ -460,8 +463,6 @@ static bool on_rtp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
             return true;
         }
     }
-    if (!is_rtx)
-        arc_peer_read_level(st, pkt->data, &h);
     on_media(s, st, pkt, &h, is_rtx ? ARC_PEER_RTX : ARC_PEER_MEDIA, now_us);
     if (st->fec) {
         /* A resend may have other extensions than the packet had. */
