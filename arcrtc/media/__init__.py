@@ -9,6 +9,7 @@ from arcrtc.media.devices import DeviceSource
 from arcrtc.media.frames import ColorMatrix, MediaAudio, MediaFrame, MediaVideo
 from arcrtc.media.pattern import TestPattern
 from arcrtc.media.sample import sample_path
+from arcrtc.media.sink import FrameSink
 from arcrtc.media.source import MediaSource, open_media
 from arcrtc.media.timecode import read_time_code
 from arcrtc.media.writer import AudioTrack, MediaWriter, VideoTrack
@@ -17,6 +18,7 @@ __all__ = [
     "AudioTrack",
     "ColorMatrix",
     "DeviceSource",
+    "FrameSink",
     "MediaAudio",
     "MediaFrame",
     "MediaSource",

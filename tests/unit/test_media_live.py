@@ -15,7 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arcrtc import VideoConfig, VideoFrame, VideoPipeline, errors
-from arcrtc.media import DeviceSource, MediaWriter, TestPattern, VideoTrack, open_media, read_time_code, sample_path
+from arcrtc.media import (
+    DeviceSource,
+    FrameSink,
+    MediaWriter,
+    TestPattern,
+    VideoTrack,
+    open_media,
+    read_time_code,
+    sample_path,
+)
 from arcrtc.media import devices as devices_module
 from arcrtc.media.latest import Latest
 from arcrtc.media.timecode import draw_time_code
@@ -306,3 +315,22 @@ def test_frames_of_a_pattern_go_to_a_sender() -> None:
     frame = TestPattern(320, 192).picture(3).to_frame()
     assert isinstance(frame, VideoFrame)
     assert (frame.timestamp, frame.matrix) == (9000, "bt601")
+
+
+def test_frame_sink_keeps_the_newest_and_ends_its_reader() -> None:
+    sink: FrameSink[int] = FrameSink(3)
+    for number in range(5):
+        sink.write(number)
+    assert (sink.take(), sink.dropped) == (2, 2)
+    seen: list[int] = []
+    reader = threading.Thread(target=lambda: seen.extend(sink))
+    reader.start()
+    sink.write(5)
+    sink.close()
+    reader.join()
+    assert seen == [3, 4, 5]
+    assert sink.take() is None
+    with pytest.raises(errors.ClosedError):
+        sink.write(6)
+    with pytest.raises(errors.ArgumentError, match="capacity"):
+        FrameSink(0)
