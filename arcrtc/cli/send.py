@@ -30,8 +30,9 @@ OptionalPath = Optional[Path]  # noqa: UP045 - typer evaluates it on Python 3.10
 OptionalStr = Optional[str]  # noqa: UP045
 OptionalFloat = Optional[float]  # noqa: UP045
 OptionalInt = Optional[int]  # noqa: UP045
-File = Annotated[Path, typer.Argument(help="What is sent: its sound, its pictures or both.", metavar="FILE",
-                                      show_default=False)]
+File = Annotated[Path, typer.Argument(
+    help="What is sent: the sound, the pictures or both of a file; or testsrc:size=1280x720,rate=30 (a test pattern), "
+         "v4l2:/dev/video0, x11grab::0.0.", metavar="FILE", show_default=False)]
 To = Annotated[str, typer.Option(help="Where to.", metavar="HOST:PORT")]
 Sdp = Annotated[OptionalPath, typer.Option(
     help="Write a description for FFmpeg and other players, and send as they expect it: sound to PORT, pictures to "
