@@ -56,10 +56,18 @@ def _table() -> list[_Row]:
     return rows
 
 
+def _info(name: str) -> Any:
+    return lib.arc_venc_info([row.name for row in _table()].index(name))
+
+
 def resizes_in_place(name: str) -> bool:
     """Whether an encoder takes another size without being opened anew (``arc_venc_set_size``)."""
-    i = [row.name for row in _table()].index(name)
-    return bool(lib.arc_venc_info(i).in_place_size)
+    return bool(_info(name).in_place_size)
+
+
+def copies_input(name: str) -> bool:
+    """Whether an encoder reads a frame's rows, and nothing else, during ``arc_venc_encode`` only."""
+    return bool(_info(name).copies_input)
 
 
 def encoder_config(name: str, codec: VideoCodec, *, width: int, height: int, frame_rate: int, bitrate: int,

@@ -223,16 +223,19 @@ class VideoFrame:
         handle.matrix = MATRICES[self.matrix]
         return handle
 
-    def lent(self) -> tuple[Any, Array] | None:
+    def lent(self, *, planes: bool = False) -> tuple[Any, tuple[Array, ...]] | None:
         """(handle, what must live as long) over this picture's own memory, for one call that only reads.
 
         None where the core may read on past the rows, or hold the frame longer: then it takes
-        :meth:`native`. So rgb24 and bgr24 alone are lent; they must be converted anyway.
+        :meth:`native`. So rgb24 and bgr24 alone are lent, which must be converted anyway.
+
+        :param planes: lend yuv420p as well: it is known that the call reads nothing but the rows.
         """
-        if self._native is not None or self.format not in RGB_FORMATS:
+        wanted = (*RGB_FORMATS, "yuv420p") if planes else RGB_FORMATS
+        if self._native is not None or self.is_on_gpu or self.format not in wanted:
             return None
-        plane = self.planes()[0]
-        return self._told(lend(plane, self.format, self.width, self.height)), plane
+        parts = self.planes()
+        return self._told(lend(parts, self.format, self.width, self.height)), parts
 
     def planes(self) -> tuple[Array, ...]:
         """Views of the planes, of shape (rows, samples of a row), no copy; rows may be apart.

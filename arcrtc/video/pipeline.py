@@ -16,7 +16,7 @@ from arcrtc.video.config import (
     size_of,
 )
 from arcrtc.video.decoders import VideoDecoder
-from arcrtc.video.encoders import choose, open_encoder, resizes_in_place
+from arcrtc.video.encoders import choose, copies_input, open_encoder, resizes_in_place
 from arcrtc.video.frame import VideoFrame
 from arcrtc.video.payload import VideoDepacketizer, VideoPacketizer
 
@@ -151,6 +151,7 @@ class VideoPipeline:
         self._refused: dict[str, str] = {}
         self._name, self.passed_over = choose(self.config.codec, self.config.encoder)
         self._encoder: Any = None
+        self._copies_input = False
         self._encoded = ffi.new("struct arc_encoded *")
         self._staging: Any = None
         self._want_key = False
@@ -183,6 +184,12 @@ class VideoPipeline:
         """Coded size, (width, height) in pixels."""
         return size_of(self._resolution)
 
+    @property
+    def _coded_size(self) -> tuple[int, int] | None:
+        """Size of frames that are read as they are; None: all are copied, their sides are made even."""
+        width, height = self.resolution
+        return None if width % 2 or height % 2 else (width, height)
+
     def _open(self) -> Any:
         """Open the chosen encoder; with "auto" go on to the next one when it refuses this size."""
         width, height = self.resolution
@@ -207,7 +214,8 @@ class VideoPipeline:
         """
         if self._encoder is None:
             self._encoder = self._open()
-        lent = frame.lent()
+            self._copies_input = copies_input(self._name)
+        lent = frame.lent(planes=self._copies_input and (frame.width, frame.height) == self._coded_size)
         native = frame.native(self._staging) if lent is None else lent[0]
         if not frame.is_native:
             self._staging = native if lent is None else self._staging
@@ -407,7 +415,8 @@ class VideoPipeline:
         """Decode RTP packets in order of their sequence numbers.
 
         The picture comes with the packet that has the marker. A gap drops the access unit that it
-        cuts (``stats.frames_incomplete``); the next key frame mends what follows.
+        cuts (``stats.frames_incomplete``), unless ``partial_frames`` of the configuration lets its
+        other slices be shown; the next key frame mends what follows.
 
         :returns: None while the frame is not complete.
         :raises ParseError: the payload is malformed.
@@ -422,17 +431,19 @@ class VideoPipeline:
             depacketizer = self._begin(header.timestamp)
         elif gap:
             self._skipping = True
-        if self._skipping:
+        partial = self.config.partial_frames and self.config.codec is VideoCodec.H264
+        if self._skipping and not partial:
             self.stats.payloads_dropped += 1
         elif not self._append(depacketizer, packet.payload):
             self._skipping = True
         if not header.marker:
             return None
 
-        unit = None if self._skipping else depacketizer.finish()
+        unit = None if self._skipping and not partial else depacketizer.finish()
         self._timestamp = None
-        if unit is None or unit[1] == 0:
-            self.stats.frames_incomplete += 1
+        empty = unit is None or unit[1] == 0
+        self.stats.frames_incomplete += self._skipping or empty
+        if unit is None or empty:
             return None
         return self._decode(*unit, header.timestamp, lib.arc_vdec_decode)
 

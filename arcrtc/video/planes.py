@@ -1,6 +1,7 @@
 """Formats of pictures, and their planes as NumPy views (C module ``video/vframe``)."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -111,15 +112,16 @@ def split(data: Array, format: str, width: int, height: int) -> list[Array]:
     return planes
 
 
-def lend(plane: Array, format: str, width: int, height: int) -> Any:
-    """A native frame over one plane of a caller's own memory, for the time of one call.
+def lend(planes: Sequence[Array], format: str, width: int, height: int) -> Any:
+    """A native frame over the planes of a caller's own memory, for the time of one call.
 
-    It counts no references: nothing may hold it longer. ``plane`` must outlive it, too.
+    It counts no references: nothing may hold it longer. ``planes`` must outlive it, too.
     """
     handle = ffi.new("struct arc_vframe *")
     handle.refs = 1
     handle.format = FORMATS[format]
     handle.width, handle.height = width, height
-    handle.stride[0] = plane.strides[0]
-    handle.data[0] = ffi.cast("uint8_t *", plane.__array_interface__["data"][0])
+    for i, plane in enumerate(planes):
+        handle.stride[i] = plane.strides[0]
+        handle.data[i] = ffi.cast("uint8_t *", plane.__array_interface__["data"][0])
     return handle

@@ -11,7 +11,7 @@
 
 static const struct arc_venc_info rows[] = {
     {.name = "libaom-av1", .library = "libaom", .codec = ARC_VIDEO_AV1,
-     .in_place_bitrate = true, .in_place_size = true,
+     .copies_input = true, .in_place_bitrate = true, .in_place_size = true,
      .max_temporal_layers = 3, .max_spatial_layers = 3},
 };
 

@@ -47,10 +47,11 @@ struct driver {
     const char         *refresh; /* the same for intra refresh; NULL: cannot */
 };
 
-#define ROW(n, lib, c, hw, in_place)                                           \
+/* Of copies_input: x264 has its own copy; others may hold a frame. */
+#define ROW(n, lib, c, hw, in_place, copies)                                   \
     {.name = n, .library = lib, .codec = ARC_VIDEO_##c, .hardware = hw,        \
-     .in_place_bitrate = in_place, .max_temporal_layers = 1,                   \
-     .max_spatial_layers = 1}
+     .in_place_bitrate = in_place, .copies_input = copies,                     \
+     .max_temporal_layers = 1, .max_spatial_layers = 1}
 
 #define NVENC                                                                  \
     "preset=p4:tune=ull:rc=cbr:zerolatency=1:delay=0:surfaces=4:"              \
@@ -66,51 +67,51 @@ struct driver {
 /* Hardware first: it is preferred where the probe proved it. libx264 is the
  * reference for all tests. */
 static const struct driver drivers[] = {
-    {ROW("h264_nvenc", "NVIDIA NVENC", H264, true, true),
+    {ROW("h264_nvenc", "NVIDIA NVENC", H264, true, true, false),
      AV_PIX_FMT_YUV420P, FROM_MEMORY, NO_INTERVAL, NVENC ":profile=high", NULL,
      "intra-refresh=1"},
-    {ROW("h264_qsv", "Intel Quick Sync Video", H264, true, false),
+    {ROW("h264_qsv", "Intel Quick Sync Video", H264, true, false, false),
      AV_PIX_FMT_NV12, FROM_MEMORY, NO_INTERVAL_QSV,
      QSV ":profile=high:scenario=videoconference", "scenario=displayremoting",
      "int_ref_type=vertical"},
-    {ROW("h264_vaapi", "VA-API", H264, true, false),
+    {ROW("h264_vaapi", "VA-API", H264, true, false, false),
      AV_PIX_FMT_NV12, AV_HWDEVICE_TYPE_VAAPI, NO_INTERVAL,
      VAAPI ":profile=high", NULL, NULL},
-    {ROW("h264_amf", "AMD AMF", H264, true, false),
+    {ROW("h264_amf", "AMD AMF", H264, true, false, false),
      AV_PIX_FMT_YUV420P, FROM_MEMORY, NO_INTERVAL,
      AMF ":profile=high:header_spacing=1", NULL, NULL},
-    {ROW("h264_videotoolbox", "Apple VideoToolbox", H264, true, false),
+    {ROW("h264_videotoolbox", "Apple VideoToolbox", H264, true, false, false),
      AV_PIX_FMT_YUV420P, FROM_MEMORY, NO_INTERVAL,
      "profile=high:realtime=1:prio_speed=1", NULL, NULL},
-    {ROW("h264_v4l2m2m", "Video4Linux2 M2M", H264, true, false),
+    {ROW("h264_v4l2m2m", "Video4Linux2 M2M", H264, true, false, false),
      AV_PIX_FMT_YUV420P, FROM_MEMORY, NO_INTERVAL, V4L2, NULL, NULL},
-    {ROW("libx264", "x264", H264, false, true),
+    {ROW("libx264", "x264", H264, false, true, true),
      AV_PIX_FMT_YUV420P, FROM_MEMORY, NO_INTERVAL,
      /* qcomp nearer to constant frame sizes than x264's 0.6: 0.3 dB better in
       * so short a buffer, and quicker to follow. */
      "tune=zerolatency:profile=high:forced-idr=1:sc_threshold=0:qcomp=0.3:"
      "x264-params=scenecut=0,force-cfr=1,nal-hrd=none,aud=0",
      NULL, "intra-refresh=1"},
-    {ROW("libopenh264", "Cisco OpenH264", H264, false, false),
+    {ROW("libopenh264", "Cisco OpenH264", H264, false, false, false),
      AV_PIX_FMT_YUV420P, FROM_MEMORY, NO_INTERVAL,
      "rc_mode=bitrate:allow_skip_frames=0:profile=constrained_baseline", NULL,
      NULL},
-    {ROW("vp8_vaapi", "VA-API", VP8, true, false),
+    {ROW("vp8_vaapi", "VA-API", VP8, true, false, false),
      AV_PIX_FMT_NV12, AV_HWDEVICE_TYPE_VAAPI, NO_INTERVAL, VAAPI, NULL, NULL},
-    {ROW("vp8_v4l2m2m", "Video4Linux2 M2M", VP8, true, false),
+    {ROW("vp8_v4l2m2m", "Video4Linux2 M2M", VP8, true, false, false),
      AV_PIX_FMT_YUV420P, FROM_MEMORY, NO_INTERVAL, V4L2, NULL, NULL},
-    {ROW("vp9_qsv", "Intel Quick Sync Video", VP9, true, false),
+    {ROW("vp9_qsv", "Intel Quick Sync Video", VP9, true, false, false),
      AV_PIX_FMT_NV12, FROM_MEMORY, NO_INTERVAL_QSV, QSV, NULL, NULL},
-    {ROW("vp9_vaapi", "VA-API", VP9, true, false),
+    {ROW("vp9_vaapi", "VA-API", VP9, true, false, false),
      AV_PIX_FMT_NV12, AV_HWDEVICE_TYPE_VAAPI, NO_INTERVAL, VAAPI, NULL, NULL},
-    {ROW("av1_nvenc", "NVIDIA NVENC", AV1, true, true),
+    {ROW("av1_nvenc", "NVIDIA NVENC", AV1, true, true, false),
      AV_PIX_FMT_YUV420P, FROM_MEMORY, NO_INTERVAL, NVENC, NULL,
      "intra-refresh=1"},
-    {ROW("av1_qsv", "Intel Quick Sync Video", AV1, true, false),
+    {ROW("av1_qsv", "Intel Quick Sync Video", AV1, true, false, false),
      AV_PIX_FMT_NV12, FROM_MEMORY, NO_INTERVAL_QSV, QSV, NULL, NULL},
-    {ROW("av1_vaapi", "VA-API", AV1, true, false),
+    {ROW("av1_vaapi", "VA-API", AV1, true, false, false),
      AV_PIX_FMT_NV12, AV_HWDEVICE_TYPE_VAAPI, NO_INTERVAL, VAAPI, NULL, NULL},
-    {ROW("av1_amf", "AMD AMF", AV1, true, false),
+    {ROW("av1_amf", "AMD AMF", AV1, true, false, false),
      AV_PIX_FMT_YUV420P, FROM_MEMORY, NO_INTERVAL, AMF, NULL, NULL},
 };
 
@@ -118,7 +119,7 @@ static const struct driver drivers[] = {
  * and costs a key frame. Versions before 2 hold each frame back until the next
  * comes, so that the probe refuses them. */
 static const struct driver last_drivers[] = {
-    {ROW("libsvtav1", "SVT-AV1", AV1, false, false),
+    {ROW("libsvtav1", "SVT-AV1", AV1, false, false, false),
      AV_PIX_FMT_YUV420P, FROM_MEMORY, NO_INTERVAL,
      "svtav1-params=pred-struct=1,keyint=-1,scd=0,lookahead=0", NULL, NULL},
 };

@@ -11,10 +11,10 @@
 
 static const struct arc_venc_info rows[] = {
     {.name = "libvpx", .library = "libvpx", .codec = ARC_VIDEO_VP8,
-     .in_place_bitrate = true, .max_temporal_layers = 3,
+     .copies_input = true, .in_place_bitrate = true, .max_temporal_layers = 3,
      .max_spatial_layers = 1},
     {.name = "libvpx-vp9", .library = "libvpx", .codec = ARC_VIDEO_VP9,
-     .in_place_bitrate = true, .in_place_size = true,
+     .copies_input = true, .in_place_bitrate = true, .in_place_size = true,
      .max_temporal_layers = 3, .max_spatial_layers = 3},
 };
 

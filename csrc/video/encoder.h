@@ -82,6 +82,8 @@ struct arc_venc_info {
     bool        in_place_bitrate; /* follows a new rate without a key frame   */
     bool        in_place_size;    /* takes a new size without being opened
                                      anew, if it has no layers                */
+    bool        copies_input;     /* has read a frame when arc_venc_encode()
+                                     returns, and nothing past its rows       */
     int32_t     max_temporal_layers;
     int32_t     max_spatial_layers;
 };

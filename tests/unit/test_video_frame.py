@@ -369,8 +369,12 @@ def test_rgb_is_converted_where_it_lies(format: str) -> None:
             np.testing.assert_array_equal(frame.convert(target).to_ndarray(), copied.convert(target).to_ndarray())
         lent = frame.lent()
         assert lent is not None
-        assert np.shares_memory(lent[1], wide) == (view.strides[1] == 3)
-    assert VideoFrame.from_ndarray(wide[:, :, 0].copy().reshape(-1), "yuv420p", width=30, height=100).lent() is None
+        assert np.shares_memory(lent[1][0], wide) == (view.strides[1] == 3)
+    flat = VideoFrame.from_ndarray(wide[:, :, 0].copy().reshape(-1), "yuv420p", width=30, height=100)
+    assert flat.lent() is None
+    lent = flat.lent(planes=True)
+    assert lent is not None
+    assert [np.shares_memory(plane, flat.data) for plane in lent[1]] == [True] * 3
 
 
 def test_rgb_is_encoded_where_it_lies_and_may_change_afterwards() -> None:
