@@ -4,8 +4,8 @@
 
 Three tables: pictures a second (CPU time, one thread, 1.5 Mb/s, from NumPy I420; both take turns in
 every round, median) and PSNR; what VideoPipeline adds to the encoder's own time for one 1080p
-picture (CPU time of the thread); and how the encoders follow 2 Mb/s > 500 kb/s > 2 Mb/s. Needs a C compiler and the headers
-of FFmpeg, libvpx and libaom.
+picture (CPU time of the thread); and how the encoders follow 2 Mb/s > 500 kb/s > 2 Mb/s. Needs a C
+compiler and the headers of FFmpeg, libvpx and libaom.
 """
 from __future__ import annotations
 
@@ -166,7 +166,8 @@ def steps(name: str, pictures: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
             at += 1
         print(f"{name:11} {rate // 1000:5} kb/s: {statistics.mean(shares[FPS // 2:FPS]):.2f} of it from 0.5 to 1 s, "
               f"{statistics.mean(shares[FPS // 2:]):.2f} from 0.5 s on; largest frame "
-              f"{max(shares[at == 3 * FPS:]):.2f} shares; {sender.stats.keyframes_encoded} key frame so far", flush=True)
+              f"{max(shares[at == 3 * FPS:]):.2f} shares; {sender.stats.keyframes_encoded} key frame so far",
+              flush=True)
 
 
 def main() -> None:
