@@ -22,8 +22,8 @@ struct arc_rxpkt {
     int64_t         seq;         /* unwrapped sequence number                 */
     int64_t         ts;          /* unwrapped RTP timestamp, ticks            */
     int64_t         arrival_us;  /* monotonic                                 */
-    int32_t         payload_off; /* payload starts at pkt->data + payload_off */
     int32_t         payload_len; /* bytes; 0: padding only                    */
+    int16_t         payload_off; /* payload starts at pkt->data + payload_off */
     uint8_t         payload_type;
     bool            marker;
     bool            repaired;     /* came by retransmission or FEC            */

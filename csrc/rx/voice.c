@@ -92,9 +92,10 @@ static void lay_out(struct arc_voice *v, struct arc_rooms *r)
 
     arc_rooms_take(r, 1, parts_bytes(&v->cfg, v->rate_hz));
     v->pcm_samples = longest_pkt_ms(v->cfg.codec) * per_ms;
-    v->pcm   = arc_rooms_take(r, (size_t)v->pcm_samples, sample_bytes(v));
-    v->guess = arc_rooms_take(r, (size_t)(ARC_CONCEAL_MAX_MS * per_ms),
-                              sample_bytes(v));
+    v->pcm = arc_rooms_take(r, (size_t)v->pcm_samples, sample_bytes(v));
+    if (v->cfg.profile != ARC_VOICE_RECOGNITION)
+        v->guess = arc_rooms_take(r, (size_t)(ARC_CONCEAL_MAX_MS * per_ms),
+                                  sample_bytes(v));
 }
 
 static size_t scratch_bytes(const struct arc_voice_config *cfg, int32_t rate_hz)

@@ -47,7 +47,8 @@ struct arc_voice {
     int16_t                *queue_pcm;
     struct arc_scratch     *own_scratch; /* NULL: it is lent                */
     int16_t                *pcm;       /* scratch, good for one pull: a packet, decoded */
-    int16_t                *guess;     /* likewise: the codec's extrapolation */
+    int16_t                *guess;     /* likewise: the codec's extrapolation;
+                                          recognition: NULL                 */
 
     int32_t  rate_hz;                  /* the decoder's                     */
     int32_t  clock_hz;

@@ -28,7 +28,7 @@ struct arc_voicepiece {
     uint8_t kind;       /* enum arc_voice_kind                               */
     bool    gap;
     bool    voice;
-    int32_t told_level; /* by the header of its packet, -dBov; -1: by none   */
+    int8_t  told_level; /* by the header of its packet, -dBov; -1: by none   */
 };
 
 struct arc_voicequeue {
