@@ -366,6 +366,9 @@ class Receiver(_Stream):
         if self._meter is None:
             return stats
         found = self._meter.update(stats["media"], stats["network"], rtt_min_us)
+        if found is not None:
+            lib.arc_recv_set_rating(self._handle, round(found.narrowband_r), round(10 * found.mos_listening),
+                                    round(10 * found.mos))
         return {**stats, "quality": None if found is None else asdict(found)}
 
     def __repr__(self) -> str:

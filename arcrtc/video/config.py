@@ -85,6 +85,8 @@ class VideoConfig:
     :ivar hwaccel: decoding by hardware: "none", "auto" (a device that opens, else software), or
         FFmpeg's name of a kind of device such as "cuda" or "vaapi".
     :ivar decode_threads: slices or tiles decoded in parallel, 1..16; 0: as many as cores.
+    :ivar partial_frames: H.264: decode what came of a picture that lacks packets in its midst, with
+        ``damaged`` set; False, and for other codecs: such a picture is dropped.
     :ivar speed: 0 (best picture) .. 7 (quickest); None: by size, frame rate and cores.
 
     :raises ConfigError: a value is outside its range.
@@ -102,6 +104,7 @@ class VideoConfig:
     decoder: str = "auto"
     hwaccel: str = "none"
     decode_threads: int = 1
+    partial_frames: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.codec, VideoCodec):

@@ -347,7 +347,8 @@ class VideoPipeline:
         """Decode RTP packets in order of their sequence numbers.
 
         The picture comes with the packet that has the marker. A gap drops the access unit that it
-        cuts (``stats.frames_incomplete``); the next key frame mends what follows.
+        cuts (``stats.frames_incomplete``), unless ``partial_frames`` of the configuration lets its
+        other slices be shown; the next key frame mends what follows.
 
         :returns: None while the frame is not complete.
         :raises ParseError: the payload is malformed.
@@ -362,17 +363,19 @@ class VideoPipeline:
             depacketizer = self._begin(header.timestamp)
         elif gap:
             self._skipping = True
-        if self._skipping:
+        partial = self.config.partial_frames and self.config.codec is VideoCodec.H264
+        if self._skipping and not partial:
             self.stats.payloads_dropped += 1
         elif not self._append(depacketizer, packet.payload):
             self._skipping = True
         if not header.marker:
             return None
 
-        unit = None if self._skipping else depacketizer.finish()
+        unit = None if self._skipping and not partial else depacketizer.finish()
         self._timestamp = None
-        if unit is None or unit[1] == 0:
-            self.stats.frames_incomplete += 1
+        empty = unit is None or unit[1] == 0
+        self.stats.frames_incomplete += self._skipping or empty
+        if unit is None or empty:
             return None
         return self._decode(*unit, header.timestamp, lib.arc_vdec_decode)
 

@@ -126,7 +126,7 @@ class VideoPlc:
         self._core = new_handle(lib.arc_vconceal_new, lib.arc_vconceal_free, "struct arc_vconceal",
                                 what="VideoPlc")
         self._out = ffi.new("struct arc_vframe **")
-        self._info = ffi.new("struct arc_pl_video_info *") if self.config.codec else None
+        self._info = ffi.new("struct arc_pl_video_info *")
         self._seen: deque[int] = deque(maxlen=_WINDOW_PKTS)  # unwrapped numbers, as they came
         self._seen_set: set[int] = set()
         self._newest: int | None = None  # highest unwrapped number
@@ -199,7 +199,8 @@ class VideoPlc:
         counts["frames"] += 1
         counts["damaged"] += frame.damaged
         self._note_chain(frame, is_keyframe)
-        if self._last is not None and 0 < (passed := _after(self._last.timestamp, frame.timestamp, _TS_RANGE)):
+        passed = 0 if self._last is None else _after(self._last.timestamp, frame.timestamp, _TS_RANGE)
+        if passed > 0:
             self._spacing = passed
             self._intervals.append(max(1, passed // (1 + self._run)))
             counts["shown_ticks"] += max(0, passed - self._run * self.interval)

@@ -198,7 +198,7 @@ struct arc_recvstream {
     struct arc_unwrap      ts;
     struct arc_rxstats     stats;
     struct arc_nackgen    *nack;         /* NULL: never asks                */
-    int64_t                copies, copies_other_type, copies_malformed,
+    int64_t                copies, copy_bytes, copies_other_type, copies_malformed,
                            copies_full;
     struct arc_fecdec     *fec;          /* NULL without parity             */
     struct arc_losspattern loss;
@@ -237,6 +237,7 @@ struct arc_recvstream {
     int64_t                playout_zero_us; /* atomic: media time 0 is played;
                                             ARC_NEVER_US: not known         */
     int32_t                target_ms;    /* atomic: play-out delay          */
+    int32_t                rating;       /* atomic: see reports_xr.c; 0: not told */
 
     /* media side */
     struct arc_voice      *voice;        /* audio                           */

@@ -306,6 +306,8 @@ static void hand_over_copies(struct arc_session *s, struct arc_recvstream *st,
         struct arc_rxpkt copy = *p;
 
         st->copies++;
+        if (!p->repaired) /* as the bytes of resends and repairs do not count */
+            st->copy_bytes += b->len + ARC_RED_HEADER_BYTES;
         copy.copy         = true;
         copy.marker       = false; /* not preserved, RFC 2198 §4 */
         copy.told_level   = false;
@@ -362,6 +364,8 @@ static void on_media(struct arc_session *s, struct arc_recvstream *st,
     }
     if (came_by == ARC_PEER_MEDIA)
         arc_peer_read_level(st, h, &p);
+    if (is_red(st, h->payload_type) && !p.repaired)
+        st->copy_bytes += ARC_RED_PRIMARY_BYTES;
     place(st, &p, h, now_us);
     count_arrival(st, &p, came_by, h, now_us);
     if (arc_peer_is_dtmf(st, p.payload_type)) {

@@ -79,5 +79,6 @@ int32_t arc_peer_add_copies(struct arc_sendstream *st, const uint8_t *frame,
     st->media.copy_bytes      = stats.copy_bytes;
     st->media.copies_left_out = stats.left_out_room + stats.left_out_rate +
                                 stats.left_out_form;
+    st->media.copies_of_pauses = stats.left_out_pause;
     return n;
 }

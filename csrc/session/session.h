@@ -224,6 +224,7 @@ struct arc_send_media_stats {
     int64_t codec_errors;
     int64_t copies, copy_bytes; /* of past frames, in these packets             */
     int64_t copies_left_out;  /* they did not fit the datagram or the overhead   */
+    int64_t copies_of_pauses; /* not made, as nobody speaks (red.speech_only)    */
     int32_t target_bps;
 };
 
@@ -235,6 +236,7 @@ struct arc_recv_net_stats {
     int64_t  duplicate_pkts, reordered_pkts;
     int64_t  nack_requested, nack_given_up;
     int64_t  copies;                  /* redundant blocks (RFC 2198), and of these */
+    int64_t  copy_bytes;              /* .. in all, with their headers             */
     int64_t  copies_other_type;       /* .. dropped: of another payload type      */
     int64_t  copies_malformed;        /* .. dropped: not the format they claim    */
     int64_t  copies_full;             /* .. dropped: the media side does not fetch */
@@ -582,6 +584,19 @@ enum arc_status arc_recv_pull(struct arc_recvstream *st, int64_t now_us,
 int64_t arc_recv_next_us(const struct arc_recvstream *st);
 void    arc_recv_get_stats(const struct arc_recvstream *st,
                            struct arc_recv_media_stats *out);
+
+/**
+ * From any thread: how good its sound is, for the VoIP metrics that are reported of
+ * it (RFC 3611 section 4.7.5); until then these say "not known".
+ *
+ * @param r_factor      Of the E-model on the scale of narrowband, 0..100
+ * @param mos_listening Opinion score of the sound alone, times 10; 10..50
+ * @param mos_talking   .. and of the delay; 10..50
+ *
+ * @return ARC_OK or ARC_ERR_ARG
+ */
+enum arc_status arc_recv_set_rating(struct arc_recvstream *st, int32_t r_factor,
+                                    int32_t mos_listening, int32_t mos_talking);
 int32_t arc_recv_index(const struct arc_recvstream *st);
 /* ARC_CDEF_END */
 

@@ -69,20 +69,19 @@ static struct arc_yuv_to_rgb to_rgb(const struct arc_vframe *yuv, bool bgr)
 {
     const struct scales s = scales_of(yuv);
     const double kr = red_share[yuv->matrix], kb = blue_share[yuv->matrix];
-    const double kg = 1 - kr - kb, one = 1 << ARC_PIXELS_TO_RGB_BITS;
-    const double chroma = 255 / s.chroma;
-    struct arc_yuv_to_rgb c = {.luma = (int16_t)nearest(255 / s.luma * one),
-                               .bgr = bgr};
-    int32_t bias;
+    const double kg = 1 - kr - kb;
+    const double luma = 255 / s.luma * (1 << 14);
+    const double chroma = 255 / s.chroma * (1 << 13);
+    struct arc_yuv_to_rgb c = {
+        .luma = (int16_t)nearest(luma),
+        .red_v = (int16_t)nearest(2 * (1 - kr) * chroma),
+        .green_u = (int16_t)nearest(-2 * kb * (1 - kb) / kg * chroma),
+        .green_v = (int16_t)nearest(-2 * kr * (1 - kr) / kg * chroma),
+        .blue_u = (int16_t)nearest(2 * (1 - kb) * chroma),
+        .black = (int16_t)s.black,
+        .bgr = bgr,
+    };
 
-    c.red_v = (int16_t)nearest(2 * (1 - kr) * chroma * one);
-    c.blue_u = (int16_t)nearest(2 * (1 - kb) * chroma * one);
-    c.green_u = (int16_t)nearest(-2 * kb * (1 - kb) / kg * chroma * one);
-    c.green_v = (int16_t)nearest(-2 * kr * (1 - kr) / kg * chroma * one);
-    bias = (1 << ARC_PIXELS_TO_RGB_BITS) / 2 - s.black * c.luma;
-    c.red_bias = bias - 128 * c.red_v;
-    c.green_bias = bias - 128 * (c.green_u + c.green_v);
-    c.blue_bias = bias - 128 * c.blue_u;
     return c;
 }
 

@@ -52,6 +52,19 @@ static void from_rgb(const struct arc_rgb_to_yuv *c, const uint8_t *const src[2]
     }
 }
 
+static int32_t times(int32_t a, int32_t b)
+{
+    return (a * b + (1 << 14)) >> 15;
+}
+
+/* Sums beyond 16 bits stay at their end, as those of vectors do: far outside of
+ * 0..255 all the same. */
+static uint8_t sample_of(int32_t sum)
+{
+    sum = sum > INT16_MAX ? INT16_MAX : sum < INT16_MIN ? INT16_MIN : sum;
+    return clamp_u8(sum >> ARC_PIXELS_TO_RGB_BITS);
+}
+
 static void to_rgb(const struct arc_yuv_to_rgb *c, const uint8_t *y,
                    const uint8_t *u, const uint8_t *v, uint8_t *dst,
                    int32_t width)
@@ -61,15 +74,15 @@ static void to_rgb(const struct arc_yuv_to_rgb *c, const uint8_t *y,
     if (!v)
         v = u + 1;
     for (int32_t x = 0; x < width; x++, dst += 3) {
-        const int32_t cb = u[x / 2 * step], cr = v[x / 2 * step];
-        const int32_t luma = c->luma * y[x];
-        const int32_t red = luma + c->red_v * cr + c->red_bias;
-        const int32_t blue = luma + c->blue_u * cb + c->blue_bias;
+        const int32_t cb = (u[x / 2 * step] - 128) * 256;
+        const int32_t cr = (v[x / 2 * step] - 128) * 256;
+        const int32_t luma = times((y[x] - c->black) * 128, c->luma) +
+                             (1 << ARC_PIXELS_TO_RGB_BITS) / 2;
 
-        dst[c->bgr ? 2 : 0] = clamp_u8(red >> ARC_PIXELS_TO_RGB_BITS);
-        dst[1] = clamp_u8((luma + c->green_u * cb + c->green_v * cr +
-                           c->green_bias) >> ARC_PIXELS_TO_RGB_BITS);
-        dst[c->bgr ? 0 : 2] = clamp_u8(blue >> ARC_PIXELS_TO_RGB_BITS);
+        dst[c->bgr ? 2 : 0] = sample_of(luma + times(cr, c->red_v));
+        dst[1] = sample_of(luma + times(cb, c->green_u) +
+                           times(cr, c->green_v));
+        dst[c->bgr ? 0 : 2] = sample_of(luma + times(cb, c->blue_u));
     }
 }
 

@@ -14,9 +14,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Fractional bits of the coefficients. */
+/* Fractional bits of the coefficients to YUV, and of the sums to RGB. */
 #define ARC_PIXELS_TO_YUV_BITS 15
-#define ARC_PIXELS_TO_RGB_BITS 13
+#define ARC_PIXELS_TO_RGB_BITS 6
 
 /** What a sample of each plane takes of the three bytes of a pixel, in the order
  *  in which these lie in memory. */
@@ -26,11 +26,14 @@ struct arc_rgb_to_yuv {
     int32_t chroma_bias;      /* the same times 2^17: for sums of 4 pixels  */
 };
 
-/** What red, green and blue take of Y, U and V: 3.13, offsets in the biases. */
+/** What red, green and blue take of Y, U and V. Samples are multiplied as 16 bits
+ *  with rounding, (a * b + 2^14) >> 15: luma times 2^7, chroma times 2^8. So each
+ *  product has 6 fractional bits, and three roundings add 0.02 of a step. */
 struct arc_yuv_to_rgb {
-    int16_t luma, red_v, green_u, green_v, blue_u;
-    int32_t red_bias, green_bias, blue_bias;
-    bool    bgr; /* blue is the first byte of a pixel */
+    int16_t luma;                            /* 2.14 */
+    int16_t red_v, green_u, green_v, blue_u; /* 3.13 */
+    int16_t black;                           /* taken off luma               */
+    bool    bgr;                             /* blue is the first byte       */
 };
 
 struct arc_pixel_rows {

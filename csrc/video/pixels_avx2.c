@@ -165,55 +165,27 @@ AVX2 static void from_rgb(const struct arc_rgb_to_yuv *c,
                                       width - (int32_t)done);
 }
 
-/* Two 16-bit coefficients for pairs of samples. */
-AVX2 static inline __m256i pair(int16_t low, int16_t high)
+/* 8 chroma samples, each twice, less 128 and times 2^8. */
+AVX2 static inline __m256i chroma_twice(__m128i samples)
 {
-    return _mm256_set1_epi32((int32_t)((uint32_t)(uint16_t)high << 16 |
-                                       (uint16_t)low));
+    const __m256i twice =
+        _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(samples, samples));
+
+    return _mm256_slli_epi16(_mm256_sub_epi16(twice, _mm256_set1_epi16(128)), 8);
 }
 
-/* 16 times a x low + b x high + bias, as 16 bits. */
-AVX2 static inline __m256i mix(__m256i a, __m256i b, __m256i w, __m256i bias)
+struct yuv16 {
+    __m256i y, u, v;
+};
+
+AVX2 static inline struct yuv16 load_yuv(const uint8_t *y, const uint8_t *u,
+                                         const uint8_t *v, __m256i black)
 {
-    __m256i low = _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), w);
-    __m256i high = _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), w);
-
-    low = _mm256_srai_epi32(_mm256_add_epi32(low, bias), ARC_PIXELS_TO_RGB_BITS);
-    high = _mm256_srai_epi32(_mm256_add_epi32(high, bias),
-                             ARC_PIXELS_TO_RGB_BITS);
-    return _mm256_packs_epi32(low, high);
-}
-
-/* Green takes of all three: the third product goes in with the bias. */
-AVX2 static inline __m256i mix3(const __m256i yuv[3], __m256i w_yu, __m256i w_v,
-                                __m256i bias)
-{
-    const __m256i zero = _mm256_setzero_si256();
-    __m256i low = _mm256_add_epi32(
-        _mm256_madd_epi16(_mm256_unpacklo_epi16(yuv[0], yuv[1]), w_yu),
-        _mm256_madd_epi16(_mm256_unpacklo_epi16(yuv[2], zero), w_v));
-    __m256i high = _mm256_add_epi32(
-        _mm256_madd_epi16(_mm256_unpackhi_epi16(yuv[0], yuv[1]), w_yu),
-        _mm256_madd_epi16(_mm256_unpackhi_epi16(yuv[2], zero), w_v));
-
-    low = _mm256_srai_epi32(_mm256_add_epi32(low, bias), ARC_PIXELS_TO_RGB_BITS);
-    high = _mm256_srai_epi32(_mm256_add_epi32(high, bias),
-                             ARC_PIXELS_TO_RGB_BITS);
-    return _mm256_packs_epi32(low, high);
-}
-
-/* 8 chroma samples, each twice, as 16 bits. */
-AVX2 static inline __m256i twice(__m128i samples)
-{
-    return _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(samples, samples));
-}
-
-AVX2 static inline void load_yuv(const uint8_t *y, const uint8_t *u,
-                                 const uint8_t *v, __m256i yuv[3])
-{
+    const __m256i luma =
+        _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)y));
+    struct yuv16 out;
     __m128i us, vs;
 
-    yuv[0] = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)y));
     if (v) {
         us = _mm_loadl_epi64((const __m128i *)u);
         vs = _mm_loadl_epi64((const __m128i *)v);
@@ -223,8 +195,10 @@ AVX2 static inline void load_yuv(const uint8_t *y, const uint8_t *u,
         us = _mm_packus_epi16(_mm_and_si128(uv, _mm_set1_epi16(255)), uv);
         vs = _mm_packus_epi16(_mm_srli_epi16(uv, 8), uv);
     }
-    yuv[1] = twice(us);
-    yuv[2] = twice(vs);
+    out.y = _mm256_slli_epi16(_mm256_sub_epi16(luma, black), 7);
+    out.u = chroma_twice(us);
+    out.v = chroma_twice(vs);
+    return out;
 }
 
 /* Three vectors of 16 to 48 bytes that take turns. */
@@ -261,33 +235,42 @@ AVX2 static inline void store_rgb(__m128i a, __m128i b, __m128i c, uint8_t *dst)
                                            _mm_shuffle_epi8(c, c2)));
 }
 
+AVX2 static inline __m256i samples_of(__m256i luma, __m256i chroma)
+{
+    return _mm256_srai_epi16(_mm256_adds_epi16(luma, chroma),
+                             ARC_PIXELS_TO_RGB_BITS);
+}
+
 AVX2 static void to_rgb(const struct arc_yuv_to_rgb *c, const uint8_t *y,
                         const uint8_t *u, const uint8_t *v, uint8_t *dst,
                         int32_t width)
 {
-    const __m256i w_red = pair(c->luma, c->red_v);
-    const __m256i w_blue = pair(c->luma, c->blue_u);
-    const __m256i w_green = pair(c->luma, c->green_u);
-    const __m256i w_green_v = pair(c->green_v, 0);
-    const __m256i red_bias = _mm256_set1_epi32(c->red_bias);
-    const __m256i green_bias = _mm256_set1_epi32(c->green_bias);
-    const __m256i blue_bias = _mm256_set1_epi32(c->blue_bias);
+    const __m256i w_luma = _mm256_set1_epi16(c->luma);
+    const __m256i w_red = _mm256_set1_epi16(c->red_v);
+    const __m256i w_green_u = _mm256_set1_epi16(c->green_u);
+    const __m256i w_green_v = _mm256_set1_epi16(c->green_v);
+    const __m256i w_blue = _mm256_set1_epi16(c->blue_u);
+    const __m256i black = _mm256_set1_epi16(c->black);
+    const __m256i half = _mm256_set1_epi16((1 << ARC_PIXELS_TO_RGB_BITS) / 2);
     const ptrdiff_t done = width - width % RGB_PER_TURN;
 
     for (ptrdiff_t x = 0; x < done; x += RGB_PER_TURN) {
-        __m256i yuv[3], red, green, blue, outer;
-        __m128i green8;
+        const struct yuv16 p = load_yuv(y + x, u + (v ? x / 2 : x),
+                                        v ? v + x / 2 : NULL, black);
+        const __m256i luma =
+            _mm256_add_epi16(_mm256_mulhrs_epi16(p.y, w_luma), half);
+        const __m256i red = samples_of(luma, _mm256_mulhrs_epi16(p.v, w_red));
+        const __m256i blue = samples_of(luma, _mm256_mulhrs_epi16(p.u, w_blue));
+        const __m256i green =
+            samples_of(luma, _mm256_add_epi16(_mm256_mulhrs_epi16(p.u, w_green_u),
+                                              _mm256_mulhrs_epi16(p.v, w_green_v)));
+        const __m256i outer = _mm256_permute4x64_epi64(
+            c->bgr ? _mm256_packus_epi16(blue, red)
+                   : _mm256_packus_epi16(red, blue), _MM_SHUFFLE(3, 1, 2, 0));
 
-        load_yuv(y + x, u + (v ? x / 2 : x), v ? v + x / 2 : NULL, yuv);
-        red = mix(yuv[0], yuv[2], w_red, red_bias);
-        green = mix3(yuv, w_green, w_green_v, green_bias);
-        blue = mix(yuv[0], yuv[1], w_blue, blue_bias);
-        outer = c->bgr ? _mm256_packus_epi16(blue, red)
-                       : _mm256_packus_epi16(red, blue);
-        outer = _mm256_permute4x64_epi64(outer, _MM_SHUFFLE(3, 1, 2, 0));
-        green8 = _mm_packus_epi16(_mm256_castsi256_si128(green),
-                                  _mm256_extracti128_si256(green, 1));
-        store_rgb(_mm256_castsi256_si128(outer), green8,
+        store_rgb(_mm256_castsi256_si128(outer),
+                  _mm_packus_epi16(_mm256_castsi256_si128(green),
+                                   _mm256_extracti128_si256(green, 1)),
                   _mm256_extracti128_si256(outer, 1), dst + 3 * x);
     }
     if (done < width)

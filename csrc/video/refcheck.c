@@ -272,6 +272,8 @@ static void look_h264(struct arc_refcheck *r, const uint8_t *data, int32_t len,
             recovery = -1; /* the other slices are of the same picture */
         }
     }
+    /* Slices of several pictures in one: what one lacks, another does not mend. */
+    out->recovered &= !out->missing_ref;
 }
 
 /* ---- VP8, VP9, AV1 ---- */

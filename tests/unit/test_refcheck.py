@@ -74,6 +74,13 @@ def test_refcheck_follows_an_intra_refresh_to_its_end() -> None:
     assert not check.look(h264_slice(10, 4)).recovered
 
 
+def test_refcheck_does_not_call_slices_of_several_pictures_recovered() -> None:
+    check = Check(VideoCodec.H264)
+    check.look(h264_sets(4, False) + h264_slice(0, 4, idr=True))
+    info = check.look(h264_slice(4, 4) + recovery_point(0) + h264_slice(5, 4))
+    assert (info.missing_ref, info.recovered) == (True, False)
+
+
 def test_refcheck_begins_anew_after_a_flush() -> None:
     check = Check(VideoCodec.H264)
     check.look(h264_sets(4, False) + h264_slice(0, 4, idr=True))
