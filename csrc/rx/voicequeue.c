@@ -93,7 +93,7 @@ void arc_voicequeue_take(struct arc_voicequeue *q, int32_t n,
 
     *out          = *p;
     out->n        = n;
-    out->ticks    = p->ticks * n / p->n;
+    out->ticks    = (int32_t)((int64_t)p->ticks * n / p->n);
     out->inserted = (int32_t)((int64_t)p->inserted * n / p->n);
     p->ts        += out->ticks;
     p->ticks     -= out->ticks;
