@@ -212,7 +212,7 @@ class SessionCore:
             None: none are sent.
         :param expected_loss_pct: loss assumed until the peer reports, 0..100.
         :param complexity: 0..10.
-        :param application: "voip", "audio" or "lowdelay".
+        :param application: "voip" (speech, coded as such), "audio" or "lowdelay".
         :param red: copies of past frames in later packets (RFC 2198), of Opus only; None: never. With copies
             ``fec`` is better off: at a low rate in-band FEC costs bandwidth of the sound.
         :param packet_fec: parity packets (RFC 5109, RFC 8627); None: none.
@@ -255,6 +255,7 @@ class SessionCore:
         if red is not None:
             cfg.red_payload_type = red.payload_type
             write_set(red, cfg.red)
+            cfg.red_wideband_below_bps = red.wideband_below_bps if application == "voip" else 0
         cfg.level_id = level_extension or 0
         cfg.play_max_ms = int(play_limit_s * 1000)
         self._fill_fec(cfg, packet_fec)

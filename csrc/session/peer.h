@@ -111,6 +111,7 @@ struct arc_sendstream {
     struct arc_aenc       *aenc;
     struct arc_redenc     *redenc;       /* NULL: without redundancy        */
     int32_t                applied_red;
+    int32_t                applied_red_total_bps;
     struct arc_venc       *venc;
     struct arc_gather      gather;
     struct arc_encoded     pending;      /* encoded, not yet packetized     */
@@ -120,6 +121,7 @@ struct arc_sendstream {
     uint32_t               ts_offset;    /* random, RFC 3550 §5.1           */
     int32_t                applied_bps;
     int32_t                applied_loss_pct;
+    bool                   is_narrow;    /* see cfg.red_wideband_below_bps  */
     struct arc_pkt_pool   *pool;         /* packets that the media side makes */
     struct arc_send_media_stats media;
     struct arc_vad         vad;          /* with level_id                   */
@@ -131,6 +133,7 @@ struct arc_sendstream {
     int32_t                target_bps;   /* atomic                          */
     int32_t                loss_pct;     /* atomic: what the peer reports   */
     int32_t                red_set;      /* atomic: see send.c              */
+    int32_t                red_total_bps; /* atomic: goes with it           */
     int32_t                key_wanted;   /* atomic flag                     */
     int32_t                muted;        /* atomic flag                     */
     struct arc_ring       *tones;        /* struct arc_dtmf_tone; NULL: none */

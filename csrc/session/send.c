@@ -82,6 +82,32 @@ static bool queue_packet(struct arc_sendstream *st, const struct arc_txpkt *p)
 
 /* --- audio ------------------------------------------------------------------ */
 
+/* A set of copies as one number, so that any thread may hand it over: 3 bits how
+ * many, 9 of overhead, 1 whether of speech only, 4 of each distance. The bound of
+ * the total rate is another one. */
+enum {
+    RED_COUNT_BITS    = 3,
+    RED_PCT_BITS      = 9,
+    RED_SPEECH_BIT    = RED_COUNT_BITS + RED_PCT_BITS,
+    RED_DISTANCES_BIT = RED_SPEECH_BIT + 1,
+    RED_DISTANCE_BITS = 4,
+};
+
+/** No more than wideband while copies leave too little rate for more. */
+static void limit_bandwidth(struct arc_sendstream *st, struct arc_opus_enc *opus)
+{
+    const bool copies = (arc_atomic_load_relaxed(&st->red_set) &
+                         ((1 << RED_COUNT_BITS) - 1)) != 0;
+    const bool narrow = st->redenc && copies &&
+                        st->applied_bps < st->cfg.red_wideband_below_bps;
+
+    if (narrow != st->is_narrow &&
+        arc_opus_enc_set_max_bandwidth(
+            opus, narrow ? ARC_OPUS_BANDWIDTH_WB : ARC_OPUS_BANDWIDTH_AUTO) ==
+            ARC_OK)
+        st->is_narrow = narrow;
+}
+
 static void apply_audio_settings(struct arc_sendstream *st)
 {
     struct arc_opus_enc *opus = arc_aenc_opus(st->aenc);
@@ -94,18 +120,10 @@ static void apply_audio_settings(struct arc_sendstream *st)
     if (opus && loss != st->applied_loss_pct &&
         arc_opus_enc_set_loss_pct(opus, loss) == ARC_OK)
         st->applied_loss_pct = loss;
+    if (opus)
+        limit_bandwidth(st, opus);
     st->media.target_bps = st->applied_bps;
 }
-
-/* A set of copies as one number, so that any thread may hand it over: 3 bits how
- * many, 9 of overhead, 1 whether of speech only, 4 of each distance. */
-enum {
-    RED_COUNT_BITS    = 3,
-    RED_PCT_BITS      = 9,
-    RED_SPEECH_BIT    = RED_COUNT_BITS + RED_PCT_BITS,
-    RED_DISTANCES_BIT = RED_SPEECH_BIT + 1,
-    RED_DISTANCE_BITS = 4,
-};
 
 int32_t arc_peer_pack_red(const struct arc_redenc_set *set)
 {
@@ -121,19 +139,22 @@ int32_t arc_peer_pack_red(const struct arc_redenc_set *set)
 static void apply_redundancy(struct arc_sendstream *st)
 {
     const int32_t packed = arc_atomic_load_relaxed(&st->red_set);
+    const int32_t total_bps = arc_atomic_load_relaxed(&st->red_total_bps);
     int32_t rest = packed >> RED_DISTANCES_BIT;
     struct arc_redenc_set set;
 
-    if (packed == st->applied_red)
+    if (packed == st->applied_red && total_bps == st->applied_red_total_bps)
         return;
     memset(&set, 0, sizeof(set));
     set.n_copies         = packed & ((1 << RED_COUNT_BITS) - 1);
     set.max_overhead_pct = packed >> RED_COUNT_BITS & ((1 << RED_PCT_BITS) - 1);
     set.speech_only      = packed >> RED_SPEECH_BIT & 1;
+    set.max_total_bps    = total_bps;
     for (int32_t i = 0; i < set.n_copies; i++, rest >>= RED_DISTANCE_BITS)
         set.distances[i] = 1 + (rest & ((1 << RED_DISTANCE_BITS) - 1));
     arc_redenc_change(st->redenc, &set);
-    st->applied_red = packed;
+    st->applied_red           = packed;
+    st->applied_red_total_bps = total_bps;
 }
 
 /** The payload that a frame leaves in, with its payload type. @return bytes; 0:
@@ -435,6 +456,7 @@ enum arc_status arc_send_set_redundancy(struct arc_sendstream *st,
 {
     if (!st->redenc || !arc_redenc_set_ok(set))
         return ARC_ERR_ARG;
+    arc_atomic_store_relaxed(&st->red_total_bps, set->max_total_bps);
     arc_atomic_store_relaxed(&st->red_set, arc_peer_pack_red(set));
     return ARC_OK;
 }
