@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from arcrtc.adaptation import AdaptiveBitrateConfig, AdaptiveBitrateController
     from arcrtc.audio import AudioConfig, AudioFrame, AudioPipeline
     from arcrtc.config import SessionConfig
     from arcrtc.engine import Engine
@@ -89,6 +90,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES: Final = {
+    "adaptation": ("AdaptiveBitrateConfig", "AdaptiveBitrateController"),
     "audio": ("AudioConfig", "AudioFrame", "AudioPipeline"),
     "config": ("SessionConfig",),
     "engine": ("Engine",),
@@ -124,6 +126,8 @@ _MODULES: Final = {
 _HOME: Final = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "AdaptiveBitrateConfig",
+    "AdaptiveBitrateController",
     "App",
     "ArcError",
     "ArgumentError",

@@ -64,6 +64,18 @@ class CodecError(ArcError, ValueError):
     """A codec refused its input or its configuration."""
 
 
+class CorruptFrameError(CodecError):
+    """A coded picture is damaged beyond decoding."""
+
+
+class MissingReferenceError(CodecError):
+    """A coded picture refers to one that never came: ask for a key frame."""
+
+
+class NoKeyFrameError(CodecError):
+    """No key frame has come that decoding could begin with: ask for one."""
+
+
 class PacketTooLargeError(ArcError, ValueError):
     """A frame does not fit into the one packet that was asked for; packetize() makes several."""
 

@@ -50,6 +50,10 @@ class ReceivedFrame:
     :ivar damaged: a picture decoded with errors.
     :ivar bytes: RTP payload that it came in; 0: none did.
     :ivar packets: packets that it came in; 0: none did.
+    :ivar level_neg_dbov: how loud these samples are, 0 (loudest)..127 (silence); None: a picture.
+    :ivar told_level_neg_dbov: how loud the packet is that they came in, as its header tells (RFC 6464), 0..127; None:
+        it does not, or they were not in a packet of their own. Where a block spans two packets, the first of them.
+    :ivar told_voice: likewise, whether there is voice in it; None: not told.
     """
 
     frame: AudioFrame | VideoFrame
@@ -66,6 +70,9 @@ class ReceivedFrame:
     late: bool = False
     bytes: int = 0
     packets: int = 0
+    level_neg_dbov: int | None = None
+    told_level_neg_dbov: int | None = None
+    told_voice: bool | None = None
 
     @property
     def is_audio(self) -> bool:
@@ -200,7 +207,10 @@ def received_frame(out: Any, stream: int) -> ReceivedFrame:
         frame=frame, stream=stream, rtp_timestamp=out.rtp_ts, arrival_us=out.arrival_us,
         complete_us=out.complete_us, decoded_us=out.decoded_us, playout_us=out.playout_us,
         capture_ntp_us=out.ntp_us if out.ntp_us >= 0 else None, concealment=Concealment(out.block),
-        is_keyframe=out.is_key, damaged=out.damaged, late=out.late, bytes=out.bytes, packets=out.pkts)
+        is_keyframe=out.is_key, damaged=out.damaged, late=out.late, bytes=out.bytes, packets=out.pkts,
+        level_neg_dbov=out.level_neg_dbov if out.level_neg_dbov >= 0 else None,
+        told_level_neg_dbov=out.told_level if out.told_level >= 0 else None,
+        told_voice=bool(out.voice) if out.told_level >= 0 else None)
 
 
 @dataclass(slots=True)

@@ -8,8 +8,11 @@ import numpy as np
 
 from arcrtc._native import check, ffi, lib
 from arcrtc._ranges import check_int
+from arcrtc.audio.config import AudioConfig
 from arcrtc.audio.figures import QualityMeter
 from arcrtc.audio.frame import AudioFrame, Samples
+from arcrtc.audio.opusparameters import OpusParameters
+from arcrtc.audio.sentopus import SentOpus
 from arcrtc.errors import ArgumentError
 from arcrtc.fec import FecConfig, fill_policy
 from arcrtc.redundancy import RedConfig, native_set
@@ -132,13 +135,70 @@ class AudioSender(_Sender):
     Lives as long as its session. Threads: those of the session or peer that made it.
     """
 
+    _sent_opus: SentOpus | None = None
+
     def __init__(self, owner: Any, handle: Any, ssrc: int, payload_type: int, sample_rate: int,
-                 channels: int, red: RedConfig | None = None, has_dtmf: bool = False) -> None:
+                 channels: int, red: RedConfig | None = None, has_dtmf: bool = False,
+                 sent_opus: SentOpus | None = None) -> None:
         super().__init__(owner, handle, "audio", ssrc, payload_type)
+        if sent_opus is not None:
+            self._sent_opus, self.in_band_fec = sent_opus, sent_opus.used.fec
         self.has_dtmf = has_dtmf
         self.sample_rate = sample_rate
         self.channels = channels
         self.red = red
+
+    @property
+    def opus(self) -> AudioConfig | None:
+        """How it is coded now, as far as the peer likes it; None: it is another codec."""
+        return None if self._sent_opus is None else self._sent_opus.used
+
+    @property
+    def dred_ms(self) -> int:
+        """Deep redundancy that each packet may hold, milliseconds; 0: none."""
+        return 0 if self._sent_opus is None else self._sent_opus.dred_ms
+
+    def set_bitrate(self, bps: int) -> None:
+        """Change the target in place, from the next packet on; a codec of one rate keeps it.
+
+        :param bps: bits per second, 6000..510000; packets of 2.5 ms take 9600 at least, and a peer that likes less
+            gets that.
+        :raises ArgumentError: outside of that.
+        """
+        if self._sent_opus is not None and 6000 <= bps <= 510_000:
+            self._sent_opus = self._sent_opus.at_bitrate(bps)
+            bps = self._sent_opus.used.bitrate
+        super().set_bitrate(bps)
+
+    def set_opus(self, *, bitrate: int | None = None, frame_size_ms: float | None = None,
+                 complexity: int | None = None, application: str | None = None, max_bandwidth: str | None = None,
+                 coded_channels: int | None = None, dtx: bool | None = None, fec: bool | None = None,
+                 vbr: bool | None = None, vbr_free: bool | None = None, expected_loss_pct: int | None = None,
+                 dred_ms: int | None = None, parameters: OpusParameters | None = None) -> AudioConfig:
+        """Change in place how it is coded, from the next packet on; what is None stays.
+
+        :param bitrate: ``bitrate`` to ``vbr_free`` as :class:`arcrtc.AudioConfig` has them. Another ``application``
+            makes the encoder forget what it has heard, which may be heard.
+        :param expected_loss_pct: loss that it prepares for until the peer's next report, 0..100.
+        :param dred_ms: deep redundancy in each packet, 0..1040 ms in steps of 10.
+        :param parameters: what the peer likes now, as its new description says.
+        :returns: how it is coded now.
+        :raises ConfigError: a value is not allowed; nothing has changed.
+        :raises ArgumentError: the stream is not Opus.
+        :raises UnsupportedError: ``dred_ms``, and the libopus that is loaded has no DRED; nothing has changed.
+        """
+        if self._sent_opus is None:
+            raise ArgumentError(f"set_opus: {self!r} is not Opus")
+        changed = self._sent_opus.changed(
+            parameters, dred_ms, bitrate=bitrate, frame_size_ms=frame_size_ms, complexity=complexity,
+            application=application, max_bandwidth=max_bandwidth, coded_channels=coded_channels, dtx=dtx, fec=fec,
+            vbr=vbr, vbr_free=vbr_free, expected_loss_pct=expected_loss_pct)
+        changed.tell(self._handle, "set_opus")
+        self._sent_opus, self.in_band_fec = changed, changed.used.fec
+        super().set_bitrate(changed.used.bitrate)
+        if expected_loss_pct is not None:
+            check(lib.arc_send_set_expected_loss(self._handle, expected_loss_pct), "set_opus")
+        return changed.used
 
     def set_redundancy(self, *distances: int, max_overhead_pct: int | None = None,
                        max_total_bps: int | None = None) -> None:
@@ -309,6 +369,9 @@ class Receiver(_Stream):
         if self._meter is None:
             return stats
         found = self._meter.update(stats["media"], stats["network"], rtt_min_us)
+        if found is not None:
+            lib.arc_recv_set_rating(self._handle, round(found.narrowband_r), round(10 * found.mos_listening),
+                                    round(10 * found.mos))
         return {**stats, "quality": None if found is None else asdict(found)}
 
     def __repr__(self) -> str:

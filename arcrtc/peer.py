@@ -113,6 +113,10 @@ class Peer(SessionCore):
 
     def _add_recv(self, cfg: Any, what: str) -> Any:
         kind = "audio" if cfg.kind == lib.ARC_MEDIA_AUDIO else "video"
+        if kind == "audio":
+            scratch = ffi.new("struct arc_scratch **")
+            check(lib.arc_worker_scratch(self._audio_worker, scratch), what)
+            cfg.scratch = scratch[0]
         handle = self._while_detached(lambda: super(Peer, self)._add_recv(cfg, what))
         check(lib.arc_worker_add_recv(self._worker(kind), handle, _RECEIVE_DEPTH[kind]), what)
         return handle

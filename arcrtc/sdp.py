@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from arcrtc._ranges import check_int
+from arcrtc.audio.opusparameters import OpusParameters
 from arcrtc.clocksource import MediaClock, ReferenceClock
 from arcrtc.errors import ConfigError, ParseError
 from arcrtc.extmap import DIRECTIONS, ExtensionLine, check_extension_lines
@@ -219,6 +220,16 @@ class MediaDescription:
     def encrypted_extensions(self) -> frozenset[int]:
         """Identifiers of the header extensions that are encrypted, as SrtpConfig takes them."""
         return frozenset(m.ident for m in self.extmap if m.encrypted and m.ident in self.extension_uris)
+
+    @property
+    def opus(self) -> OpusParameters | None:
+        """What the side that wrote it says of the Opus that it likes, and of what it sends; None: another codec.
+
+        :raises ParseError: a format parameter has no value of its kind.
+        """
+        if self.codec != "opus":
+            return None
+        return OpusParameters.from_fmtp(self.fmtp, ptime_ms=self.ptime_ms, max_ptime_ms=self.max_ptime_ms)
 
     @property
     def control_port(self) -> int:

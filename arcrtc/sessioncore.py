@@ -11,7 +11,10 @@ import numpy as np
 from arcrtc._native import check, error_for, ffi, lib
 from arcrtc._ranges import check_int
 from arcrtc.audio.codecs import NOISE_PAYLOAD_TYPE, find_codec
+from arcrtc.audio.config import APPLICATIONS, BANDWIDTHS, AudioConfig
 from arcrtc.audio.figures import QualityMeter
+from arcrtc.audio.opusparameters import OpusParameters
+from arcrtc.audio.sentopus import SentOpus
 from arcrtc.config import REPORTS, SessionConfig, check_range
 from arcrtc.errors import ConfigError, UnsupportedError
 from arcrtc.events import Event, SentFrame, to_event
@@ -189,10 +192,15 @@ class SessionCore:
                    rtx_payload_type: int | None = None, ssrc: int | None = None, fec: bool = True,
                    dtx: bool = False, noise_payload_type: int | None = None,
                    dtmf_payload_type: int | None = None, expected_loss_pct: int = 5,
-                   complexity: int = 9, application: str = "voip",
+                   complexity: int = 9, application: str = "voip", max_bandwidth: str = "auto",
+                   coded_channels: int = 0, vbr: bool = True, vbr_free: bool = False, dred_ms: int = 0,
+                   parameters: OpusParameters | None = None,
                    packet_fec: FecConfig | None = None, red: RedConfig | None = None,
                    level_extension: int | None = None, play_limit_s: float = 60) -> AudioSender:
         """Open a sent audio stream.
+
+        What concerns Opus alone, from ``complexity`` to ``dred_ms``, the bitrate and ``frame_size_ms`` change in place
+        with :meth:`AudioSender.set_opus`.
 
         :param codec: "opus", "pcmu", "pcma", "g722" or "l16".
         :param bitrate: bits per second of Opus, 6000..510000; the others have one rate.
@@ -213,6 +221,13 @@ class SessionCore:
         :param expected_loss_pct: loss assumed until the peer reports, 0..100.
         :param complexity: 0..10.
         :param application: "voip" (speech, coded as such), "audio" or "lowdelay".
+        :param max_bandwidth: of the sound that is coded, as :class:`arcrtc.AudioConfig` has it; so are
+            ``coded_channels``, ``vbr`` and ``vbr_free``.
+        :param dred_ms: deep redundancy in each packet, 0..1040 ms in steps of 10; 0: none. It takes part of the
+            bitrate, by the loss that the peer reports, and makes up for bursts.
+        :param parameters: what the peer's description says of the Opus that it likes to receive
+            (``MediaDescription.opus``): frame length, bitrate, bandwidth, channels, CBR, FEC and DTX are used as far
+            as it likes them. None: as they are here.
         :param red: copies of past frames in later packets (RFC 2198), of Opus only; None: never. With copies
             ``fec`` is better off: at a low rate in-band FEC costs bandwidth of the sound.
         :param packet_fec: parity packets (RFC 5109, RFC 8627); None: none.
@@ -221,25 +236,27 @@ class SessionCore:
         :param play_limit_s: sound that :meth:`AudioSender.play` holds at most, 0.001..600 s; its memory is
             taken by the first call of it.
         :raises ConfigError: a value is not allowed.
+        :raises UnsupportedError: ``dred_ms``, and the libopus that is loaded has no DRED.
         """
         audio = find_codec(codec)
         sample_rate = audio.default_rate if sample_rate is None else sample_rate
         audio.check(sample_rate, channels)
         frame_us = audio.check_frame(sample_rate, frame_size_ms)
+        check_int("bitrate", bitrate, lib.ARC_OPUS_MIN_BITRATE_BPS, lib.ARC_OPUS_MAX_BITRATE_BPS, "bit/s")
+        sent_opus = SentOpus(dred_ms=dred_ms, parameters=parameters, wished=AudioConfig(
+            bitrate=bitrate, sample_rate=sample_rate, channels=channels, frame_size_ms=frame_size_ms, dtx=dtx, fec=fec,
+            complexity=complexity, application=application, expected_loss_pct=expected_loss_pct, vbr=vbr,
+            vbr_free=vbr_free, max_bandwidth=max_bandwidth, coded_channels=coded_channels)) if audio.is_opus else None
+        if sent_opus is not None:
+            used = sent_opus.used
+            bitrate, dtx, fec, frame_us = used.bitrate, used.dtx, used.fec, round(used.frame_size_ms * 1000)
         payload_type = audio.static_payload_type(sample_rate, channels) if payload_type is None else payload_type
         noise_payload_type = NOISE_PAYLOAD_TYPE if noise_payload_type is None else noise_payload_type
-        applications = {"voip": lib.ARC_OPUS_APPLICATION_VOIP, "audio": lib.ARC_OPUS_APPLICATION_AUDIO,
-                        "lowdelay": lib.ARC_OPUS_APPLICATION_LOWDELAY}
-        if application not in applications:
-            raise ConfigError(f"application={application!r} is not one of {', '.join(applications)}")
         _check_types(payload_type, rtx_payload_type)
         check_int("level_extension", 0 if level_extension is None else level_extension, level_extension is not None, 14)
         if not 0.001 <= play_limit_s <= lib.ARC_PLAYQUEUE_MAX_MS / 1000:
             raise ConfigError(f"play_limit_s={play_limit_s} is outside 0.001..{lib.ARC_PLAYQUEUE_MAX_MS // 1000}")
         check_int("noise_payload_type", noise_payload_type, 1, 127)
-        check_int("bitrate", bitrate, lib.ARC_OPUS_MIN_BITRATE_BPS, lib.ARC_OPUS_MAX_BITRATE_BPS, "bit/s")
-        check_int("expected_loss_pct", expected_loss_pct, 0, 100)
-        check_int("complexity", complexity, 0, 10)
         if rtx_payload_type is None and self.config.nack and self.config.nack_audio:
             rtx_payload_type = _rtx_beside(payload_type)
         cfg = ffi.new("struct arc_send_config *")
@@ -255,7 +272,7 @@ class SessionCore:
         if red is not None:
             cfg.red_payload_type = red.payload_type
             write_set(red, cfg.red)
-            cfg.red_wideband_below_bps = red.wideband_below_bps if application == "voip" else 0
+            cfg.red_wideband_below_bps = red.wideband_below_bps
         cfg.level_id = level_extension or 0
         cfg.play_max_ms = int(play_limit_s * 1000)
         self._fill_fec(cfg, packet_fec)
@@ -263,14 +280,16 @@ class SessionCore:
         opus.sample_rate_hz = sample_rate
         opus.channels = channels
         opus.bitrate_bps = bitrate
-        opus.complexity = complexity
-        opus.application = applications[application]
-        opus.expected_loss_pct = expected_loss_pct
-        opus.dtx, opus.fec, opus.vbr = dtx, fec, True
+        opus.dtx = dtx
+        if sent_opus is not None:
+            opus.complexity, opus.application = complexity, APPLICATIONS.index(application)
+            opus.expected_loss_pct = expected_loss_pct
+            opus.fec, opus.vbr, opus.vbr_free = fec, used.vbr, vbr_free
+            cfg.max_bandwidth, cfg.coded_channels = BANDWIDTHS.index(used.max_bandwidth), used.coded_channels
+            cfg.dred_ms = dred_ms
         sender = AudioSender(self, self._add_send(cfg, "send_audio"), cfg.ssrc, payload_type, sample_rate, channels,
-                             red, has_dtmf=dtmf_payload_type is not None)
+                             red, has_dtmf=dtmf_payload_type is not None, sent_opus=sent_opus)
         sender.rtx_payload_type, sender.packet_fec = rtx_payload_type, packet_fec
-        sender.in_band_fec = fec and codec.lower() == "opus"
         self.senders.append(sender)
         return sender
 

@@ -14,6 +14,8 @@ PERIOD_US: Final = 1_000_000  #: between two decisions
 _ROWS: Final = (2, 3, 4, 5, 8, 10, 16)
 _COLUMNS: Final = ((2, 3), (3, 3), (4, 4), (5, 5), (4, 8), (8, 6))
 _RED_DISTANCES: Final = (1, 2, 3, 4, 5, 6)
+_FEWEST_COPIES: Final = 100  # before they tell how much somebody pauses
+_LEAST_SHARE: Final = 0.05
 
 
 class Repairable(Protocol):
@@ -63,9 +65,8 @@ class RepairController:
                                                   max_delay_ms=longest_ms, packet_ms=5.0)
         self._policies: dict[int, RepairPolicy] = {}
         self._applied: dict[int, RepairPlan] = {}
-        self._last: dict[int, tuple[int, int, int]] = {}  # time, bytes and packets then
+        self._last: dict[int, tuple[int, int, int]] = {}  # time, bytes of media and packets then
         self.next_us = 0
-        self.available_bps = 0.0
 
     @property
     def decisions(self) -> dict[int, RepairPlan]:
@@ -119,22 +120,24 @@ class RepairController:
     # --- figures ---
 
     def _decide(self, sender: AudioSender | VideoSender, stats: Any, now_us: int) -> RepairDecision | None:
-        network = stats.send[sender.index]["network"]
+        network, media = stats.send[sender.index]["network"], stats.send[sender.index]["media"]
         was = self._last.get(sender.index)
-        self._last[sender.index] = (now_us, network["bytes"], network["pkts"])
+        n_bytes = max(network["bytes"] - media["copy_bytes"], 0)
+        self._last[sender.index] = (now_us, n_bytes, network["pkts"])
         if was is None or network["pkts"] == was[2]:
             return None  # nothing was sent, so nothing was learned
         elapsed_us, pkts = now_us - was[0], network["pkts"] - was[2]
         loss = network["remote_loss_before"]
         back = [r["network"]["loss_before"] for r in stats.receive]
-        return self._policy(sender, elapsed_us / 1000 / pkts).decide(RepairStats(
+        policy = self._policy(sender, elapsed_us / 1000 / pkts)
+        policy.offer = replace(policy.offer, red_share=_red_share(sender, media))
+        return policy.decide(RepairStats(
             loss_rate=min(loss if loss >= 0 else network["remote_loss"], 1.0),
             burst_length=max(network["remote_burst_length"], 0.0),
             rtt_ms=max(stats.session["rtt_us"], 0) / 1000,
             delay_ms=max(network["remote_delay_ms"], 0.0),
             reverse_loss=max(back, default=0.0),
-            media_bps=8e6 * (network["bytes"] - was[1]) / elapsed_us,
-            available_bps=self.available_bps), now_us)
+            media_bps=8e6 * max(n_bytes - was[1], 0) / elapsed_us), now_us)
 
     # --- effect ---
 
@@ -147,3 +150,12 @@ class RepairController:
                 sender.set_fec(0.0)
             else:
                 sender.set_fec(min(fec.overhead, 1.0), max(fec.stride, 1), bool(fec.row and fec.column))
+
+
+def _red_share(sender: AudioSender | VideoSender, media: dict[str, Any]) -> float:
+    """Part of the frames that are copied: all, or where pauses are not, that which has been so far."""
+    red = getattr(sender, "red", None)
+    due = media["copies"] + media["copies_of_pauses"]
+    if red is None or not red.speech_only or due < _FEWEST_COPIES:
+        return 1.0
+    return float(min(max(media["copies"] / due, _LEAST_SHARE), 1.0))

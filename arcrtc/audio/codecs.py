@@ -29,6 +29,11 @@ class AudioCodec:
     payload_type: int
     has_noise: bool
 
+    @property
+    def is_opus(self) -> bool:
+        """Whether it is Opus, whose settings change while it runs."""
+        return self.ident == int(lib.ARC_AUDIO_OPUS)
+
     def clock_rate(self, sample_rate: int) -> int:
         """Rate of the RTP time stamps, Hz; of G.722 8000 at 16000 Hz (RFC 3551 section 4.5.2)."""
         return int(lib.arc_audiocodec_clock_hz(self.ident, sample_rate))

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from arcrtc.audio.emodel import R_WIDEBAND, delay_impairment, mos_of_r
 from arcrtc.audio.equipment import Band, equipment
 
 WINDOW_S: Final = 5.0  #: sound that a live rating looks back over
@@ -63,10 +64,21 @@ class AudioFigures:
     mos: float
     band: Band
 
+    @property
+    def narrowband_r(self) -> float:
+        """R on the scale of narrowband, 0..100, as reports have it (G.107.1 Annex A)."""
+        return min(100.0, self.r_factor * 100 / R_WIDEBAND if self.band == "wideband" else self.r_factor)
+
+    @property
+    def mos_listening(self) -> float:
+        """Mean opinion score of the sound alone, the delay left out, 1..4.5."""
+        r = self.r_factor + delay_impairment(self.delay_ms)
+        return mos_of_r(r * 100 / R_WIDEBAND if self.band == "wideband" else r)
+
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """Counters of the core that only rise, by what they mean: samples, packets, bytes."""
+    """Counters of the core that only rise, by what they mean: samples, packets, bytes (those of copies left out)."""
 
     played: int
     concealed: int
@@ -88,7 +100,7 @@ class Counters:
             played=media["samples_out"], concealed=media["concealed_samples"], fec=media["fec_samples"],
             copies=media["copy_samples"], silent=media["silent_samples"], inserted=media["inserted_samples"],
             removed=media["skipped_samples"], gaps=media["gaps"], lost_pkts=network["lost_pkts"], pkts=network["pkts"],
-            repaired_pkts=network["recovered_pkts"], bytes=network["bytes"])
+            repaired_pkts=network["recovered_pkts"], bytes=network["bytes"] - network["copy_bytes"])
 
     def since(self, before: Counters | None) -> Counters:
         """What came to it; a counter that fell (the sender began anew) has gained nothing."""

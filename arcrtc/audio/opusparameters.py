@@ -85,6 +85,20 @@ class OpusParameters:
                if getattr(self, name) != getattr(usual, name)}
         return {**out, **{key: "1" for key, name in _FLAGS.items() if getattr(self, name)}}
 
+    @classmethod
+    def for_receiver(cls, *, sample_rate: int = 48_000, channels: int = 1, fec: bool = True, dtx: bool = True,
+                     cbr: bool = False, max_average_bitrate: int | None = None) -> OpusParameters:
+        """What a side says that plays with this rate and these channels: what would be coded for nothing it declines.
+
+        :param sample_rate: of the sound it plays, 8000..48000 Hz. :param channels: 1 or 2.
+        :param fec: it makes use of in-band FEC, as :meth:`arcrtc.Session.receive_audio` does.
+        :param dtx: it lets silence not be sent. :param cbr: it likes packets of equal length, which tell nobody who
+            cannot decrypt them what is said (RFC 6562).
+        :raises ConfigError: out of range.
+        """
+        return cls(max_playback_rate=sample_rate, max_average_bitrate=max_average_bitrate, stereo=channels == 2,
+                   cbr=cbr, fec=fec, dtx=dtx)
+
     def limit(self, config: AudioConfig) -> AudioConfig:
         """The settings to send with to one who says this: ``config`` as far as the receiver likes it.
 

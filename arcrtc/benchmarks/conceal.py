@@ -61,7 +61,7 @@ def healed_frame() -> Work:
     decoder = new_handle(lib.arc_opus_dec_new, lib.arc_opus_dec_free, "struct arc_opus_dec", _RATE, 1,
                          what="decoder")
     healer = new_handle(lib.arc_opus_heal_new, lib.arc_opus_heal_free, "struct arc_opus_heal", _RATE, 1,
-                        what="healer")
+                        ffi.NULL, what="healer")
     (samples, address), out = _speech(), ffi.new("int16_t[]", _N)
     packet, length = ffi.new("uint8_t[]", 1500), ffi.new("int32_t *")
     check(lib.arc_opus_enc_encode(encoder, address, _N, packet, 1500, length), "encode")

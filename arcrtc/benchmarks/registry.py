@@ -9,7 +9,8 @@ from typing import Final, TypeVar
 from arcrtc.errors import ArcError, ArgumentError
 
 #: Files of this package that hold benchmarks; also the first word of their names.
-GROUPS: Final = ("core", "rtp", "fec", "srtp", "opus", "audio", "conceal", "video", "engine", "router")
+GROUPS: Final = ("core", "rtp", "fec", "srtp", "opus", "audio", "conceal", "video", "payload", "engine",
+                 "router")
 
 #: Units: how long one item takes, or how many fit into a second of one CPU core.
 TIME_UNITS: Final = {"ns": 1, "us": 1_000, "ms": 1_000_000}

@@ -8,6 +8,7 @@ from typing import Final
 
 from arcrtc.audio.codecs import find_codec
 from arcrtc.errors import ConfigError, MediaError, NegotiationError, ParseError
+from arcrtc.redundancy import RedConfig
 from arcrtc.sdes import CRYPTO_SUITES, CryptoAttribute, CryptoPolicy, choose
 from arcrtc.sdp import MAX_TEXT_BYTES, MediaDescription, SessionDescription
 from arcrtc.srtp import SrtpConfig
@@ -37,8 +38,11 @@ def packet_ms(codec: str, channels: int) -> int:
 
 
 def describe_audio(port: int, payload_type: int, *, channels: int, srtp: SrtpConfig | None, codec: str = "opus",
-                   ) -> MediaDescription:
-    """The section of an audio stream, at the codec's default rate, that is received at ``port``."""
+                   red: RedConfig | None = None) -> MediaDescription:
+    """The section of an audio stream, at the codec's default rate, that is received at ``port``.
+
+    :param red: copies that are in it, of Opus; None: none.
+    """
     audio = find_codec(codec)
     if audio.name != "opus":
         return MediaDescription(
@@ -49,6 +53,7 @@ def describe_audio(port: int, payload_type: int, *, channels: int, srtp: SrtpCon
     return MediaDescription(
         "audio", port, payload_type, "opus", 48_000, 2,
         {"sprop-stereo": stereo, "stereo": stereo, "useinbandfec": "1"}, ptime_ms=20, direction="sendonly",
+        red_payload_type=red.payload_type if red is not None else None,
         crypto=(CryptoAttribute.from_config(srtp),) if srtp else ())
 
 

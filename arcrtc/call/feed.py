@@ -27,19 +27,20 @@ def clock_us() -> int:
 
 
 def open_sources(audio: Path | None, video: Path | None, *, height: int | None,
-                 loop: bool) -> tuple[MediaSource | None, MediaSource | None]:
+                 loop: bool, sample_rate: int = 48_000) -> tuple[MediaSource | None, MediaSource | None]:
     """Open what is to be sent: (sound, pictures); the same file is opened for each.
 
+    :param sample_rate: of the sound, Hz.
     :raises MediaError: a file cannot be opened or has not got what it was named for.
     """
     pictures = sound = None
     if video is not None:
         pictures = open_media(video, audio=False, height=height, loop=loop)
     if audio is not None:
-        sound = open_media(audio, video=False, loop=loop, block_ms=_BLOCK_US / 1000)
+        sound = open_media(audio, video=False, loop=loop, block_ms=_BLOCK_US / 1000, sample_rate=sample_rate)
     elif video is not None:
         try:
-            sound = open_media(video, video=False, loop=loop, block_ms=_BLOCK_US / 1000)
+            sound = open_media(video, video=False, loop=loop, block_ms=_BLOCK_US / 1000, sample_rate=sample_rate)
         except MediaError:
             sound = None  # pictures only: that is what the file holds
     return sound, pictures

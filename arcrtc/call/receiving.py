@@ -16,6 +16,7 @@ from arcrtc.call.sending import AUDIO_PAYLOAD_TYPE, RTX_PAYLOAD_TYPE, VIDEO_PAYL
 from arcrtc.call.stopping import ctrl_c_sets, run_until_first, until_set
 from arcrtc.engine import Engine, Peer, parse_address
 from arcrtc.errors import ConfigError, TransportError, UnsupportedError
+from arcrtc.redundancy import RED_PAYLOAD_TYPE
 from arcrtc.sdp import MediaDescription, SessionDescription
 from arcrtc.session import EventType, Receiver, SessionConfig
 from arcrtc.srtp import SrtpConfig
@@ -137,7 +138,8 @@ class Receiving:
         codec = find_codec(self.settings.audio_codec)
         payload_type = AUDIO_PAYLOAD_TYPE if codec.name == "opus" else codec.payload_type
         self.receivers = [
-            (peer, peer.receive_audio(codec=codec.name, channels=self._channels, payload_type=payload_type)),
+            (peer, peer.receive_audio(codec=codec.name, channels=self._channels, payload_type=payload_type,
+                                      red_payload_type=RED_PAYLOAD_TYPE if codec.is_opus else None)),
             (peer, peer.receive_video(payload_type=VIDEO_PAYLOAD_TYPE, rtx_payload_type=RTX_PAYLOAD_TYPE))]
 
     def _open_apart(self, description: SessionDescription) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
+from arcrtc.call.description import packet_ms
 from arcrtc.call.feed import Feed, clock_us, open_sources
 from arcrtc.call.sampler import PERIOD_S, Sampler
 from arcrtc.call.settings import CallSettings
@@ -83,7 +84,8 @@ class _Call:
         self.feed = Feed()
         audio, video = _files(settings)
         self.sound, self.pictures = open_sources(
-            audio, video, height=settings.height, loop=settings.duration_s is not None)
+            audio, video, height=settings.height, loop=settings.duration_s is not None,
+            sample_rate=settings.codec.default_rate)
         if self.sound is None and self.pictures is None:
             raise MediaError("nothing to send: neither sound nor pictures")
         self.sources = [s for s in (self.sound, self.pictures) if s is not None]
@@ -94,23 +96,28 @@ class _Call:
         return SessionConfig(
             srtp=SrtpConfig.generate(settings.profile) if settings.profile is not None else None,
             nack=settings.nack, nack_audio=settings.nack and settings.nack_audio,
-            max_latency_ms=settings.max_latency_ms)
+            max_latency_ms=settings.max_latency_ms, repair=settings.repair)
 
     def _open_streams(self, a: Peer, b: Peer) -> None:
         settings = self.settings
         self.senders: list[AudioSender | VideoSender] = []
         self.receivers: list[Receiver] = []
         if self.sound is not None:
-            self.senders.append(a.send_audio(bitrate=settings.audio_bitrate, fec=settings.fec))
-            self.receivers.append(b.receive_audio())
+            codec, red, parity = settings.codec.name, settings.red_config, settings.parity("audio")
+            self.senders.append(a.send_audio(
+                codec=codec, bitrate=settings.audio_bitrate, frame_size_ms=packet_ms(codec, 1), fec=settings.fec,
+                red=red, packet_fec=parity))
+            self.receivers.append(b.receive_audio(
+                codec=codec, red_payload_type=red.payload_type if red else None, packet_fec=parity))
         if self.pictures is not None:
             size, rate = self.pictures.video_size, self.pictures.frame_rate
             assert size is not None
             assert rate is not None
-            rtx = 98 if settings.nack else None
+            rtx, parity = 98 if settings.nack else None, settings.parity("video")
             self.senders.append(a.send_video(encoder=settings.encoder, bitrate=settings.video_bitrate,
-                                             resolution=size, frame_rate=rate, rtx_payload_type=rtx))
-            self.receivers.append(b.receive_video(rtx_payload_type=rtx))
+                                             resolution=size, frame_rate=rate, rtx_payload_type=rtx,
+                                             packet_fec=parity))
+            self.receivers.append(b.receive_video(rtx_payload_type=rtx, packet_fec=parity))
 
     def _capture_us_of(self, rtp_timestamp: int) -> int | None:
         index = next(s.index for s in self.senders if s.kind == "video")
@@ -137,7 +144,8 @@ class _Call:
                     self.feed.start_us = clock_us() + _PRIME_US
                     self.sampler = Sampler(a, b, self.feed.start_us)
                     self.sink = Sink(
-                        self.out / "received.mkv", audio=self.sound is not None,
+                        self.out / "received.mkv",
+                        audio_rate=settings.codec.default_rate if self.sound is not None else None,
                         video=(*size, rate or 25.0) if size is not None else None, feed=self.feed,
                         capture_us_of=self._capture_us_of if size is not None else None)
                     try:

@@ -17,6 +17,7 @@ from arcrtc.call.stopping import ctrl_c_sets, run_until_first, until_set
 from arcrtc.engine import Engine, Peer, parse_address
 from arcrtc.errors import ConfigError, TransportError
 from arcrtc.media import MediaAudio, MediaSource, open_media
+from arcrtc.redundancy import RedConfig
 from arcrtc.sdp import SessionDescription
 from arcrtc.session import AudioSender, SessionConfig, VideoSender
 from arcrtc.srtp import SrtpConfig
@@ -50,6 +51,8 @@ class SendSettings:
     :ivar video_bitrate: bits per second, 10_000..10**9.
     :ivar channels: of the sound, 1 or 2.
     :ivar height: of the pictures; None: as in the file.
+    :ivar red: copies of past packets of Opus in later ones, as :class:`arcrtc.redundancy.RedConfig` has the
+        distances; (): none. They have its payload type.
     :raises ConfigError: a value is outside of what is stated here.
     """
 
@@ -64,6 +67,7 @@ class SendSettings:
     video_bitrate: int = 1_500_000
     channels: int = 1
     height: int | None = None
+    red: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.duration_s is not None and not 0.5 <= self.duration_s <= 86_400:
@@ -72,6 +76,9 @@ class SendSettings:
             raise ConfigError(f"srtp has {len(self.srtp)} keys, for one session each")
         if parse_address(self.to)[1] == 0:
             raise ConfigError(f"to={self.to!r}: port 0 is no address to send to")
+        RedConfig(distances=self.red)
+        if self.red and not find_codec(self.audio_codec).is_opus:
+            raise ConfigError(f"red={self.red!r}: copies are of Opus only, the sound is {self.audio_codec}")
 
 
 @dataclass(slots=True)
@@ -169,7 +176,7 @@ class Sending:
             srtp = keys[0] if keys else None
             self._add_audio(self._open_peer(port, srtp, apart=True), next(ssrcs))
             media.append(describe_audio(port, self._audio_type, channels=settings.channels, srtp=srtp,
-                                        codec=self.codec.name))
+                                        codec=self.codec.name, red=self._red))
             port += 2
         if self.source.has_video:
             srtp = keys[1] if keys else None
@@ -179,6 +186,10 @@ class Sending:
         return SessionDescription(tuple(media), address=self.host, name="arcrtc", session_id=secrets.randbits(62))
 
     @property
+    def _red(self) -> RedConfig | None:
+        return RedConfig(distances=self.settings.red) if self.settings.red else None
+
+    @property
     def _audio_type(self) -> int:
         return AUDIO_PAYLOAD_TYPE if self.codec.name == "opus" else self.codec.payload_type
 
@@ -186,7 +197,7 @@ class Sending:
         channels = self.settings.channels
         sender = peer.send_audio(codec=self.codec.name, bitrate=self.settings.audio_bitrate, channels=channels,
                                  frame_size_ms=packet_ms(self.codec.name, channels), payload_type=self._audio_type,
-                                 ssrc=ssrc)
+                                 ssrc=ssrc, red=self._red)
         self.senders.append((peer, sender))
 
     def _add_video(self, peer: Peer, ssrc: int | None, *, rtx: int | None, key_frame_s: float) -> None:

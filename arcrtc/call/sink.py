@@ -76,15 +76,16 @@ class Sink:
     """Takes received frames from the event loop and works on them in its own thread.
 
     :param path: the recording.
-    :param audio: it has sound. :param video: (width, height, frame rate) of its pictures; None: none.
+    :param audio_rate: of its sound, Hz; None: it has none.
+    :param video: (width, height, frame rate) of its pictures; None: none.
     :param capture_us_of: RTP timestamp -> capture time of the picture, None when it is not known yet.
     :raises MediaError: the recording cannot be written.
     """
 
-    def __init__(self, path: Path, *, audio: bool, video: tuple[int, int, float] | None, feed: Feed | None,
+    def __init__(self, path: Path, *, audio_rate: int | None, video: tuple[int, int, float] | None, feed: Feed | None,
                  capture_us_of: Callable[[int], int | None] | None) -> None:
         self._writer = MediaWriter(
-            path, audio=AudioTrack() if audio else None,
+            path, audio=AudioTrack(sample_rate=audio_rate) if audio_rate else None,
             video=VideoTrack(width=video[0] & ~1, height=video[1] & ~1, frame_rate=video[2]) if video else None)
         self._feed, self._capture_us_of = feed, capture_us_of
         self._queue: queue.Queue[ReceivedFrame | None] = queue.Queue(_QUEUE_FRAMES)

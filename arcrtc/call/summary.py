@@ -9,6 +9,7 @@ import numpy as np
 
 from arcrtc import __version__, report
 from arcrtc.call import voice
+from arcrtc.call.description import packet_ms
 from arcrtc.call.runner import CallResult
 from arcrtc.call.sampler import Sample
 from arcrtc.call.sink import Arrival
@@ -19,7 +20,6 @@ from arcrtc.session import Concealment, EventType, SentFrame
 from arcrtc.sim.link import LinkStats
 
 _RTP_HEADER_BYTES: Final = 12
-_PACKET_SAMPLES: Final = 960  # 20 ms at 48 kHz: what a call sends and receives
 _REPAIR_SAMPLES: Final = 3
 _FREEZE_WINDOW: Final = 30  # intervals that are averaged
 _FREEZE_FEWEST: Final = 5
@@ -83,34 +83,41 @@ def _stream(result: CallResult, i: int, scored: bool) -> report.StreamReport:
     sent = sorted((f for (s, _), f in result.sampler.sent.items() if s == sender.index),
                   key=lambda f: f.capture_us)
     arrivals = result.sink.audio if kind == "audio" else result.sink.video
-    pairs = _match(sent, arrivals) if kind == "video" else voice.match(sent, arrivals)
+    pairs = _match(sent, arrivals) if kind == "video" else voice.match(
+        sent, arrivals, clock_hz=voice.clock_of(result))
     last = result.sampler.samples[-1]
     tx, rx = last.sender["send"][i], last.receiver["receive"][i]
-    wire_bytes = (tx["network"]["bytes"] + tx["network"]["rtx_bytes"]
+    parity = tx["network"]["fec"]
+    wire_bytes = (tx["network"]["bytes"] + tx["network"]["rtx_bytes"] + parity["repair_bytes"]
                   + _RTP_HEADER_BYTES * (tx["network"]["pkts"] + tx["network"]["rtx_pkts"]))
+    packet_samples = result.settings.codec.default_rate * packet_ms(result.settings.codec.name, 1) // 1000
+    rebuilt = _rebuilt_packets(kind, rx["media"], packet_samples)
     return report.StreamReport(
         name="speech" if kind == "audio" else "camera", direction="A to B",
         kind="audio" if kind == "audio" else "video",
-        codec="opus" if kind == "audio" else "h264", ssrc=sender.ssrc, encoder=result.encoders[kind],
+        codec=result.settings.codec.name if kind == "audio" else "h264", ssrc=sender.ssrc,
+        encoder=result.encoders[kind],
         bitrate_bps=round(8 * wire_bytes / max(result.duration_s, 1e-3)),
         packets=report.PacketCounts(
             sent=tx["network"]["pkts"], received=rx["network"]["pkts"] + rx["network"]["recovered_pkts"],
-            lost_by_network=max(0, rx["network"]["lost_pkts"]), retransmitted=tx["network"]["rtx_pkts"],
-            recovered=rx["network"]["recovered_pkts"] + _fec_packets(kind, rx["media"]),
+            lost_by_network=max(0, rx["network"]["lost_pkts"]),
+            retransmitted=tx["network"]["rtx_pkts"] + parity["repair_pkts"],
+            recovered=rx["network"]["recovered_pkts"] + rebuilt,
             late=rx["media"]["late_pkts"],
             duplicate=rx["network"]["duplicate_pkts"], bytes_sent=wire_bytes),
         latency=_latency(pairs, kind),
         audio=voice.quality(result, rx, sent, pairs, scored=scored) if kind == "audio" else None,
         video=_video(result, tx, rx, sent, arrivals, pairs) if kind == "video" else None,
-        series=_series(result.sampler.samples, i, pairs, result.sampler.start_us),
+        series=_series(result.sampler.samples, i, pairs, result.sampler.start_us, packet_samples),
         latency_series=_latency_series(pairs, result.sampler.start_us),
-        playout=voice.playout(sent, arrivals, result.sampler.start_us) if kind == "audio" else report.PlayoutSeries(),
+        playout=voice.playout(sent, arrivals, result.sampler.start_us,
+                              clock_hz=voice.clock_of(result)) if kind == "audio" else report.PlayoutSeries(),
         frames=_frames(sent, pairs, result.sampler.start_us) if kind == "video" else report.FrameSeries())
 
 
-def _fec_packets(kind: str, media: dict[str, Any]) -> int:
+def _rebuilt_packets(kind: str, media: dict[str, Any], packet_samples: int) -> int:
     """Packets whose sound came back by in-band FEC or a redundant block of a later one."""
-    return round((media["fec_samples"] + media["copy_samples"]) / _PACKET_SAMPLES) if kind == "audio" else 0
+    return round((media["fec_samples"] + media["copy_samples"]) / packet_samples) if kind == "audio" else 0
 
 
 def _match(sent: Sequence[SentFrame], arrivals: Sequence[Arrival]) -> list[Pair]:
@@ -193,15 +200,16 @@ def _interval_delay(pairs: Sequence[Pair], edges_us: Sequence[int]) -> list[floa
     return out
 
 
-def _repaired(sample: Sample, i: int) -> int:
-    """Packets brought back so far: by retransmission, or by in-band FEC."""
+def _repaired(sample: Sample, i: int, packet_samples: int) -> int:
+    """Packets brought back so far: by a resend, parity, a copy, or in-band FEC."""
     rx = sample.receiver["receive"][i]
-    return int(rx["network"]["recovered_pkts"]) + _fec_packets(rx["kind"], rx["media"])
+    return int(rx["network"]["recovered_pkts"]) + _rebuilt_packets(rx["kind"], rx["media"], packet_samples)
 
 
-def _series(samples: Sequence[Sample], i: int, pairs: Sequence[Pair], start_us: int) -> report.StreamSeries:
+def _series(samples: Sequence[Sample], i: int, pairs: Sequence[Pair], start_us: int,
+            packet_samples: int = 960) -> report.StreamSeries:
     steps = list(pairwise([None, *samples]))
-    repaired = [_repaired(s, i) for s in samples]
+    repaired = [_repaired(s, i, packet_samples) for s in samples]
     # A repair comes up to a round trip and a wait after the loss: look that far ahead for it.
     repaired_by_then = [repaired[min(k + _REPAIR_SAMPLES, len(repaired) - 1)] for k in range(len(repaired))]
     gone = [max(0, s.receiver["receive"][i]["network"]["lost_pkts"] - r)

@@ -23,7 +23,7 @@ _ALIGN_HZ: Final = 16_000  # speech is compared at this rate: a third of the wor
 _MADE_UP: Final = (Concealment.CONCEALED, Concealment.GAP)
 _STATUS: Final = {Concealment.CONCEALED: "concealed", Concealment.GAP: "concealed", Concealment.FEC: "repaired",
                   Concealment.COPY: "repaired"}
-_LONGEST_PACKET_TICKS: Final = OPUS_CLOCK_HZ * 120 // 1000  # RFC 7587 section 4.2
+_LONGEST_PACKET_MS: Final = 120  # RFC 7587 section 4.2
 
 Pair = tuple[SentFrame, Arrival]
 
@@ -42,7 +42,8 @@ def quality(result: CallResult, rx: dict[str, Any], sent: Sequence[SentFrame], p
     made_up = [a.concealment in _MADE_UP for a in _until_last_packet(sink.audio)]
     delays_ms = [(a.playout_us - f.capture_us) / 1000 for f, a in pairs]
     found = figures(
-        Counters.of(media, rx["network"]), sample_rate=sink.sound_rate or OPUS_CLOCK_HZ, codec="opus",
+        Counters.of(media, rx["network"]), sample_rate=sink.sound_rate or OPUS_CLOCK_HZ,
+        codec=result.settings.codec.name,
         playout_ms=media["playout_ms"], rtt_ms=None, jitter_ms=rx["network"]["jitter_ms"],
         delay_ms=float(np.median(delays_ms)) if delays_ms else None)
     offset, correlation = _alignment(result, source, heard, sent)
@@ -59,6 +60,12 @@ def quality(result: CallResult, rx: dict[str, Any], sent: Sequence[SentFrame], p
         alignment_offset_ms=offset, correlation=correlation, **_scores(result, sent, scored=scored))
 
 
+def clock_of(result: CallResult) -> int:
+    """Rate of the RTP time stamps of its sound, Hz."""
+    codec = result.settings.codec
+    return codec.clock_rate(codec.default_rate)
+
+
 def interval(before: dict[str, Any] | None, now: dict[str, Any]) -> tuple[float | None, float | None]:
     """(concealed percent, MOS) of an interval of a received stream; pictures have neither."""
     if now["kind"] != "audio":
@@ -70,14 +77,15 @@ def interval(before: dict[str, Any] | None, now: dict[str, Any]) -> tuple[float 
     return round(100 * gained.concealed / gained.played, 2) if gained.played else None, mos
 
 
-def playout(sent: Sequence[SentFrame], arrivals: Sequence[Arrival], start_us: int) -> report.PlayoutSeries:
+def playout(sent: Sequence[SentFrame], arrivals: Sequence[Arrival], start_us: int, *,
+            clock_hz: int = OPUS_CLOCK_HZ) -> report.PlayoutSeries:
     """Every packet from leaving to arrival and to play-out.
 
     Packets are sent at a steady pace after their capture; one that leaves late counts as late in the
     network, for that is what the other end sees. A packet is as bad as the worst block that begins in it.
     """
     wire = [f.rtp_timestamp for f in sent]
-    heard = _by_packet(wire, arrivals)
+    heard = _by_packet(wire, arrivals, clock_hz)
     gathering_us = min((f.first_us - f.capture_us for f in sent), default=0)
     rows = []
     for f in sent:
@@ -94,21 +102,22 @@ def playout(sent: Sequence[SentFrame], arrivals: Sequence[Arrival], start_us: in
     return report.PlayoutSeries(t_ms=columns[0], network_ms=columns[1], playout_ms=columns[2], status=columns[3])
 
 
-def match(sent: Sequence[SentFrame], arrivals: Sequence[Arrival]) -> list[Pair]:
+def match(sent: Sequence[SentFrame], arrivals: Sequence[Arrival], *, clock_hz: int = OPUS_CLOCK_HZ) -> list[Pair]:
     """Packets that were sent and played: each with its first block out of it, which need not be its beginning.
 
     The block's play-out time is set back to that of the packet's first sample.
     """
-    found = _by_packet([f.rtp_timestamp for f in sent], [a for a in arrivals if a.concealment is Concealment.DECODED])
+    found = _by_packet([f.rtp_timestamp for f in sent],
+                       [a for a in arrivals if a.concealment is Concealment.DECODED], clock_hz)
     pairs = []
     for f in sent:
         if (here := found.get(f.rtp_timestamp)) is not None:
-            into_us = (here[0].rtp_timestamp - f.rtp_timestamp) % 2**32 * 1_000_000 // OPUS_CLOCK_HZ
+            into_us = (here[0].rtp_timestamp - f.rtp_timestamp) % 2**32 * 1_000_000 // clock_hz
             pairs.append((f, replace(here[0], playout_us=here[0].playout_us - into_us)))
     return pairs
 
 
-def _by_packet(wire: Sequence[int], blocks: Sequence[Arrival]) -> dict[int, list[Arrival]]:
+def _by_packet(wire: Sequence[int], blocks: Sequence[Arrival], clock_hz: int) -> dict[int, list[Arrival]]:
     """RTP timestamp of a packet -> the blocks whose sound is its own; time stamps may wrap."""
     if not wire:
         return {}
@@ -117,7 +126,7 @@ def _by_packet(wire: Sequence[int], blocks: Sequence[Arrival]) -> dict[int, list
     for block in blocks:
         at = (block.rtp_timestamp - wire[0] + 2**31) % 2**32 - 2**31
         place = bisect_right(ticks, at) - 1
-        if place >= 0 and at - ticks[place] < _LONGEST_PACKET_TICKS:
+        if place >= 0 and at - ticks[place] < clock_hz * _LONGEST_PACKET_MS // 1000:
             found.setdefault(wire[place], []).append(block)
     return found
 
@@ -142,7 +151,7 @@ def _on_media_time(result: CallResult, first_timestamp: int) -> list[NDArray[np.
     out = np.zeros(length + sink.sound_rate, np.int16)
     for arrival, block in zip(sink.audio, sink.sound, strict=False):  # a long call's sound is kept in part
         ticks = (arrival.rtp_timestamp - first_timestamp + 2**31) % 2**32 - 2**31
-        at = ticks * sink.sound_rate // OPUS_CLOCK_HZ
+        at = ticks * sink.sound_rate // clock_of(result)
         if at >= 0 and at + len(block) <= len(out) and arrival.concealment is not Concealment.INSERTED:
             out[at:at + len(block)] = block
     return [out[:length]]

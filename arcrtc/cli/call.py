@@ -4,7 +4,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Literal, Optional
 
 import typer
 
@@ -13,16 +13,19 @@ from arcrtc.cli.output import (
     Json,
     Verbose,
     console,
+    parse_distances,
     parse_profile,
     progress_bar,
     say,
 )
+from arcrtc.errors import ConfigError
 
 if TYPE_CHECKING:
     from arcrtc.call import CallResult, CallSettings
     from arcrtc.report import CallReport
 
 OptionalPath = Optional[Path]  # noqa: UP045 - typer evaluates it on Python 3.10 too
+OptionalStr = Optional[str]  # noqa: UP045
 OptionalFloat = Optional[float]  # noqa: UP045
 OptionalInt = Optional[int]  # noqa: UP045
 Audio = Annotated[OptionalPath, typer.Option(help="File whose sound is sent.", metavar="FILE", show_default="sample")]
@@ -37,6 +40,7 @@ Seed = Annotated[int, typer.Option(help="Of every decision of the network: the s
                                    metavar="N", min=0)]
 Encoder = Annotated[str, typer.Option(help="auto, software, nvenc, vaapi, qsv ... or a library's name.", metavar="E")]
 Out = Annotated[Path, typer.Option(help="Folder for received.mkv, report.json and report.html.", metavar="DIR")]
+AudioCodec = Annotated[str, typer.Option(help="opus, pcmu, pcma, g722 or l16.", metavar="NAME")]
 AudioBitrate = Annotated[int, typer.Option(help="Bits per second of Opus.", min=6_000, max=510_000)]
 VideoBitrate = Annotated[int, typer.Option(help="Bits per second of H.264.", min=10_000, max=1_000_000_000)]
 Height = Annotated[OptionalInt, typer.Option(help="Scale the pictures to this height.", min=16, max=4320,
@@ -45,15 +49,22 @@ Profile = Annotated[str, typer.Option(help="SRTP profile, or none.", metavar="NA
 Nack = Annotated[bool, typer.Option(help="Have lost video packets sent again.")]
 NackAudio = Annotated[bool, typer.Option(help="Lost audio packets too; costs a round trip of delay.")]
 Fec = Annotated[bool, typer.Option(help="In-band FEC of Opus.")]
+Red = Annotated[OptionalStr, typer.Option(
+    help="Copies of past packets of Opus in later ones (RFC 2198): how many packets back, the most important first; "
+         "3 for instance, or 3,1.", metavar="D[,D...]", show_default="none")]
+Repair = Annotated[str, typer.Option(
+    help="manual: as the options say. auto: copies, parity and resends are agreed on, and a policy chooses.",
+    metavar="manual|auto")]
 Score = Annotated[bool, typer.Option("--score/--no-score", help="Judge the sound afterwards by PESQ, PLCMOS and STOI, "
                                      "if they are installed: pip install 'arcrtc[eval]'.")]
 MaxLatency = Annotated[int, typer.Option(help="Bound of the play-out delay, milliseconds.", min=20, max=10_000)]
 
 
 def call(audio: Audio = None, video: Video = None, network: Network = "perfect", duration: Duration = None,
-         seed: Seed = 0, encoder: Encoder = "auto", out: Out = Path("out/call"), audio_bitrate: AudioBitrate = 32_000,
-         video_bitrate: VideoBitrate = 1_500_000, height: Height = None, profile: Profile = "AEAD_AES_128_GCM",
-         nack: Nack = True, nack_audio: NackAudio = False, fec: Fec = True, max_latency: MaxLatency = 500,
+         seed: Seed = 0, encoder: Encoder = "auto", out: Out = Path("out/call"), audio_codec: AudioCodec = "opus",
+         audio_bitrate: AudioBitrate = 32_000, video_bitrate: VideoBitrate = 1_500_000, height: Height = None,
+         profile: Profile = "AEAD_AES_128_GCM", nack: Nack = True, nack_audio: NackAudio = False, fec: Fec = True,
+         red: Red = None, repair: Repair = "manual", max_latency: MaxLatency = 500,
          score: Score = True, json: Json = False, verbose: Verbose = False) -> None:
     """Hold a whole call between two peers on this machine and report how it was.
 
@@ -65,7 +76,8 @@ def call(audio: Audio = None, video: Video = None, network: Network = "perfect",
 
     settings = CallSettings(
         audio=audio, video=video, network=NetworkPlan.load(network), duration_s=duration, seed=seed,
-        encoder=encoder, audio_bitrate=audio_bitrate, video_bitrate=video_bitrate, height=height,
+        encoder=encoder, audio_codec=audio_codec, red=parse_distances(red), repair=_parse_repair(repair),
+        audio_bitrate=audio_bitrate, video_bitrate=video_bitrate, height=height,
         profile=parse_profile(profile), nack=nack, nack_audio=nack_audio, fec=fec, max_latency_ms=max_latency)
     make_folder(out)
     with progress_bar("call", show=not json) as progress:
@@ -79,6 +91,12 @@ def call(audio: Audio = None, video: Video = None, network: Network = "perfect",
         _show(report, out, settings)
     if result.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
+
+
+def _parse_repair(text: str) -> Literal["manual", "auto"]:
+    if text not in ("manual", "auto"):
+        raise ConfigError(f"--repair {text}: is neither manual nor auto")
+    return "auto" if text == "auto" else "manual"
 
 
 def make_folder(out: Path) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from arcrtc.crypto import CryptoBackend
     from arcrtc.libraries import Library
     from arcrtc.machine import Machine
+    from arcrtc.video.decoders import DecoderInfo
 
 Level = Literal["good", "hint", "fault"]
 _STYLE: Final[dict[str, str]] = {"good": "green", "hint": "yellow", "fault": "bold red"}
@@ -40,6 +41,7 @@ class Report:
     """Everything the doctor found out.
 
     :ivar crypto: the cipher backends, each after its known-answer test.
+    :ivar decoders: of video, each after it decoded a small picture, or why it could not.
     :ivar crypto_choice: name of the one that SRTP uses; "": ARCRTC_CRYPTO names one that it cannot.
     """
 
@@ -53,6 +55,7 @@ class Report:
     clock: probes.Clock
     devices: probes.Devices
     opus: probes.Opus = field(default_factory=probes.Opus)
+    decoders: list[DecoderInfo] = field(default_factory=list)
 
     def to_json(self, verdicts: list[Verdict]) -> dict[str, Any]:
         """One document with all findings."""
@@ -66,6 +69,7 @@ class Report:
             "clock": probes.to_json(self.clock),
             "devices": probes.to_json(self.devices),
             "opus": probes.to_json(self.opus),
+            "decoders": [{**row._asdict(), "codec": row.codec.value} for row in self.decoders],
             "verdicts": [asdict(verdict) for verdict in verdicts],
         }
 
@@ -107,6 +111,7 @@ def examine() -> Report:
     from arcrtc.crypto import backends, chosen
     from arcrtc.libraries import libraries
     from arcrtc.machine import this_machine
+    from arcrtc.video.decoders import list_decoders
 
     return Report(
         package=_package_facts(),
@@ -120,6 +125,7 @@ def examine() -> Report:
         clock=probes.probe_clock(),
         devices=probes.probe_devices(),
         opus=probes.probe_opus(),
+        decoders=list_decoders(),
     )
 
 
@@ -238,6 +244,9 @@ def _show(report: Report, verdicts: list[Verdict], out: Console) -> None:
     section("Libraries", [(library.name, _describe(library)) for library in report.libraries])
     section("Opus", [(name, "yes" if there else "no: it takes libopus 1.5 or later, built with it")
                      for name, there in (("deep PLC", report.opus.deep_plc), ("DRED", report.opus.dred))])
+    section("Video decoders", [
+        (f"{row.codec.value} {row.name}{row.hwaccel and ' on ' + row.hwaccel}",
+         "decodes" if row.usable else f"no: {row.reason}") for row in report.decoders])
     section("Encryption", [(backend.name + (" *" if backend.name == report.crypto_choice else ""),
                             _describe_backend(backend)) for backend in report.crypto])
     section("Python packages", [(name, text or "missing") for name, text in report.python_packages.items()])

@@ -87,6 +87,21 @@ def parse_profile(name: str) -> SrtpProfile | None:
     return Profiles[name.upper()]
 
 
+def parse_distances(text: str | None) -> tuple[int, ...]:
+    """Numbers with commas between them, such as "3,1"; None: none.
+
+    :raises ConfigError: something else.
+    """
+    from arcrtc.errors import ConfigError
+
+    if text is None:
+        return ()
+    parts = text.replace(" ", "").split(",")
+    if not all(part.isascii() and part.isdigit() and len(part) < 4 for part in parts):
+        raise ConfigError(f"--red {text}: must be numbers with commas between them, such as 3,1")
+    return tuple(map(int, parts))
+
+
 @contextmanager
 def progress_bar(what: str, *, show: bool) -> Iterator[Progress | None]:
     """A bar on standard error while something runs; nothing when that is no terminal."""

@@ -14,6 +14,7 @@ from arcrtc.cli.output import (
     Json,
     Verbose,
     console,
+    parse_distances,
     parse_profile,
     print_json,
     progress_bar,
@@ -29,8 +30,9 @@ OptionalPath = Optional[Path]  # noqa: UP045 - typer evaluates it on Python 3.10
 OptionalStr = Optional[str]  # noqa: UP045
 OptionalFloat = Optional[float]  # noqa: UP045
 OptionalInt = Optional[int]  # noqa: UP045
-File = Annotated[Path, typer.Argument(help="What is sent: its sound, its pictures or both.", metavar="FILE",
-                                      show_default=False)]
+File = Annotated[Path, typer.Argument(
+    help="What is sent: the sound, the pictures or both of a file; or testsrc:size=1280x720,rate=30 (a test pattern), "
+         "v4l2:/dev/video0, x11grab::0.0.", metavar="FILE", show_default=False)]
 To = Annotated[str, typer.Option(help="Where to.", metavar="HOST:PORT")]
 Sdp = Annotated[OptionalPath, typer.Option(
     help="Write a description for FFmpeg and other players, and send as they expect it: sound to PORT, pictures to "
@@ -47,6 +49,10 @@ Duration = Annotated[OptionalFloat, typer.Option(
     help="Seconds; the media are repeated.", metavar="S", min=0.5, max=86_400, show_default="one pass")]
 Encoder = Annotated[str, typer.Option(help="auto, software, nvenc, vaapi, qsv ... or a library's name.", metavar="E")]
 AudioCodec = Annotated[str, typer.Option(help="opus, pcmu, pcma, g722 or l16.", metavar="NAME")]
+Red = Annotated[OptionalStr, typer.Option(
+    help="Copies of past packets of Opus in later ones (RFC 2198): how many packets back, the most important first; "
+         "3 for instance, or 3,1. The other end must take them: arcrtc does.", metavar="D[,D...]",
+    show_default="none")]
 AudioBitrate = Annotated[int, typer.Option(help="Bits per second of Opus.", min=6_000, max=510_000)]
 VideoBitrate = Annotated[int, typer.Option(help="Bits per second of H.264.", min=10_000, max=1_000_000_000)]
 Channels = Annotated[int, typer.Option(help="Of the sound.", min=1, max=2)]
@@ -57,7 +63,7 @@ Height = Annotated[OptionalInt, typer.Option(help="Scale the pictures to this he
 def send(file: File, to: To, sdp: Sdp = None, key: Key = None, profile: Profile = None, show_key: ShowKey = False,
          wait: Wait = False, duration: Duration = None, encoder: Encoder = "auto", audio_codec: AudioCodec = "opus",
          audio_bitrate: AudioBitrate = 32_000, video_bitrate: VideoBitrate = 1_500_000, channels: Channels = 1,
-         height: Height = None, json: Json = False, verbose: Verbose = False) -> None:
+         red: Red = None, height: Height = None, json: Json = False, verbose: Verbose = False) -> None:
     """Send a file's sound and pictures over RTP, in real time.
 
     The other end is 'arcrtc receive', or with --sdp any player that reads the description.
@@ -70,8 +76,8 @@ def send(file: File, to: To, sdp: Sdp = None, key: Key = None, profile: Profile 
         raise ConfigError("--json does not say the new key: give one with --key, or add --show-key")
     settings = SendSettings(
         file=file, to=to, sdp=sdp, srtp=keys, duration_s=duration, encoder=encoder,
-        audio_codec=audio_codec,
-        audio_bitrate=audio_bitrate, video_bitrate=video_bitrate, channels=channels, height=height)
+        audio_codec=audio_codec, audio_bitrate=audio_bitrate, video_bitrate=video_bitrate, channels=channels,
+        height=height, red=parse_distances(red))
     with Sending(settings) as sending:
         if sdp is not None:
             _say_sdp(sdp, keys, quiet=json)

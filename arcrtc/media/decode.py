@@ -157,7 +157,7 @@ def read_pictures(contents: Contents, *, width: int, height: int, loop_us: int) 
                 pts_us = next_us if frame.pts is None else _us(frame.pts, frame.time_base) - contents.start_us
                 next_us = pts_us + step_us
                 if pts_us >= 0 and (not loop_us or pts_us < loop_us):
-                    yield _to_picture(frame, width, height, offset_us + pts_us)
+                    yield to_picture(frame, width, height, offset_us + pts_us)
 
 
 def read_sound(contents: Contents, *, sample_rate: int, channels: int, block_samples: int,
@@ -247,7 +247,8 @@ def _first_picture(path: Path, container: InputContainer, stream: Any) -> av.Vid
     return frame
 
 
-def _to_picture(frame: av.VideoFrame, width: int, height: int, pts_us: int) -> MediaVideo:
+def to_picture(frame: av.VideoFrame, width: int, height: int, pts_us: int) -> MediaVideo:
+    """A decoded frame as 4:2:0 of ``width`` x ``height``, turned as its display matrix asks."""
     quarter_turns = frame.rotation // 90 % 4 if frame.rotation % 90 == 0 else 0
     target = (height, width) if quarter_turns % 2 else (width, height)
     matrix = _MATRIX.get(int(frame.colorspace)) or ("bt709" if frame.height >= 720 else "bt601")

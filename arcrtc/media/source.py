@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from arcrtc.audio.frame import AudioFrame
-from arcrtc.errors import ArgumentError
+from arcrtc.errors import ArgumentError, MediaError
 from arcrtc.media.decode import Contents, measure_loop_us, read_contents, read_pictures, read_sound
 from arcrtc.media.frames import MediaFrame
+from arcrtc.media.latest import Latest
+from arcrtc.media.live import find_live
 from arcrtc.media.prefetch import Prefetch
 from arcrtc.video.frame import VideoFrame
 
@@ -23,10 +25,13 @@ _PREFETCH_BYTES: Final = 64 * 1024 * 1024
 
 def open_media(path: str | PathLike[str], *, audio: bool = True, video: bool = True,
                sample_rate: int | None = 48_000, channels: int | None = 1, block_ms: float = 20,
-               width: int | None = None, height: int | None = None, loop: bool = False) -> MediaSource:
-    """Open a file for reading.
+               width: int | None = None, height: int | None = None, loop: bool = False,
+               latest: bool | None = None) -> MediaSource:
+    """Open a file, a camera, the screen or a test pattern for reading.
 
-    :param path: any file that FFmpeg opens, with audio, video or both (the first stream of each).
+    :param path: any file that FFmpeg opens, with audio, video or both (the first stream of each); or
+        "testsrc:size=1280x720,rate=30,duration=10" (:class:`TestPattern`), "v4l2:/dev/video0" or
+        "x11grab::0.0" (:class:`DeviceSource`; both take ",size=1280x720,rate=30"). These have pictures only.
     :param audio: False: leave the sound out.
     :param video: False: leave the picture out.
     :param sample_rate: Hz, 8000..192000; sound is resampled to it. None: as in the file.
@@ -36,12 +41,18 @@ def open_media(path: str | PathLike[str], *, audio: bool = True, video: bool = T
         in the file.
     :param height: scale the picture to it; even, >= 2. None: likewise from ``width``.
     :param loop: begin again at the end, for ever; times go on rising.
+    :param latest: in real time a reader that is late by more than a picture skips to the one of now, counted
+        in ``skipped``; sound is never skipped. None: True for what is live, False for files.
     :raises MediaError: no such file, not media, nothing in it of what is wanted, decode fault.
     :raises ArgumentError: a parameter is out of its range.
     """
+    if (live := find_live(fspath(path))) is not None:
+        if not video:
+            raise MediaError(f"{fspath(path)}: no audio in it")
+        return live(width=width, height=height, latest=latest)
     contents = read_contents(Path(fspath(path)), audio=audio, video=video)
     return MediaSource(contents, sample_rate=sample_rate, channels=channels, block_ms=block_ms,
-                       width=width, height=height, loop=loop)
+                       width=width, height=height, loop=loop, latest=bool(latest))
 
 
 class MediaSource:
@@ -54,7 +65,9 @@ class MediaSource:
     """
 
     def __init__(self, contents: Contents, *, sample_rate: int | None, channels: int | None,
-                 block_ms: float, width: int | None, height: int | None, loop: bool) -> None:
+                 block_ms: float, width: int | None, height: int | None, loop: bool, latest: bool = False) -> None:
+        self.latest = latest  #: whether a late reader skips pictures in real time
+        self.skipped = 0  #: pictures left out for that, since the source was opened
         self._contents = contents
         self._sample_rate = sample_rate or contents.sample_rate
         self._channels = channels or min(contents.channels, 2)
@@ -63,7 +76,7 @@ class MediaSource:
         if self.has_audio:
             self._block_samples = _block_samples(self._sample_rate, self._channels, block_ms)
         if self.has_video:
-            self._size = _scaled_size(contents.width, contents.height, width, height)
+            self._size = scaled_size(contents.width, contents.height, width, height)
         self._loop_us = measure_loop_us(contents) if loop else 0
 
     def __repr__(self) -> str:
@@ -141,8 +154,8 @@ class MediaSource:
             sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> AsyncIterator[MediaFrame]:
         """Give each frame when its time has come.
 
-        Frames are never dropped: after a pause of the reader they come one behind the other
-        until the clock is caught up with.
+        After a pause of the reader frames come one behind the other until the clock is caught up with; with
+        ``latest`` pictures that are late by more than the time of one are left out, and counted.
 
         :param start_us: the time of ``clock_us`` at which pts_us 0 is due; None: the first frame at once.
         :param clock_us: monotonic clock, microseconds; None: time.monotonic_ns() / 1000.
@@ -160,12 +173,16 @@ class MediaSource:
                     return
                 if start_us is None:
                     start_us = now_us() - frame.pts_us
-                await sleep(max(0, start_us + frame.pts_us - now_us()) / 1e6)
+                wait_us = start_us + frame.pts_us - now_us()
+                if self.latest and not frame.is_audio and wait_us < -1e6 / self._contents.frame_rate:
+                    self.skipped += 1
+                    continue
+                await sleep(max(0, wait_us) / 1e6)
                 yield frame
         finally:
             reader.close()
 
-    def _read_ahead(self) -> Prefetch[MediaFrame]:
+    def _read_ahead(self) -> Prefetch[MediaFrame] | Latest[MediaFrame]:
         frame_bytes = max(1, self._size[0] * self._size[1] * 3 // 2)
         depth = max(4, min(_PREFETCH_FRAMES, _PREFETCH_BYTES // frame_bytes))
         return Prefetch(self._frames, depth)
@@ -195,8 +212,12 @@ def _block_samples(sample_rate: int, channels: int, block_ms: float) -> int:
     return int(samples)
 
 
-def _scaled_size(source_width: int, source_height: int,
-                 width: int | None, height: int | None) -> tuple[int, int]:
+def scaled_size(source_width: int, source_height: int,
+                width: int | None, height: int | None) -> tuple[int, int]:
+    """Size of the pictures given for what was asked for; both even.
+
+    :raises ArgumentError: odd, or out of range.
+    """
     for name, value in (("width", width), ("height", height)):
         if value is not None and (value % 2 or not 2 <= value <= 16_384):
             raise ArgumentError(f"{name}: {value}, must be even and within 2..16384")

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ _MATROSKA: Final = {
 
 _AUDIO_CODECS: Final = {"opus": "libopus", "flac": "flac", "pcm": "pcm_s16le"}
 _OPUS_RATES: Final = (8_000, 12_000, 16_000, 24_000, 48_000)
+_FOURCC: Final = {"h264": b"H264", "vp8": b"VP80", "vp9": b"VP90", "av1": b"AV01"}  # of IVF files
 _MATRIX: Final = {"bt601": 6, "bt709": 1, "bt2020": 9}  # AVColorSpace of FFmpeg's pixfmt.h
 _LIMITED_RANGE: Final = 1  # AVColorRange of the same file
 _FULL_RANGE: Final = 2
@@ -71,8 +73,10 @@ class VideoTrack:
     :ivar width: even, 2..16384; pictures of another size are scaled to it.
     :ivar height: even, 2..16384.
     :ivar frame_rate: expected, pictures/s, 1..1000; a hint for the encoder, times are kept as given.
-    :ivar codec: "h264" encodes what write() gets; "passthrough" stores the H.264 that
+    :ivar codec: "h264" encodes what write() gets; "passthrough" stores the frames that
         write_encoded() gets, without loss and nearly without work.
+    :ivar passthrough: codec of those: "h264", "vp8", "vp9" or "av1". .mkv holds all four, .mp4 all but vp8,
+        .webm and .ivf all but h264.
     :ivar crf: quality of "h264", 0 (lossless) .. 51 (worst).
     :ivar matrix: of "h264": noted in the file; pictures with another one are converted.
     """
@@ -83,8 +87,11 @@ class VideoTrack:
     codec: Literal["h264", "passthrough"] = "h264"
     crf: int = 20
     matrix: ColorMatrix = "bt709"
+    passthrough: Literal["h264", "vp8", "vp9", "av1"] = "h264"
 
     def __post_init__(self) -> None:
+        if self.passthrough not in _FOURCC:
+            raise ConfigError(f"passthrough: {self.passthrough!r}, must be one of {', '.join(_FOURCC)}")
         for name, value in (("width", self.width), ("height", self.height)):
             if value % 2 or not 2 <= value <= 16_384:
                 raise ConfigError(f"{name}: {value}, must be even and within 2..16384")
@@ -182,11 +189,13 @@ class MediaWriter:
     def write_encoded(self, data: bytes, *, pts_us: int, is_keyframe: bool) -> None:
         """Append one received picture to a "passthrough" track.
 
-        :param data: access unit of H.264 in Annex B form; the first key frame carries SPS and PPS.
+        :param data: a frame as :class:`arcrtc.EncodedFrame` has it. H.264: an access unit in Annex B form, the
+            first key frame with SPS and PPS. AV1: a temporal unit, the first key frame with its sequence header.
         :param pts_us: its time, microseconds from the start of the file. Pictures in order of display.
-        :param is_keyframe: an IDR picture. What comes before the first one is left out and counted.
+        :param is_keyframe: decoding can begin here. What comes before the first one is left out and counted.
         :raises ArgumentError: as write().
-        :raises MediaError: the file cannot be written, or the first key frame has no SPS.
+        :raises MediaError: the file cannot be written, the container does not take the codec, or the first key
+            frame does not say what a decoder needs.
         """
         self._check(pts_us)
         if self._video is None or self._video.codec != "passthrough":
@@ -258,10 +267,18 @@ class MediaWriter:
 
     def _begin_passthrough(self, key_frame: bytes) -> None:
         """Take size and parameter sets from the first key frame, as FFmpeg's parser reads them."""
-        with av.open(io.BytesIO(key_frame), format="h264") as parsed:
-            if not parsed.streams.video or not parsed.streams.video[0].codec_context.extradata:
+        assert self._video is not None
+        codec = self._video.passthrough
+        raw = key_frame if codec == "h264" else _as_ivf(key_frame, self._video)
+        with av.open(io.BytesIO(raw), format="h264" if codec == "h264" else "ivf") as parsed:
+            found = parsed.streams.video[0] if parsed.streams.video else None
+            if found is None or (codec == "h264" and not found.codec_context.extradata):
                 raise MediaError(f"{self._path}: the first key frame has no SPS and PPS")
-            self._picture_stream = self._container.add_stream_from_template(parsed.streams.video[0])
+            if not found.codec_context.width:
+                raise MediaError(f"{self._path}: the first key frame is no {codec} that FFmpeg can read")
+            # Opaque: the parameters alone. Else PyAV looks for an encoder of the decoder's name, as dav1d has none.
+            opaque = {"opaque": True} if codec == "av1" else {}
+            self._picture_stream = self._container.add_stream_from_template(found, **opaque)
             self._picture_stream.time_base = _VIDEO_BASE
             self._begin()
 
@@ -333,3 +350,10 @@ class MediaWriter:
     def _faults(self, doing: str) -> Iterator[None]:
         with faults_as_media_error(self._path, doing):
             yield
+
+
+def _as_ivf(frame: bytes, track: VideoTrack) -> bytes:
+    """An IVF file of one frame: head of 32 bytes, then length and time before each frame."""
+    # Size 0: it is to be found in the frame.
+    head = struct.pack("<4sHH4sHHIIII", b"DKIF", 0, 32, _FOURCC[track.passthrough], 0, 0, 90_000, 1, 1, 0)
+    return head + struct.pack("<IQ", len(frame), 0) + frame

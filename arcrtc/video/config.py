@@ -80,6 +80,13 @@ class VideoConfig:
         ARCRTC_VIDEO_ENCODER stands in for it), "software", "nvenc", "vaapi", "qsv", "v4l2m2m",
         "amf", "videotoolbox", or a library's name such as "libx264".
     :ivar threads: slices encoded in parallel, 1..16; 0: by size and cores.
+    :ivar decoder: "auto" (FFmpeg for h264, vp8 and vp9, dav1d for av1), or a name that
+        :func:`arcrtc.video.list_decoders` has, such as "libvpx-vp9".
+    :ivar hwaccel: decoding by hardware: "none", "auto" (a device that opens, else software), or
+        FFmpeg's name of a kind of device such as "cuda" or "vaapi".
+    :ivar decode_threads: slices or tiles decoded in parallel, 1..16; 0: as many as cores.
+    :ivar partial_frames: H.264: decode what came of a picture that lacks packets in its midst, with
+        ``damaged`` set; False, and for other codecs: such a picture is dropped.
     :ivar speed: 0 (best picture) .. 7 (quickest); None: by size, frame rate and cores.
 
     :raises ConfigError: a value is outside its range.
@@ -94,6 +101,10 @@ class VideoConfig:
     encoder: str = "auto"
     threads: int = 0
     speed: int | None = None
+    decoder: str = "auto"
+    hwaccel: str = "none"
+    decode_threads: int = 1
+    partial_frames: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.codec, VideoCodec):
@@ -105,6 +116,10 @@ class VideoConfig:
         if not isinstance(self.encoder, str) or not self.encoder:
             raise ConfigError(f"encoder={self.encoder!r} must be a name such as 'auto' or 'libx264'")
         check_range("threads", self.threads, 0, 16)
+        for name, word in (("decoder", self.decoder), ("hwaccel", self.hwaccel)):
+            if not isinstance(word, str) or not word:
+                raise ConfigError(f"{name}={word!r} must be a name such as 'auto'")
+        check_range("decode_threads", self.decode_threads, 0, 16)
         if self.speed is not None:
             check_range("speed", self.speed, 0, 7)
 

@@ -92,7 +92,7 @@ def has_parameter_sets(data: bytes) -> bool:
 
 def _try_out(name: str, codec: VideoCodec) -> str:
     """Encode a few frames; what is wrong with them, or ""."""
-    from arcrtc.video.frame import native_planes, new_native
+    from arcrtc.video.planes import native_planes, new_native
 
     width, height = _PROBE_SIZE
     handle = open_encoder(name, codec, width=width, height=height, frame_rate=25, bitrate=500_000)

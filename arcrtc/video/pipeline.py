@@ -4,8 +4,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from arcrtc._native import check, error_for, ffi, lib, read_view
-from arcrtc.errors import ArgumentError, PacketTooLargeError, UnsupportedError
+from arcrtc._native import check, ffi, lib, read_view
+from arcrtc.errors import ArgumentError, CodecError, NoMemoryError, UnsupportedError
 from arcrtc.video.config import (
     MAX_BITRATE_BPS,
     MIN_BITRATE_BPS,
@@ -15,18 +15,17 @@ from arcrtc.video.config import (
     check_range,
     size_of,
 )
-from arcrtc.video.encoders import CODECS, choose, open_encoder
+from arcrtc.video.decoders import VideoDecoder
+from arcrtc.video.encoders import choose, open_encoder
 from arcrtc.video.frame import VideoFrame
+from arcrtc.video.payload import VideoDepacketizer, VideoPacketizer
 
 if TYPE_CHECKING:
     from arcrtc.rtp import RtpPacket
 
-_WHY_BYTES: Final = 320
 _RTP_HEADER_BYTES: Final = 12
 _MIN_MTU: Final = 64
 _MAX_MTU: Final = 65_507  # of one UDP datagram over IPv4
-# An access unit that is larger is dropped: forty times a 1080p key frame at 8 Mb/s.
-_MAX_UNIT_BYTES: Final = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +96,20 @@ class VideoPipeline:
         self.stats = VideoPipelineStats()
         self._bitrate = self.config.bitrate
         self._resolution = self.config.resolution
+        self._frame_rate = self.config.frame_rate
         self._refused: dict[str, str] = {}
         self._name, self.passed_over = choose(self.config.codec, self.config.encoder)
         self._encoder: Any = None
         self._encoded = ffi.new("struct arc_encoded *")
         self._staging: Any = None
         self._want_key = False
-        self._decoder: Any = None
-        self._frame_out = ffi.new("struct arc_vframe **")
-        self._unit: Any = None  # access unit in the making
-        self._unpacker: Any = None
-        self._len_out = ffi.new("size_t *")
-        self._timestamp: int | None = None  # of the access unit in the making
+        self._decoder: VideoDecoder | None = None
+        self._packetizer = VideoPacketizer(self.config.codec)
+        self._depacketizer: VideoDepacketizer | None = None
+        self._parameter_sets = b""
+        self._timestamp: int | None = None  # of the picture in the making
         self._next_seq: int | None = None
-        self._skipping = False  # the rest of the access unit is of no use
+        self._skipping = False  # the rest of the picture is of no use
 
     @property
     def encoder(self) -> str:
@@ -121,6 +120,11 @@ class VideoPipeline:
     def bitrate(self) -> int:
         """Target, bits per second."""
         return self._bitrate
+
+    @property
+    def frame_rate(self) -> int:
+        """Frames per second that the rate control plans with."""
+        return self._frame_rate
 
     @property
     def resolution(self) -> tuple[int, int]:
@@ -134,7 +138,7 @@ class VideoPipeline:
             try:
                 return open_encoder(
                     self._name, self.config.codec, width=width, height=height,
-                    frame_rate=self.config.frame_rate, bitrate=self._bitrate,
+                    frame_rate=self._frame_rate, bitrate=self._bitrate,
                     keyframe_interval=self.config.keyframe_interval, threads=self.config.threads,
                     speed=self.config.speed)
             except UnsupportedError as error:
@@ -150,9 +154,10 @@ class VideoPipeline:
         """
         if self._encoder is None:
             self._encoder = self._open()
-        native = frame.native(self._staging)
+        lent = frame.lent()
+        native = frame.native(self._staging) if lent is None else lent[0]
         if not frame.is_native:
-            self._staging = native
+            self._staging = native if lent is None else self._staging
         elif native.ts != frame.timestamp:
             native.ts = frame.timestamp
         status = lib.arc_venc_encode(self._encoder, native, self._want_key, self._encoded)
@@ -181,9 +186,9 @@ class VideoPipeline:
     def set_frame_rate(self, frame_rate: int) -> None:
         """Tell the rate control how many frames a second come from now on, 1..1000."""
         check_range("frame_rate", frame_rate, 1, 1000)
-        if self._encoder is None:
-            self._encoder = self._open()
-        check(lib.arc_venc_set_frame_rate(self._encoder, frame_rate, 1), "set_frame_rate")
+        self._frame_rate = frame_rate
+        if self._encoder is not None:
+            check(lib.arc_venc_set_frame_rate(self._encoder, frame_rate, 1), "set_frame_rate")
 
     def set_resolution(self, resolution: VideoResolution | tuple[int, int]) -> None:
         """Code another size; the next packet is a key frame.
@@ -199,24 +204,11 @@ class VideoPipeline:
         """Make the next frame a key frame."""
         self._want_key = True
 
-    def _payloads(self, encoded: EncodedFrame, limit: int) -> list[bytes]:
-        if self.config.codec is not VideoCodec.H264:
-            raise UnsupportedError(f"no RTP payload format for {self.config.codec.value} in this version")
-        if not encoded.data:
-            return []
-        packer = ffi.new("struct arc_pl_h264_packer *")
-        view = read_view(encoded.data)
-        check(lib.arc_pl_h264_packer_init(packer, view, len(view), limit), "packetize")
-        out = ffi.new("uint8_t[]", limit)
-        length, last = self._len_out, ffi.new("bool *")
-        payloads = []
-        while check(lib.arc_pl_h264_packer_next(packer, out, limit, length, last), "packetize"):
-            payloads.append(bytes(ffi.buffer(out, length[0])))
-        return payloads
-
     def packetize(self, encoded: EncodedFrame, sequence_number: int, ssrc: int, payload_type: int,
                   mtu: int = 1200, timestamp: int | None = None) -> list[RtpPacket]:
-        """Split a frame into RTP packets (RFC 6184), marker on the last; [] for a dropped frame.
+        """Split a frame into RTP packets of its codec's payload format, marker on the last; [] for a dropped frame.
+
+        Pictures are counted (PictureID and the like): hand each frame over once, in order.
 
         :param sequence_number: of the first packet, 0..65535; the others follow, modulo 2^16.
         :param mtu: bytes of the largest RTP packet with its header of 12 bytes, before SRTP adds
@@ -227,12 +219,14 @@ class VideoPipeline:
         from arcrtc.rtp import RtpHeader, RtpPacket
 
         _check_mtu(mtu)
-        payloads = self._payloads(encoded, mtu - _RTP_HEADER_BYTES)
+        if not encoded.data:
+            return []
+        payloads = self._packetizer.pack(encoded.data, mtu - _RTP_HEADER_BYTES, is_keyframe=encoded.is_keyframe)
         ts = (encoded.timestamp if timestamp is None else timestamp) & 0xFFFFFFFF
         return [
             RtpPacket(header=RtpHeader(
                 sequence_number=(sequence_number + i) & 0xFFFF, timestamp=ts, ssrc=ssrc,
-                payload_type=payload_type, marker=i == len(payloads) - 1), payload=payload)
+                payload_type=payload_type, marker=payload.is_last), payload=payload.data)
             for i, payload in enumerate(payloads)]
 
     def create_rtp_packet(self, encoded: EncodedFrame, sequence_number: int, timestamp: int, ssrc: int,
@@ -245,99 +239,116 @@ class VideoPipeline:
         from arcrtc.rtp import RtpHeader, RtpPacket
 
         _check_mtu(mtu)
-        payloads = self._payloads(encoded, mtu - _RTP_HEADER_BYTES)
-        if not payloads:
+        if not encoded.data:
             raise ArgumentError("the frame was dropped by the encoder: there is nothing to send")
-        if len(payloads) > 1:
-            raise PacketTooLargeError(
-                f"a frame of {len(encoded.data)} bytes needs {len(payloads)} packets of {mtu} bytes; "
-                "packetize() makes them")
+        payload, = self._packetizer.pack(encoded.data, mtu - _RTP_HEADER_BYTES, is_keyframe=encoded.is_keyframe,
+                                         most=1)
         return RtpPacket(header=RtpHeader(
             sequence_number=sequence_number, timestamp=timestamp & 0xFFFFFFFF, ssrc=ssrc,
-            payload_type=payload_type, marker=marker), payload=payloads[0])
+            payload_type=payload_type, marker=marker), payload=payload.data)
 
-    def _open_decoder(self) -> Any:
-        out = ffi.new("struct arc_vdec **")
-        why = ffi.new("char[]", _WHY_BYTES)
-        status = lib.arc_vdec_new(CODECS[self.config.codec], 1, out, why, _WHY_BYTES)
-        if status == lib.ARC_ERR_UNSUPPORTED:
-            raise UnsupportedError(f"{self.config.codec.value}: {ffi.string(why).decode(errors='replace')}")
-        check(status, "video decoder")
-        return ffi.gc(out[0], lib.arc_vdec_free)
+    def _open_decoder(self) -> VideoDecoder:
+        config = self.config
+        return VideoDecoder(config.codec, decoder=config.decoder, hwaccel=config.hwaccel,
+                            threads=config.decode_threads)
+
+    @property
+    def decoder(self) -> VideoDecoder:
+        """The decoder, with its counters and events; opened with the first use.
+
+        :raises UnsupportedError: it cannot be had; the message says why.
+        """
+        if self._decoder is None:
+            self._decoder = self._open_decoder()
+        return self._decoder
 
     def decode_frame(self, data: bytes, timestamp: int = 0) -> VideoFrame | None:
         """Decode a whole access unit, as :class:`EncodedFrame` has it.
 
         :returns: the picture; None when the stream's order holds it back.
-        :raises CodecError: damaged, or no key frame was seen yet: ask for one.
+        :raises CodecError: damaged (CorruptFrameError), or a key frame is to be asked for
+            (NoKeyFrameError, MissingReferenceError); ``decoder.poll_events()`` tells of all faults.
         """
         return self._decode(read_view(data), len(data), timestamp, lib.arc_vdec_decode)
 
     def _decode(self, data: Any, length: int, timestamp: int, call: Any) -> VideoFrame | None:
-        if length == 0:
-            return None
-        if self._decoder is None:
-            self._decoder = self._open_decoder()
-        status = call(self._decoder, data, length, timestamp, self._frame_out)
-        if status == lib.ARC_AGAIN:
-            return None
-        if status != lib.ARC_OK:
+        try:
+            frame = self.decoder.run(data, length, timestamp, call)
+        except (CodecError, UnsupportedError, NoMemoryError):
             self.stats.frames_failed += 1
-            raise error_for(status, "video decoder")
-        frame = VideoFrame.from_native(ffi.gc(self._frame_out[0], lib.arc_vframe_unref))
-        self.stats.frames_decoded += 1
-        self.stats.frames_damaged += frame.damaged
+            raise
+        if frame is not None:
+            self.stats.frames_decoded += 1
+            self.stats.frames_damaged += frame.damaged
         return frame
 
-    def _begin_unit(self, timestamp: int) -> None:
-        if self._unit is None:
-            self._unit = ffi.new("uint8_t[]", _MAX_UNIT_BYTES)
-            self._unpacker = ffi.new("struct arc_pl_h264_unpacker *")
-        check(lib.arc_pl_h264_unpacker_init(self._unpacker, self._unit, _MAX_UNIT_BYTES), "video decoder")
+    @property
+    def parameter_sets(self) -> bytes:
+        """H.264: SPS and PPS that were told out of band, in Annex-B form; b"": none.
+
+        They go in front of key frames that come without
+        (:func:`arcrtc.sdp.h264_parameter_sets` reads them out of a session description).
+        """
+        return self._parameter_sets
+
+    @parameter_sets.setter
+    def parameter_sets(self, sets: bytes) -> None:
+        self._parameter_sets = bytes(sets)
+        if self._depacketizer is not None:
+            self._depacketizer.parameter_sets = self._parameter_sets
+
+    def _begin(self, timestamp: int | None) -> VideoDepacketizer:
+        """Begin a picture."""
+        if self._depacketizer is None:
+            self._depacketizer = VideoDepacketizer(self.config.codec)
+            self._depacketizer.parameter_sets = self._parameter_sets
+        self._depacketizer.begin()
         self._timestamp = timestamp
         self._skipping = False
+        return self._depacketizer
 
-    def _append(self, payload: Any) -> bool:
-        """Add a payload to the access unit in the making; False: it was of no use.
-
-        :raises ParseError: malformed.
-        :raises UnsupportedError: of interleaved mode.
-        """
-        view = read_view(payload)
-        info = ffi.new("struct arc_pl_h264_info *")
-        check(lib.arc_pl_h264_peek(view, len(view), info), "RTP payload")
-        status = lib.arc_pl_h264_unpacker_push(self._unpacker, view, len(view))
-        if status in (lib.ARC_ERR_FORMAT, lib.ARC_ERR_SPACE):  # pieces before it are missing
-            self.stats.payloads_dropped += 1
-            return False
-        return check(status, "RTP payload")
+    def _append(self, depacketizer: VideoDepacketizer, payload: Any) -> bool:
+        """Add a payload to the picture in the making; False: it was of no use."""
+        useful = depacketizer.push(payload)
+        self.stats.payloads_dropped += not useful
+        return useful
 
     def decode(self, payload: Any, timestamp: int) -> VideoFrame | None:
         """Decode RTP payloads of which nothing but the time stamp is known.
 
-        The picture comes with the payload that holds its last macroblocks. Give payloads in order;
-        whoever has whole packets takes :meth:`decode_packet`, which sees gaps.
+        Give payloads in order; whoever has whole packets takes :meth:`decode_packet`, which sees gaps.
+        The picture comes with the payload that holds its end. VP8 does not say where that is: its
+        picture comes with the first payload of the next one. Of a picture in several spatial layers
+        (VP9) each comes.
 
-        :param payload: bytes-like, RFC 6184.
+        :param payload: bytes-like, of the codec's payload format.
         :param timestamp: comes back with the frame.
         :returns: None while the frame is not complete.
         :raises ParseError: the payload is malformed.
         :raises CodecError: damaged, or no key frame was seen yet.
         """
-        if self._timestamp != timestamp or self._skipping:
-            self._begin_unit(timestamp)
-        if not self._append(payload) or self._unpacker.open:
-            return None
-        check(lib.arc_pl_h264_unpacker_finish(self._unpacker, self._len_out), "RTP payload")
-        length = int(self._len_out[0])
-        self._begin_unit(timestamp)
-        return self._decode(self._unit, length, timestamp, lib.arc_vdec_decode_part)
+        depacketizer, before = self._depacketizer, self._timestamp
+        picture = None
+        if depacketizer is None or before != timestamp or self._skipping:
+            if depacketizer is not None and before is not None and self.config.codec is VideoCodec.VP8:
+                picture = self._end_part(depacketizer, before)
+            depacketizer = self._begin(timestamp)
+        if not self._append(depacketizer, payload) or not depacketizer.is_whole:
+            return picture
+        picture = self._end_part(depacketizer, timestamp)
+        self._begin(timestamp)
+        return picture
+
+    def _end_part(self, depacketizer: VideoDepacketizer, timestamp: int) -> VideoFrame | None:
+        unit = depacketizer.finish()
+        return self._decode(*unit, timestamp, lib.arc_vdec_decode_part) if unit else None
 
     def decode_packet(self, packet: RtpPacket) -> VideoFrame | None:
         """Decode RTP packets in order of their sequence numbers.
 
         The picture comes with the packet that has the marker. A gap drops the access unit that it
-        cuts (``stats.frames_incomplete``); the next key frame mends what follows.
+        cuts (``stats.frames_incomplete``), unless ``partial_frames`` of the configuration lets its
+        other slices be shown; the next key frame mends what follows.
 
         :returns: None while the frame is not complete.
         :raises ParseError: the payload is malformed.
@@ -346,26 +357,27 @@ class VideoPipeline:
         header = packet.header
         gap = self._next_seq is not None and header.sequence_number != self._next_seq
         self._next_seq = (header.sequence_number + 1) & 0xFFFF
-        begins = self._timestamp != header.timestamp
-        if begins:
+        depacketizer = self._depacketizer
+        if depacketizer is None or self._timestamp != header.timestamp:
             self.stats.frames_incomplete += self._timestamp is not None
-            self._begin_unit(header.timestamp)
+            depacketizer = self._begin(header.timestamp)
         elif gap:
             self._skipping = True
-        if self._skipping:
+        partial = self.config.partial_frames and self.config.codec is VideoCodec.H264
+        if self._skipping and not partial:
             self.stats.payloads_dropped += 1
-        elif not self._append(packet.payload):
+        elif not self._append(depacketizer, packet.payload):
             self._skipping = True
         if not header.marker:
             return None
 
-        whole = not self._skipping
-        status = lib.arc_pl_h264_unpacker_finish(self._unpacker, self._len_out)
+        unit = None if self._skipping and not partial else depacketizer.finish()
         self._timestamp = None
-        if not whole or status != lib.ARC_OK:
-            self.stats.frames_incomplete += 1
+        empty = unit is None or unit[1] == 0
+        self.stats.frames_incomplete += self._skipping or empty
+        if unit is None or empty:
             return None
-        return self._decode(self._unit, int(self._len_out[0]), header.timestamp, lib.arc_vdec_decode)
+        return self._decode(*unit, header.timestamp, lib.arc_vdec_decode)
 
     def __repr__(self) -> str:
         width, height = self.resolution

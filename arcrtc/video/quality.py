@@ -19,13 +19,13 @@ _WINDOW_PX: Final = 64  # 8 x 8
 
 
 def luma(picture: Picture) -> Array:
-    """The luma plane of a frame (RGB is converted); an array is taken as one plane already.
+    """The luma plane of a frame (RGB and 10 bits are converted); an array is taken as one plane already.
 
     :returns: uint8 of shape (height, width).
     :raises ArgumentError: an array that is not uint8 of two dimensions.
     """
     if isinstance(picture, VideoFrame):
-        if picture.format in ("rgb24", "bgr24"):
+        if picture.format not in ("yuv420p", "nv12"):
             picture = picture.convert("yuv420p")
         return picture.planes()[0]
     if picture.dtype != np.uint8 or picture.ndim != 2:

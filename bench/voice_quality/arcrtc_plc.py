@@ -55,7 +55,7 @@ class Concealer:
         self._decoder = new_handle(lib.arc_opus_dec_new, lib.arc_opus_dec_free, "struct arc_opus_dec",
                                    rate, 1, what="decoder")
         self._healer = new_handle(lib.arc_opus_heal_new, lib.arc_opus_heal_free, "struct arc_opus_heal",
-                                  rate, 1, what="healer")
+                                  rate, 1, ffi.NULL, what="healer")
         self._conceal = new_handle(lib.arc_conceal_new, lib.arc_conceal_free, "struct arc_conceal",
                                    ffi.new("struct arc_conceal_config *", [rate, 1]), what="concealer")
         self._waiting: deque[bytes | None] = deque()  # not played yet

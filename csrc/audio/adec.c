@@ -26,7 +26,7 @@ struct noise {
     uint8_t sid[SID_BYTES];
     int32_t sid_len;             /* 0: not told yet                             */
     int32_t used;                /* samples of `pcm` that are handed out        */
-    int16_t pcm[ARC_FFAUDIO_NOISE_SAMPLES];
+    int16_t *pcm;                /* ARC_FFAUDIO_NOISE_SAMPLES                   */
 };
 
 struct arc_adec {
@@ -66,7 +66,7 @@ static enum arc_status open_codec(struct arc_adec *d)
         /* Deep PLC, where libopus has it; else nothing changes. */
         arc_opus_dec_set_complexity(d->opus, DEEP_PLC_COMPLEXITY);
         return c->heals ? arc_opus_heal_new(c->sample_rate_hz, c->channels,
-                                            &d->heal)
+                                            c->scratch, &d->heal)
                         : ARC_OK;
     }
     status = arc_ffaudio_dec_new(c->codec, c->sample_rate_hz,
@@ -74,8 +74,17 @@ static enum arc_status open_codec(struct arc_adec *d)
                                  &d->ff);
     if (status != ARC_OK || !is_g711(c->codec))
         return status;
-    return arc_ffaudio_dec_new(ARC_AUDIO_CN, c->sample_rate_hz, 1,
-                               &d->noise.dec);
+    d->noise.pcm = arc_mem_zalloc(ARC_FFAUDIO_NOISE_SAMPLES, sizeof(*d->noise.pcm));
+    return d->noise.pcm ? arc_ffaudio_dec_new(ARC_AUDIO_CN, c->sample_rate_hz, 1,
+                                              &d->noise.dec)
+                        : ARC_ERR_NOMEM;
+}
+
+size_t arc_adec_scratch_bytes(const struct arc_adec_config *cfg)
+{
+    return cfg->codec == ARC_AUDIO_OPUS && cfg->heals
+               ? arc_opus_heal_scratch_bytes(cfg->sample_rate_hz, cfg->channels)
+               : 0;
 }
 
 enum arc_status arc_adec_new(const struct arc_adec_config *cfg,
@@ -109,6 +118,7 @@ void arc_adec_free(struct arc_adec *d)
     if (!d)
         return;
     arc_ffaudio_dec_free(d->noise.dec);
+    arc_mem_free(d->noise.pcm);
     arc_ffaudio_dec_free(d->ff);
     arc_opus_heal_free(d->heal);
     arc_opus_dec_free(d->opus);

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "audio/audiocodec.h"
+#include "base/scratch.h"
 #include "base/status.h"
 
 /* ARC_CDEF_BEGIN */
@@ -31,13 +32,18 @@ struct arc_adec_config {
                                others have one rate, and this is not read     */
     int32_t channels;       /* 1 or 2, that come out. L16: as they are sent;
                                of the others mono comes out in both of two    */
-    bool    heals;          /* Opus: arc_adec_heal() is used; takes 65 to 104 KiB */
+    bool    heals;          /* Opus: arc_adec_heal() is used                  */
+    struct arc_scratch *scratch; /* for healing: lent; NULL: it has its own   */
 };
+
+/** What it needs of `scratch`. */
+size_t arc_adec_scratch_bytes(const struct arc_adec_config *cfg);
 
 struct arc_adec; /* opaque */
 
-/** @return ARC_OK, ARC_ERR_ARG, ARC_ERR_NOMEM, ARC_ERR_LIBRARY, or
- *          ARC_ERR_UNSUPPORTED (the codec is not in this build) */
+/** @return ARC_OK, ARC_ERR_ARG, ARC_ERR_NOMEM, ARC_ERR_LIBRARY, ARC_ERR_SPACE (what
+ *          is lent is too small), or ARC_ERR_UNSUPPORTED (the codec is not in this
+ *          build) */
 enum arc_status arc_adec_new(const struct arc_adec_config *cfg,
                              struct arc_adec **out);
 void            arc_adec_free(struct arc_adec *d);

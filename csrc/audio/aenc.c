@@ -46,6 +46,22 @@ static enum arc_status open_codec(struct arc_aenc *e)
                                ARC_FFAUDIO_NOISE_SAMPLES, &e->noise);
 }
 
+static void set_frame(struct arc_aenc *e, int32_t frame_us)
+{
+    e->cfg.frame_us  = frame_us;
+    e->frame_samples = (int32_t)((int64_t)e->cfg.opus.sample_rate_hz * frame_us /
+                                 ARC_US_PER_S);
+}
+
+enum arc_status arc_aenc_set_frame_us(struct arc_aenc *e, int32_t frame_us)
+{
+    if (!e->opus || !arc_audiocodec_frame_ok(ARC_AUDIO_OPUS,
+                                             e->cfg.opus.sample_rate_hz, frame_us))
+        return ARC_ERR_ARG;
+    set_frame(e, frame_us);
+    return ARC_OK;
+}
+
 enum arc_status arc_aenc_new(const struct arc_aenc_config *cfg,
                              struct arc_aenc **out)
 {
@@ -58,8 +74,7 @@ enum arc_status arc_aenc_new(const struct arc_aenc_config *cfg,
     if (!e)
         return ARC_ERR_NOMEM;
     e->cfg           = *cfg;
-    e->frame_samples = (int32_t)((int64_t)cfg->opus.sample_rate_hz *
-                                 cfg->frame_us / ARC_US_PER_S);
+    set_frame(e, cfg->frame_us);
     arc_silence_init(&e->silence);
     status = open_codec(e);
     if (status != ARC_OK) {

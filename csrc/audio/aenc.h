@@ -39,6 +39,10 @@ enum arc_status arc_aenc_new(const struct arc_aenc_config *cfg,
                              struct arc_aenc **out);
 void            arc_aenc_free(struct arc_aenc *e);
 
+/** Frames of another length from now on; Opus only.
+ *  @return ARC_OK or ARC_ERR_ARG (nothing changed) */
+enum arc_status arc_aenc_set_frame_us(struct arc_aenc *e, int32_t frame_us);
+
 /** Samples of each frame. */
 int32_t arc_aenc_frame_samples(const struct arc_aenc *e);
 

@@ -16,7 +16,8 @@
 enum {
     MIN_HZ        = 8000,
     MAX_HZ        = 48000,
-    HISTORY_MS    = 80,
+    LOOK_BACK_MS  = 80,
+    HEARD_MS      = ARC_CONCEAL_HEARD_MS,
     NEXT_MS       = 40,
     JOIN_MS       = 5,   /* shorter clicks, longer eats an onset              */
     FADE_START_MS = 60,  /* three packets of 20 ms                            */
@@ -43,15 +44,18 @@ struct arc_conceal {
     float   gain;         /* of the last sample made up                       */
     float   fade_step;    /* factor a sample                                  */
     enum join join;
-    struct arc_rng  rng;
-    struct arc_edge past;
-    struct arc_edge future;
-    struct side     before;
-    struct side     after;
+    struct arc_rng rng;
     struct arc_background background;
-    float *made[ARC_EDGE_CHANNELS];
-    float *scratch;
-    float *block; /* the memory of all of these                               */
+    int16_t *heard;       /* the last HEARD_MS, interleaved                   */
+    struct arc_scratch *own; /* NULL: it is lent                              */
+
+    /* rooms in the scratch memory, of any content when a call begins */
+    struct arc_edge *past;
+    struct arc_edge *future;
+    struct side      before;
+    struct side      after;
+    float           *made[ARC_EDGE_CHANNELS];
+    float           *scratch;
 };
 
 static bool config_ok(const struct arc_conceal_config *cfg)
@@ -61,59 +65,79 @@ static bool config_ok(const struct arc_conceal_config *cfg)
            (cfg->channels == 1 || cfg->channels == 2);
 }
 
-/** Of one channel the sum of all is the channel itself. */
-static int32_t n_planes(const struct arc_conceal *c)
+static float *take_plane(struct arc_rooms *r, int32_t n)
 {
-    return c->channels == 1 ? 1 : c->channels + 1;
+    return arc_rooms_take(r, (size_t)n, sizeof(float));
 }
 
-static float *carve(float **at, int32_t n)
+static void lay_out_side(struct side *s, struct arc_rooms *r, int32_t channels,
+                         int32_t n)
 {
-    float *out = *at;
+    s->n = n;
+    for (int32_t k = 0; k < channels; k++)
+        s->plane[k] = take_plane(r, n);
+    s->mono = channels == 1 ? s->plane[0] : take_plane(r, n);
+}
 
-    *at += n;
-    return out;
+static void lay_out(struct arc_conceal *c, struct arc_rooms *r)
+{
+    const int32_t n_made = c->per_ms * ARC_CONCEAL_MAX_MS;
+
+    c->past   = arc_rooms_take(r, 1, sizeof(*c->past));
+    c->future = arc_rooms_take(r, 1, sizeof(*c->future));
+    lay_out_side(&c->before, r, c->channels, c->per_ms * LOOK_BACK_MS);
+    lay_out_side(&c->after, r, c->channels, c->per_ms * NEXT_MS);
+    for (int32_t k = 0; k < c->channels; k++)
+        c->made[k] = take_plane(r, n_made);
+    c->scratch = take_plane(r, ARC_BRIDGE_SCRATCH(n_made));
+}
+
+static void configure(struct arc_conceal *c, const struct arc_conceal_config *cfg)
+{
+    c->rate_hz   = cfg->sample_rate_hz;
+    c->channels  = cfg->channels;
+    c->per_ms    = c->rate_hz / 1000;
+    c->fade_step = powf(10.0f, -(float)FADE_DB / 20.0f /
+                                   (float)(c->per_ms *
+                                           (FADE_END_MS - FADE_START_MS)));
+}
+
+size_t arc_conceal_scratch_bytes(const struct arc_conceal_config *cfg)
+{
+    struct arc_rooms rooms = {NULL, 0};
+    struct arc_conceal c;
+
+    if (!cfg || !config_ok(cfg))
+        return 0;
+    configure(&c, cfg);
+    lay_out(&c, &rooms);
+    return rooms.used;
 }
 
 enum arc_status arc_conceal_new(const struct arc_conceal_config *cfg,
                                 struct arc_conceal **out)
 {
+    struct arc_rooms rooms = {NULL, 0};
+    enum arc_status status;
     struct arc_conceal *c;
-    int32_t n_before, n_after, n_made;
-    float *at;
 
     if (!cfg || !out || !config_ok(cfg))
         return ARC_ERR_ARG;
     c = arc_mem_zalloc(1, sizeof(*c));
     if (!c)
         return ARC_ERR_NOMEM;
-    c->rate_hz  = cfg->sample_rate_hz;
-    c->channels = cfg->channels;
-    c->per_ms   = c->rate_hz / 1000;
-    n_before = c->per_ms * HISTORY_MS;
-    n_after  = c->per_ms * NEXT_MS;
-    n_made   = c->per_ms * ARC_CONCEAL_MAX_MS;
-    c->fade_step = powf(10.0f, -(float)FADE_DB / 20.0f /
-                                   (float)(c->per_ms *
-                                           (FADE_END_MS - FADE_START_MS)));
-    c->block = arc_mem_zalloc((size_t)((n_before + n_after) * n_planes(c) +
-                                       n_made * c->channels +
-                                       ARC_BRIDGE_SCRATCH(n_made)),
-                              sizeof(*c->block));
-    if (!c->block) {
+    configure(c, cfg);
+    status = arc_scratch_open(cfg->scratch, arc_conceal_scratch_bytes(cfg),
+                              &c->own, &rooms.mem);
+    c->heard = arc_mem_zalloc((size_t)(c->per_ms * HEARD_MS * c->channels),
+                              sizeof(*c->heard));
+    if (status == ARC_OK && !c->heard)
+        status = ARC_ERR_NOMEM;
+    if (status != ARC_OK) {
         arc_conceal_free(c);
-        return ARC_ERR_NOMEM;
+        return status;
     }
-    at = c->block;
-    c->before.n    = n_before;
-    for (int32_t k = 0; k < c->channels; k++) {
-        c->before.plane[k] = carve(&at, n_before);
-        c->after.plane[k]  = carve(&at, n_after);
-        c->made[k]         = carve(&at, n_made);
-    }
-    c->before.mono = c->channels == 1 ? c->before.plane[0] : carve(&at, n_before);
-    c->after.mono  = c->channels == 1 ? c->after.plane[0] : carve(&at, n_after);
-    c->scratch     = at;
+    lay_out(c, &rooms);
     arc_conceal_reset(c);
     *out = c;
     return ARC_OK;
@@ -123,14 +147,15 @@ void arc_conceal_free(struct arc_conceal *c)
 {
     if (!c)
         return;
-    arc_mem_free(c->block);
+    arc_mem_free(c->heard);
+    arc_scratch_free(c->own);
     arc_mem_free(c);
 }
 
 void arc_conceal_reset(struct arc_conceal *c)
 {
-    for (int32_t k = 0; k < c->channels; k++)
-        memset(c->before.plane[k], 0, (size_t)c->before.n * sizeof(float));
+    memset(c->heard, 0, (size_t)(c->per_ms * HEARD_MS * c->channels) *
+                            sizeof(*c->heard));
     arc_rng_init(&c->rng, 1);
     arc_background_init(&c->background, c->channels, c->rate_hz);
     c->lost_samples = 0;
@@ -140,19 +165,29 @@ void arc_conceal_reset(struct arc_conceal *c)
 
 static void remember(struct arc_conceal *c, const int16_t *pcm, int32_t n)
 {
-    const int32_t all = c->before.n;
+    const int32_t all = c->per_ms * HEARD_MS, size = c->channels;
+    const int32_t use = n < all ? n : all;
 
-    if (n > all) {
-        pcm += (n - all) * c->channels;
-        n = all;
-    }
-    for (int32_t k = 0; k < c->channels; k++) {
-        float *plane = c->before.plane[k];
+    memmove(c->heard, c->heard + use * size,
+            (size_t)((all - use) * size) * sizeof(*pcm));
+    memcpy(c->heard + (all - use) * size, pcm + (n - use) * size,
+           (size_t)(use * size) * sizeof(*pcm));
+}
 
-        memmove(plane, plane + n, (size_t)(all - n) * sizeof(*plane));
+const int16_t *arc_conceal_heard(const struct arc_conceal *c, int32_t n)
+{
+    return c->heard + (c->per_ms * HEARD_MS - n) * c->channels;
+}
+
+/** The last `n` samples that were heard, into the planes before the gap. */
+static void recall(struct arc_conceal *c, int32_t n)
+{
+    const int16_t *pcm = arc_conceal_heard(c, n);
+
+    c->before.n = n;
+    for (int32_t k = 0; k < c->channels; k++)
         for (int32_t i = 0; i < n; i++)
-            plane[all - n + i] = (float)pcm[i * c->channels + k];
-    }
+            c->before.plane[k][i] = (float)pcm[i * c->channels + k];
 }
 
 static void mix_down(struct side *s, int32_t channels)
@@ -174,15 +209,16 @@ static void look_back(struct arc_conceal *c)
     const float age = (float)c->lost_samples / (float)(c->per_ms * FADE_END_MS);
     float most;
 
+    recall(c, c->per_ms * LOOK_BACK_MS);
     mix_down(&c->before, c->channels);
-    arc_edge_look(&c->past, c->before.plane, c->before.mono, c->channels,
+    arc_edge_look(c->past, c->before.plane, c->before.mono, c->channels,
                   c->before.n, c->rate_hz);
     if (c->lost_samples == 0)
-        c->voicing = c->past.voicing;
+        c->voicing = c->past->voicing;
     /* What is made up repeats itself: it proves no voice, and it buzzes. */
     most = c->voicing * (age < 1.0f ? 1.0f - age : 0.0f);
-    if (c->lost_samples && c->past.voicing > most)
-        arc_edge_set_voicing(&c->past, c->before.plane, c->before.n, most);
+    if (c->lost_samples && c->past->voicing > most)
+        arc_edge_set_voicing(c->past, c->before.plane, c->before.n, most);
 }
 
 /** @return whether there is enough of it */
@@ -197,7 +233,7 @@ static bool look_ahead(struct arc_conceal *c, const int16_t *next, int32_t n)
         for (int32_t i = 0; i < n; i++)
             c->after.plane[k][n - 1 - i] = (float)next[i * c->channels + k];
     mix_down(&c->after, c->channels);
-    arc_edge_look(&c->future, c->after.plane, c->after.mono, c->channels, n,
+    arc_edge_look(c->future, c->after.plane, c->after.mono, c->channels, n,
                   c->rate_hz);
     return true;
 }
@@ -258,7 +294,7 @@ static void bridge(struct arc_conceal *c, const int16_t *codec, int32_t n)
 
     if (led)
         to_planes(c, codec, n);
-    arc_bridge_between(&c->past, &c->future, &c->rng, c->scratch, led, c->made,
+    arc_bridge_between(c->past, c->future, &c->rng, c->scratch, led, c->made,
                        n);
     c->join = JOIN_NONE;
 }
@@ -270,7 +306,7 @@ static void extrapolate(struct arc_conceal *c, const int16_t *codec, int32_t n)
         fade_out(c, 1.0f, n);
     } else {
         /* What was heard last, and is continued, is turned down already. */
-        arc_bridge_onward(&c->past, &c->rng, c->scratch, c->made, n);
+        arc_bridge_onward(c->past, &c->rng, c->scratch, c->made, n);
         fade_out(c, c->gain > 0.0f ? c->gain : 1.0f, n);
     }
     c->join = codec ? JOIN_CODEC : JOIN_MADE;
@@ -305,8 +341,8 @@ static void join(struct arc_conceal *c, int16_t *pcm, int32_t n)
     } else {
         look_back(c);
         if (!look_ahead(c, pcm, n))
-            c->future.voicing = 0.0f; /* too short to be in step with it */
-        arc_bridge_into(&c->past, &c->future, c->made, m);
+            c->future->voicing = 0.0f; /* too short to be in step with it */
+        arc_bridge_into(c->past, c->future, c->made, m);
     }
     from_planes(c, pcm, m);
 }
@@ -321,6 +357,7 @@ void arc_conceal_on_audio(struct arc_conceal *c, int16_t *pcm, int32_t n)
     c->gain         = 1.0f;
     c->lost_samples = 0;
     remember(c, pcm, n);
+    recall(c, c->per_ms * ARC_BACKGROUND_BLOCK_MS);
     arc_background_on_audio(&c->background, c->before.plane, c->before.n, n);
 }
 

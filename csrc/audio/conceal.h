@@ -10,26 +10,34 @@
  * Threads: one caller at a time.
  * Time:    none; the call order is the order of the sound.
  * Samples: int16, interleaved; `n` counts per channel.
- * Memory:  all of it is made in _new.
+ * Memory:  all of it is made in _new; of its own it needs what was heard last, and
+ *          it works in memory that may be lent (base/scratch.h).
  */
 #ifndef ARC_AUDIO_CONCEAL_H
 #define ARC_AUDIO_CONCEAL_H
 
 #include <stdint.h>
 
+#include "base/scratch.h"
 #include "base/status.h"
 
 /* ARC_CDEF_BEGIN */
-#define ARC_CONCEAL_MAX_MS 120 /* of one call                               */
+#define ARC_CONCEAL_MAX_MS   120 /* of one call                             */
+#define ARC_CONCEAL_HEARD_MS 140 /* that are remembered                     */
 
 struct arc_conceal;
 
 struct arc_conceal_config {
     int32_t sample_rate_hz; /* 8000..48000, a multiple of 1000              */
     int32_t channels;       /* 1 or 2                                       */
+    struct arc_scratch *scratch; /* lent; NULL: it has its own              */
 };
 
-/** @return ARC_OK, ARC_ERR_ARG or ARC_ERR_NOMEM */
+/** What it needs of `scratch`; 0: the configuration is not allowed. */
+size_t          arc_conceal_scratch_bytes(const struct arc_conceal_config *cfg);
+
+/** @return ARC_OK, ARC_ERR_ARG, ARC_ERR_NOMEM, or ARC_ERR_SPACE (what is lent is
+ *          too small) */
 enum arc_status arc_conceal_new(const struct arc_conceal_config *cfg,
                                 struct arc_conceal **out);
 void            arc_conceal_free(struct arc_conceal *c);
@@ -58,6 +66,15 @@ void arc_conceal_on_audio(struct arc_conceal *c, int16_t *pcm, int32_t n);
 void arc_conceal_fill(struct arc_conceal *c, const int16_t *codec,
                       const int16_t *next, int32_t n_next, int16_t *out,
                       int32_t n);
+
+/**
+ * What was heard last, true and made up; zeros before the first.
+ *
+ * @param n 0..ARC_CONCEAL_HEARD_MS
+ *
+ * @return n samples, lent until the next call
+ */
+const int16_t *arc_conceal_heard(const struct arc_conceal *c, int32_t n);
 /* ARC_CDEF_END */
 
 #endif

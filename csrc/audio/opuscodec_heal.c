@@ -20,31 +20,39 @@ enum {
 struct arc_opus_heal {
     int32_t sample_rate_hz;
     int32_t channels;
-    int32_t delay; /* of the encoder                                          */
-    OpusEncoder *opus;
     struct arc_opus_dec *mark;
-    int16_t *pcm; /* before, made and after in a row                          */
+    struct arc_scratch  *own;  /* NULL: it is lent                            */
+
+    /* rooms in the scratch memory, of any content when a call begins */
+    OpusEncoder *opus;
+    int16_t     *pcm;          /* before, made and after in a row             */
 };
 
-static enum arc_status configure(struct arc_opus_heal *h)
+static void lay_out(struct arc_opus_heal *h, struct arc_rooms *r)
 {
-    OpusEncoder *e = h->opus;
-    opus_int32 delay;
+    const int32_t n = h->sample_rate_hz / 1000 *
+                      (ARC_OPUS_HEAL_BEFORE_MS + ARC_OPUS_MAX_FRAME_MS +
+                       ARC_OPUS_HEAL_AFTER_MS);
 
-    if (opus_encoder_init(e, h->sample_rate_hz, h->channels,
-                          OPUS_APPLICATION_VOIP) != OPUS_OK ||
-        opus_encoder_ctl(e, OPUS_SET_BITRATE(BITRATE_BPS * h->channels)) ||
-        opus_encoder_ctl(e, OPUS_SET_COMPLEXITY(COMPLEXITY)) ||
-        opus_encoder_ctl(e, OPUS_SET_SIGNAL(OPUS_SIGNAL_VOICE)) ||
-        opus_encoder_ctl(e, OPUS_GET_LOOKAHEAD(&delay)))
-        return ARC_ERR_LIBRARY;
-    h->delay = delay;
-    return ARC_OK;
+    h->opus = arc_rooms_take(r, 1, (size_t)opus_encoder_get_size(h->channels));
+    h->pcm  = arc_rooms_take(r, (size_t)(n * h->channels), sizeof(*h->pcm));
+}
+
+size_t arc_opus_heal_scratch_bytes(int32_t sample_rate_hz, int32_t channels)
+{
+    struct arc_opus_heal h = {.sample_rate_hz = sample_rate_hz,
+                              .channels       = channels};
+    struct arc_rooms rooms = {NULL, 0};
+
+    lay_out(&h, &rooms);
+    return rooms.used;
 }
 
 enum arc_status arc_opus_heal_new(int32_t sample_rate_hz, int32_t channels,
+                                  struct arc_scratch *scratch,
                                   struct arc_opus_heal **out)
 {
+    struct arc_rooms rooms = {NULL, 0};
     struct arc_opus_heal *h;
     enum arc_status status;
 
@@ -56,18 +64,15 @@ enum arc_status arc_opus_heal_new(int32_t sample_rate_hz, int32_t channels,
     h->sample_rate_hz = sample_rate_hz;
     h->channels       = channels;
     status = arc_opus_dec_new(sample_rate_hz, channels, &h->mark);
-    if (!status) {
-        h->opus = arc_mem_zalloc(1, (size_t)opus_encoder_get_size(channels));
-        h->pcm  = arc_mem_zalloc(
-            (size_t)(sample_rate_hz / 1000 * channels *
-                     (ARC_OPUS_HEAL_BEFORE_MS + ARC_OPUS_MAX_FRAME_MS +
-                      ARC_OPUS_HEAL_AFTER_MS)), sizeof(*h->pcm));
-        status = h->opus && h->pcm ? configure(h) : ARC_ERR_NOMEM;
-    }
-    if (status) {
+    if (status == ARC_OK)
+        status = arc_scratch_open(
+            scratch, arc_opus_heal_scratch_bytes(sample_rate_hz, channels),
+            &h->own, &rooms.mem);
+    if (status != ARC_OK) {
         arc_opus_heal_free(h);
         return status;
     }
+    lay_out(h, &rooms);
     *out = h;
     return ARC_OK;
 }
@@ -76,8 +81,7 @@ void arc_opus_heal_free(struct arc_opus_heal *h)
 {
     if (!h)
         return;
-    arc_mem_free(h->pcm);
-    arc_mem_free(h->opus);
+    arc_scratch_free(h->own);
     arc_opus_dec_free(h->mark);
     arc_mem_free(h);
 }
@@ -95,17 +99,23 @@ enum arc_status arc_opus_heal_rewind(const struct arc_opus_heal *h,
 }
 
 /** The encoder anew, for packets that the decoder takes as the stream's. */
-static bool start(struct arc_opus_heal *h, uint8_t toc)
+static bool start(struct arc_opus_heal *h, uint8_t toc, opus_int32 *delay_out)
 {
     OpusEncoder *e = h->opus;
 
-    return opus_encoder_ctl(e, OPUS_RESET_STATE) == OPUS_OK &&
+    return opus_encoder_init(e, h->sample_rate_hz, h->channels,
+                             OPUS_APPLICATION_VOIP) == OPUS_OK &&
+           opus_encoder_ctl(e, OPUS_SET_BITRATE(BITRATE_BPS * h->channels)) ==
+               OPUS_OK &&
+           opus_encoder_ctl(e, OPUS_SET_COMPLEXITY(COMPLEXITY)) == OPUS_OK &&
+           opus_encoder_ctl(e, OPUS_SET_SIGNAL(OPUS_SIGNAL_VOICE)) == OPUS_OK &&
            opus_encoder_ctl(e, OPUS_SET_BANDWIDTH(
                                    opus_packet_get_bandwidth(&toc))) == OPUS_OK &&
            (h->channels == 1 ||
             opus_encoder_ctl(e, OPUS_SET_FORCE_CHANNELS(
                                     opus_packet_get_nb_channels(&toc))) ==
-                OPUS_OK);
+                OPUS_OK) &&
+           opus_encoder_ctl(e, OPUS_GET_LOOKAHEAD(delay_out)) == OPUS_OK;
 }
 
 /** Encode a frame, and decode it unless it only warms the encoder up. */
@@ -145,7 +155,8 @@ enum arc_status arc_opus_heal_run(struct arc_opus_heal *h,
     const int32_t frame = per_ms * (n_made % (per_ms * FRAME_MS)
                                         ? SHORT_FRAME_MS : FRAME_MS);
     const int32_t warm = per_ms * ARC_OPUS_HEAL_BEFORE_MS;
-    const int16_t *from = h->pcm + h->delay * size;
+    const int16_t *from;
+    opus_int32 delay;
 
     if (!before || !made || !after || !out || n_made <= 0 ||
         n_made > per_ms * ARC_OPUS_MAX_FRAME_MS)
@@ -153,8 +164,9 @@ enum arc_status arc_opus_heal_run(struct arc_opus_heal *h,
     if (toc & 0x80 || n_made % frame) /* RFC 6716 §3.1: 16 to 31 are CELT */
         return ARC_AGAIN;
     line_up(h, before, made, n_made, after);
-    if (arc_opus_dec_copy(d, h->mark) || !start(h, toc))
+    if (arc_opus_dec_copy(d, h->mark) || !start(h, toc, &delay))
         return ARC_ERR_CODEC;
+    from = h->pcm + delay * size;
     for (int32_t i = -warm; i < n_made; i += frame)
         if (!through(h, d, from + (warm + i) * size, frame,
                      i < 0 ? NULL : out + i * size)) {

@@ -14,6 +14,8 @@
  *     arc_opus_dec_decode() of the next packet again
  *
  * Owner:   arc_opus_heal_new() makes it, arc_opus_heal_free() frees it.
+ * Memory:  made in _new: the mark, which is a decoder. The encoder works in memory
+ *          that may be lent (base/scratch.h).
  * Threads: one caller at a time.
  * Samples: int16, interleaved; counts are per channel, at the decoder's rate.
  */
@@ -23,6 +25,7 @@
 #include <stdint.h>
 
 #include "audio/opuscodec.h"
+#include "base/scratch.h"
 #include "base/status.h"
 
 /* ARC_CDEF_BEGIN */
@@ -31,13 +34,20 @@
 
 struct arc_opus_heal; /* opaque */
 
+/** What it needs of `scratch`. */
+size_t          arc_opus_heal_scratch_bytes(int32_t sample_rate_hz,
+                                            int32_t channels);
+
 /**
  * @param sample_rate_hz Of the decoder: 8000, 12000, 16000, 24000 or 48000
  * @param channels       Of the decoder, 1 or 2
+ * @param scratch        Lent; NULL: it has its own
  *
- * @return ARC_OK, ARC_ERR_ARG, ARC_ERR_NOMEM or ARC_ERR_LIBRARY
+ * @return ARC_OK, ARC_ERR_ARG, ARC_ERR_NOMEM, ARC_ERR_LIBRARY, or ARC_ERR_SPACE
+ *         (what is lent is too small)
  */
 enum arc_status arc_opus_heal_new(int32_t sample_rate_hz, int32_t channels,
+                                  struct arc_scratch *scratch,
                                   struct arc_opus_heal **out);
 void            arc_opus_heal_free(struct arc_opus_heal *h);
 

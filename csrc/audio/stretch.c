@@ -59,6 +59,11 @@ struct arc_stretch {
     int32_t  n_coarse;
     int32_t  n_places;
     float    loud;       /* mean square of the loud parts                     */
+    int32_t  n_best;
+    struct arc_stretch_stats stats;
+    struct arc_scratch *own; /* NULL: it is lent                              */
+
+    /* rooms in the scratch memory, of any content when a call begins */
     int16_t *all;        /* before, then pcm                                  */
     float   *coarse;     /* the same, low-passed, at about COARSE_HZ          */
     /* Sums over all that lies before an index, for any span in one step: */
@@ -66,10 +71,8 @@ struct arc_stretch {
     double  *coarse_energy;
     double  *products;   /* of `coarse` and itself one lag later              */
     int32_t *bursts;     /* coarse samples where the sound begins anew        */
-    struct join places[MAX_PLACES]; /* the best period at each                */
-    struct join best[N_BEST];       /* of them, by cost                       */
-    int32_t  n_best;
-    struct arc_stretch_stats stats;
+    struct join *places; /* MAX_PLACES: the best period at each               */
+    struct join *best;   /* N_BEST of them, by cost                           */
 };
 
 static int32_t samples_of(const struct arc_stretch *s, int32_t us)
@@ -77,42 +80,68 @@ static int32_t samples_of(const struct arc_stretch *s, int32_t us)
     return (int32_t)((int64_t)us * s->rate_hz / ARC_US_PER_S);
 }
 
-static bool make_rooms(struct arc_stretch *s)
+static bool config_ok(const struct arc_stretch_config *cfg)
 {
-    size_t n = (size_t)(s->max_before + s->max_n), c = (size_t)s->channels;
-    size_t coarse = n / (size_t)s->factor;
-
-    s->all           = arc_mem_zalloc(n * c, sizeof(*s->all));
-    s->coarse        = arc_mem_zalloc(coarse * c, sizeof(*s->coarse));
-    s->energy        = arc_mem_zalloc(n / SUM_STEP + 1, sizeof(*s->energy));
-    s->coarse_energy = arc_mem_zalloc(coarse + 1, sizeof(*s->coarse_energy));
-    s->products      = arc_mem_zalloc(coarse + 1, sizeof(*s->products));
-    s->bursts        = arc_mem_zalloc(coarse + 1, sizeof(*s->bursts));
-    return s->all && s->coarse && s->energy && s->coarse_energy &&
-           s->products && s->bursts;
+    return cfg->sample_rate_hz >= MIN_RATE_HZ && cfg->sample_rate_hz <= MAX_RATE_HZ &&
+           cfg->channels >= 1 && cfg->channels <= 2;
 }
 
-enum arc_status arc_stretch_new(const struct arc_stretch_config *cfg,
-                                struct arc_stretch **out)
+static void configure(struct arc_stretch *s, const struct arc_stretch_config *cfg)
 {
-    struct arc_stretch *s;
-
-    if (!cfg || !out || cfg->sample_rate_hz < MIN_RATE_HZ ||
-        cfg->sample_rate_hz > MAX_RATE_HZ || cfg->channels < 1 ||
-        cfg->channels > 2)
-        return ARC_ERR_ARG;
-    s = arc_mem_zalloc(1, sizeof(*s));
-    if (!s)
-        return ARC_ERR_NOMEM;
     s->rate_hz    = cfg->sample_rate_hz;
     s->channels   = cfg->channels;
     s->factor     = cfg->sample_rate_hz / COARSE_HZ;
     s->max_before = samples_of(s, ARC_STRETCH_BEFORE_MS * 1000);
     s->max_n      = samples_of(s, ARC_STRETCH_MAX_MS * 1000);
-    if (!make_rooms(s)) {
-        arc_stretch_free(s);
+}
+
+static void lay_out(struct arc_stretch *s, struct arc_rooms *r)
+{
+    size_t n = (size_t)(s->max_before + s->max_n), c = (size_t)s->channels;
+    size_t coarse = n / (size_t)s->factor;
+
+    s->all           = arc_rooms_take(r, n * c, sizeof(*s->all));
+    s->coarse        = arc_rooms_take(r, coarse * c, sizeof(*s->coarse));
+    s->energy        = arc_rooms_take(r, n / SUM_STEP + 1, sizeof(*s->energy));
+    s->coarse_energy = arc_rooms_take(r, coarse + 1, sizeof(*s->coarse_energy));
+    s->products      = arc_rooms_take(r, coarse + 1, sizeof(*s->products));
+    s->bursts        = arc_rooms_take(r, coarse + 1, sizeof(*s->bursts));
+    s->places        = arc_rooms_take(r, MAX_PLACES, sizeof(*s->places));
+    s->best          = arc_rooms_take(r, N_BEST, sizeof(*s->best));
+}
+
+size_t arc_stretch_scratch_bytes(const struct arc_stretch_config *cfg)
+{
+    struct arc_rooms rooms = {NULL, 0};
+    struct arc_stretch s;
+
+    if (!cfg || !config_ok(cfg))
+        return 0;
+    configure(&s, cfg);
+    lay_out(&s, &rooms);
+    return rooms.used;
+}
+
+enum arc_status arc_stretch_new(const struct arc_stretch_config *cfg,
+                                struct arc_stretch **out)
+{
+    struct arc_rooms rooms = {NULL, 0};
+    enum arc_status status;
+    struct arc_stretch *s;
+
+    if (!cfg || !out || !config_ok(cfg))
+        return ARC_ERR_ARG;
+    s = arc_mem_zalloc(1, sizeof(*s));
+    if (!s)
         return ARC_ERR_NOMEM;
+    configure(s, cfg);
+    status = arc_scratch_open(cfg->scratch, arc_stretch_scratch_bytes(cfg),
+                              &s->own, &rooms.mem);
+    if (status != ARC_OK) {
+        arc_stretch_free(s);
+        return status;
     }
+    lay_out(s, &rooms);
     *out = s;
     return ARC_OK;
 }
@@ -121,12 +150,7 @@ void arc_stretch_free(struct arc_stretch *s)
 {
     if (!s)
         return;
-    arc_mem_free(s->all);
-    arc_mem_free(s->coarse);
-    arc_mem_free(s->energy);
-    arc_mem_free(s->coarse_energy);
-    arc_mem_free(s->products);
-    arc_mem_free(s->bursts);
+    arc_scratch_free(s->own);
     arc_mem_free(s);
 }
 
@@ -145,6 +169,7 @@ static void make_coarse(struct arc_stretch *s)
     const int32_t c = s->channels, span = 2 * s->factor;
 
     s->n_coarse = s->n_all / s->factor;
+    s->coarse_energy[0] = 0.0;
     for (int32_t i = 0; i < s->n_coarse; i++) {
         int32_t at  = i * s->factor;
         int32_t end = (int32_t)arc_min_i64(at + span, s->n_all);
@@ -178,6 +203,7 @@ static void sum_energy(struct arc_stretch *s)
 {
     const int32_t step = SUM_STEP * s->channels;
 
+    s->energy[0] = 0;
     for (int32_t i = 0; i < s->n_all / SUM_STEP; i++)
         s->energy[i + 1] = s->energy[i] + squares(s, i * step, (i + 1) * step);
 }
@@ -214,6 +240,7 @@ static void find_bursts(struct arc_stretch *s)
 {
     const int32_t grain = samples_of(s, GRAIN_US);
 
+    s->bursts[0] = 0;
     for (int32_t i = 0; i < s->n_coarse; i++) {
         int32_t at = i * s->factor;
         bool jump = false;
@@ -264,6 +291,7 @@ static void sum_products(struct arc_stretch *s, int32_t lag)
 {
     const int32_t c = s->channels;
 
+    s->products[0] = 0.0;
     for (int32_t i = 0; i + lag < s->n_coarse; i++) {
         const float *x = s->coarse + i * c, *y = s->coarse + (i + lag) * c;
         float product = x[0] * y[0];

@@ -21,13 +21,15 @@
  * Owner:   `_new` gives it, `_free` takes it (NULL is allowed).
  * Threads: one caller at a time.
  * Samples: int16, interleaved; every number of samples counts per channel.
- * Memory:  all of it made by `_new`.
+ * Memory:  all of it made by `_new`; it works in memory that may be lent
+ *          (base/scratch.h).
  */
 #ifndef ARC_AUDIO_STRETCH_H
 #define ARC_AUDIO_STRETCH_H
 
 #include <stdint.h>
 
+#include "base/scratch.h"
 #include "base/status.h"
 
 /* ARC_CDEF_BEGIN */
@@ -41,6 +43,7 @@ struct arc_stretch; /* opaque */
 struct arc_stretch_config {
     int32_t sample_rate_hz; /* 8000..48000                                    */
     int32_t channels;       /* 1 or 2                                         */
+    struct arc_scratch *scratch; /* lent; NULL: it has its own                */
 };
 
 struct arc_stretch_stats {
@@ -52,7 +55,11 @@ struct arc_stretch_stats {
     double  last_harm;       /* of the best join of the last call, 0..        */
 };
 
-/** @return ARC_OK, ARC_ERR_ARG or ARC_ERR_NOMEM */
+/** What it needs of `scratch`; 0: the configuration is not allowed. */
+size_t          arc_stretch_scratch_bytes(const struct arc_stretch_config *cfg);
+
+/** @return ARC_OK, ARC_ERR_ARG, ARC_ERR_NOMEM, or ARC_ERR_SPACE (what is lent is
+ *          too small) */
 enum arc_status arc_stretch_new(const struct arc_stretch_config *cfg,
                                 struct arc_stretch **out);
 void            arc_stretch_free(struct arc_stretch *s);

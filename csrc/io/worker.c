@@ -15,6 +15,7 @@
 #include "io/loop.h"
 #include "io/thread.h"
 #include "io/worker.h"
+#include "rx/voice.h"
 
 enum {
     MAX_DEPTH    = 256,
@@ -72,6 +73,7 @@ struct arc_worker {
     struct arc_pkt_pool *blocks;     /* samples in queues; guarded by `queues`;
                                         NULL until there is an audio stream  */
     struct arc_pkt_pool *pkts;       /* for what audio streams encode; likewise */
+    struct arc_scratch  *scratch;    /* for what audio streams receive; likewise */
     int32_t             n_send, n_recv; /* slots ever used */
     struct sender       send[ARC_WORKER_MAX_STREAMS];
     struct receiver     recv[ARC_WORKER_MAX_STREAMS];
@@ -349,6 +351,7 @@ void arc_worker_free(struct arc_worker *w)
     arc_fd_close(w->ready);
     arc_pkt_pool_unref(w->blocks);
     arc_pkt_pool_unref(w->pkts);
+    arc_scratch_free(w->scratch);
     pthread_mutex_destroy(&w->queues);
     arc_turn_close(&w->turn);
     arc_mem_free(w);
@@ -395,6 +398,20 @@ static enum arc_status open_pools(struct arc_worker *w)
         status = arc_pkt_pool_new(BLOCKS, &w->blocks);
     if (status == ARC_OK && !w->pkts)
         status = arc_pkt_pool_new(PKTS, &w->pkts);
+    return status;
+}
+
+enum arc_status arc_worker_scratch(struct arc_worker *w, struct arc_scratch **out)
+{
+    enum arc_status status = ARC_OK;
+
+    if (!out)
+        return ARC_ERR_ARG;
+    enter(w);
+    if (!w->scratch)
+        status = arc_voice_new_scratch(&w->scratch);
+    *out = w->scratch;
+    leave(w);
     return status;
 }
 

@@ -44,6 +44,14 @@ void            arc_worker_stop(struct arc_worker *w);
 void            arc_worker_free(struct arc_worker *w);
 
 /**
+ * Memory to be lent to the sound streams that this worker is to receive
+ * (arc_recv_config.scratch); made at the first call, gone with the worker.
+ *
+ * @return ARC_OK, ARC_ERR_ARG or ARC_ERR_NOMEM
+ */
+enum arc_status arc_worker_scratch(struct arc_worker *w, struct arc_scratch **out);
+
+/**
  * @param loop  Told when packets are ready; may be NULL
  * @param id    .. and for which session: its name there
  * @param depth Frames that may wait for the encoder; 1..256

@@ -17,8 +17,8 @@ enum { MIN_CAPACITY = 2, MAX_CAPACITY = 16384 };
 enum slot_state { SLOT_EMPTY = 0, SLOT_HELD, SLOT_DONE };
 
 struct slot {
-    struct arc_rxpkt p;         /* meaningful if HELD                        */
-    int64_t          seq;       /* whose slot it is, unless EMPTY            */
+    struct arc_rxpkt p;         /* its number says whose slot it is, unless EMPTY;
+                                   the rest is meaningful if HELD            */
     int64_t          frozen_us; /* play-out time fixed by an older time line */
     enum slot_state  state;     /* DONE: popped, dropped or refused as late  */
 };
@@ -102,7 +102,7 @@ bool arc_jitter_holds(const struct arc_jitter *j, int64_t seq)
 {
     const struct slot *s = slot_of(j, seq);
 
-    return s->state == SLOT_HELD && s->seq == seq;
+    return s->state == SLOT_HELD && s->p.seq == seq;
 }
 
 const struct arc_rxpkt *arc_jitter_at(const struct arc_jitter *j, int64_t seq)
@@ -240,7 +240,7 @@ static bool is_duplicate(const struct arc_jitter *j, int64_t seq)
 {
     const struct slot *s = slot_of(j, seq);
 
-    return s->state != SLOT_EMPTY && s->seq == seq;
+    return s->state != SLOT_EMPTY && s->p.seq == seq;
 }
 
 static bool is_late(const struct arc_jitter *j, int64_t seq)
@@ -254,10 +254,10 @@ static void refuse(struct arc_jitter *j, int64_t seq)
 {
     struct slot *s = slot_of(j, seq);
 
-    if (s->state == SLOT_HELD || (s->state == SLOT_DONE && s->seq > seq))
+    if (s->state == SLOT_HELD || (s->state == SLOT_DONE && s->p.seq > seq))
         return;
     s->state = SLOT_DONE;
-    s->seq   = seq;
+    s->p.seq = seq;
 }
 
 static void make_room(struct arc_jitter *j, int64_t seq)
@@ -274,7 +274,6 @@ static void keep(struct arc_jitter *j, const struct arc_rxpkt *p)
     struct slot *s = slot_of(j, p->seq);
 
     s->p         = *p;
-    s->seq       = p->seq;
     s->frozen_us = NOT_FROZEN;
     s->state     = SLOT_HELD;
     arc_rxpkt_ref(p);

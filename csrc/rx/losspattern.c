@@ -82,6 +82,14 @@ static void count_gmin(struct arc_losspattern_gmin *g, int32_t gmin_pkts,
     g->since = 0;
 }
 
+static void note_judged(struct arc_losspattern *p, int64_t seq, bool came)
+{
+    uint32_t i = (uint64_t)seq % PKTS;
+    uint8_t bit = (uint8_t)(1u << i % 8);
+
+    p->came[i / 8] = (uint8_t)(came ? p->came[i / 8] | bit : p->came[i / 8] & ~bit);
+}
+
 static void judge(struct arc_losspattern *p, uint8_t fate)
 {
     bool gone = !(fate & (CAME | REPAIRED));
@@ -103,7 +111,7 @@ static void judge_to(struct arc_losspattern *p, int64_t last)
         uint8_t *fate = fate_of(p, p->next);
 
         judge(p, *fate);
-        p->came[(uint64_t)p->next % PKTS] = *fate & CAME;
+        note_judged(p, p->next, *fate & CAME);
         *fate = 0;
     }
 }
@@ -286,5 +294,7 @@ void arc_losspattern_report(struct arc_losspattern *p, int64_t now_us,
 
 bool arc_losspattern_came(const struct arc_losspattern *p, int64_t seq)
 {
-    return p->came[(uint64_t)seq % PKTS] != 0;
+    uint32_t i = (uint64_t)seq % PKTS;
+
+    return p->came[i / 8] >> i % 8 & 1;
 }

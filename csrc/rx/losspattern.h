@@ -83,7 +83,8 @@ struct arc_losspattern {
     struct arc_restart restart;
     int64_t  report_next, report_lost, report_repaired, report_jumps;
     uint8_t  fate[ARC_LOSSPATTERN_PKTS];
-    uint8_t  came[ARC_LOSSPATTERN_PKTS]; /* judged: 1 if it came by itself     */
+    uint8_t  came[ARC_LOSSPATTERN_PKTS / 8]; /* judged: a bit, set if it came by
+                                               itself                         */
 };
 
 /** Figures of one of the three questions; all 0 before anything was judged. */

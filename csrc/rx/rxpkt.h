@@ -22,13 +22,16 @@ struct arc_rxpkt {
     int64_t         seq;         /* unwrapped sequence number                 */
     int64_t         ts;          /* unwrapped RTP timestamp, ticks            */
     int64_t         arrival_us;  /* monotonic                                 */
-    int32_t         payload_off; /* payload starts at pkt->data + payload_off */
     int32_t         payload_len; /* bytes; 0: padding only                    */
+    int16_t         payload_off; /* payload starts at pkt->data + payload_off */
     uint8_t         payload_type;
     bool            marker;
     bool            repaired;     /* came by retransmission or FEC            */
     bool            copy;         /* a redundant block (RFC 2198): ts and payload
                                      are the block's, the rest its packet's  */
+    bool            told_level;   /* its header told how loud it is (RFC 6464) */
+    bool            voice;        /* .. and that there is voice in it         */
+    uint8_t         level_neg_dbov; /* .. 0..127                              */
     bool            starts_frame; /* begins a NAL unit or frame; audio: always */
     bool            is_key;       /* holds an IDR slice or its first piece    */
 };

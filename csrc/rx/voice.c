@@ -15,9 +15,11 @@ enum {
     DEFAULT_PKTS  = 512,
     MAX_PKTS      = 4096,
     BEFORE_MS     = ARC_STRETCH_BEFORE_MS,
-    /* What may wait: a bridge (60 ms made up and a packet behind it), a rest of
-     * a block, and what stretching adds to it; in milliseconds beside two packets. */
+    /* What may wait beside a packet: a rest of a block, 60 ms made up before the
+     * packet, and what stretching adds. */
     QUEUE_MORE_MS = 100,
+    MIN_RATE_HZ   = 8000,
+    MAX_RATE_HZ   = 48000,
     MS_PER_S      = 1000,
     COPY_MAX_S    = 1,     /* a copy that comes later is of no use               */
     LONG_US       = 75000, /* a longer play-out delay is felt in a talk          */
@@ -40,19 +42,107 @@ static bool config_ok(const struct arc_voice_config *c)
            c->capacity_pkts >= 0 && c->capacity_pkts <= MAX_PKTS;
 }
 
-static enum arc_status make_decoder(struct arc_voice *v)
+static size_t sample_bytes(const struct arc_voice *v)
+{
+    return sizeof(int16_t) * (size_t)v->cfg.channels;
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static struct arc_adec_config decoder_config(const struct arc_voice_config *c)
 {
     const struct arc_adec_config dec = {
-        .codec          = v->cfg.codec,
-        .sample_rate_hz = v->cfg.sample_rate_hz,
-        .channels       = v->cfg.channels,
-        .heals          = v->cfg.profile == ARC_VOICE_CONVERSATION,
+        .codec          = c->codec,
+        .sample_rate_hz = c->sample_rate_hz,
+        .channels       = c->channels,
+        .heals          = c->profile == ARC_VOICE_CONVERSATION,
+        .scratch        = c->scratch,
     };
+
+    return dec;
+}
+
+static int32_t longest_pkt_ms(int32_t codec)
+{
+    return codec == ARC_AUDIO_OPUS ? ARC_OPUS_MAX_FRAME_MS : ARC_ADEC_MAX_MS;
+}
+
+/** What the parts need that work in the scratch memory, one after the other. */
+static size_t parts_bytes(const struct arc_voice_config *c, int32_t rate_hz)
+{
+    const struct arc_conceal_config conceal = {rate_hz, c->channels, NULL};
+    const struct arc_stretch_config stretch = {rate_hz, c->channels, NULL};
+    const struct arc_adec_config dec = decoder_config(c);
+    size_t most;
+
+    if (c->profile == ARC_VOICE_RECOGNITION)
+        return 0;
+    most = arc_conceal_scratch_bytes(&conceal);
+    most = larger(most, arc_stretch_scratch_bytes(&stretch));
+    return larger(most, arc_adec_scratch_bytes(&dec));
+}
+
+/** Rooms in the scratch memory, behind those of the parts. */
+static void lay_out(struct arc_voice *v, struct arc_rooms *r)
+{
+    const int32_t per_ms = v->rate_hz / MS_PER_S;
+
+    arc_rooms_take(r, 1, parts_bytes(&v->cfg, v->rate_hz));
+    v->pcm_samples = longest_pkt_ms(v->cfg.codec) * per_ms;
+    v->pcm = arc_rooms_take(r, (size_t)v->pcm_samples, sample_bytes(v));
+    if (v->cfg.profile != ARC_VOICE_RECOGNITION)
+        v->guess = arc_rooms_take(r, (size_t)(ARC_CONCEAL_MAX_MS * per_ms),
+                                  sample_bytes(v));
+}
+
+static size_t scratch_bytes(const struct arc_voice_config *cfg, int32_t rate_hz)
+{
+    struct arc_voice v = {.cfg = *cfg, .rate_hz = rate_hz};
+    struct arc_rooms rooms = {NULL, 0};
+
+    lay_out(&v, &rooms);
+    return rooms.used;
+}
+
+enum arc_status arc_voice_new_scratch(struct arc_scratch **out)
+{
+    struct arc_voice_config most = {.sample_rate_hz = MAX_RATE_HZ, .channels = 2};
+    size_t bytes;
+
+    most.codec = ARC_AUDIO_OPUS; /* heals .. */
+    bytes      = scratch_bytes(&most, MAX_RATE_HZ);
+    most.codec = ARC_AUDIO_L16;  /* .. and this has the longest packets */
+    return arc_scratch_new(larger(bytes, scratch_bytes(&most, MAX_RATE_HZ)), out);
+}
+
+/** Working memory, ours or lent, for all that is made after it. */
+static enum arc_status open_scratch(struct arc_voice *v)
+{
+    struct arc_rooms rooms = {NULL, 0};
+    enum arc_status status;
+
+    if (v->rate_hz < MIN_RATE_HZ || v->rate_hz > MAX_RATE_HZ)
+        return ARC_ERR_ARG;
+    status = arc_scratch_open(v->cfg.scratch, scratch_bytes(&v->cfg, v->rate_hz),
+                              &v->own_scratch, &rooms.mem);
+    if (status != ARC_OK)
+        return status;
+    if (v->own_scratch)
+        v->cfg.scratch = v->own_scratch;
+    lay_out(v, &rooms);
+    return ARC_OK;
+}
+
+static enum arc_status make_decoder(struct arc_voice *v)
+{
+    const struct arc_adec_config dec = decoder_config(&v->cfg);
     enum arc_status status = arc_adec_new(&dec, &v->dec);
 
     if (status != ARC_OK)
         return status;
-    v->rate_hz       = arc_adec_rate_hz(v->dec);
     v->clock_hz      = arc_adec_clock_hz(v->dec);
     v->block_samples = v->rate_hz / MS_PER_S * ARC_VOICE_BLOCK_MS;
     v->grain_samples = v->rate_hz / (MS_PER_S * 1000 / ARC_VOICE_GRAIN_US);
@@ -96,49 +186,32 @@ static enum arc_status make_buffers(struct arc_voice *v)
     return status != ARC_OK ? status : arc_copies_new(ARC_VOICE_COPIES, &v->copies);
 }
 
-static size_t sample_bytes(const struct arc_voice *v)
-{
-    return sizeof(int16_t) * (size_t)v->cfg.channels;
-}
-
 /** What makes sound up and longer; a machine that listens gets neither. */
 static enum arc_status make_changers(struct arc_voice *v)
 {
-    const struct arc_conceal_config conceal = {v->rate_hz, v->cfg.channels};
-    const struct arc_stretch_config stretch = {v->rate_hz, v->cfg.channels};
-    const int32_t per_ms = v->rate_hz / MS_PER_S;
+    const struct arc_conceal_config conceal = {v->rate_hz, v->cfg.channels,
+                                               v->cfg.scratch};
+    const struct arc_stretch_config stretch = {v->rate_hz, v->cfg.channels,
+                                               v->cfg.scratch};
     enum arc_status status;
 
     if (v->cfg.profile == ARC_VOICE_RECOGNITION)
         return ARC_OK;
     status = arc_conceal_new(&conceal, &v->conceal);
-    if (status == ARC_OK)
-        status = arc_stretch_new(&stretch, &v->stretch);
-    if (status != ARC_OK)
-        return status;
-    v->guess    = arc_mem_zalloc((size_t)(ARC_CONCEAL_MAX_MS * per_ms),
-                                 sample_bytes(v));
-    v->loss.pcm = arc_mem_zalloc(
-        (size_t)((ARC_OPUS_HEAL_BEFORE_MS + ARC_CONCEAL_MAX_MS) * per_ms),
-        sample_bytes(v));
-    return v->guess && v->loss.pcm ? ARC_OK : ARC_ERR_NOMEM;
+    return status == ARC_OK ? arc_stretch_new(&stretch, &v->stretch) : status;
 }
 
 static enum arc_status make_sound(struct arc_voice *v)
 {
     const int32_t per_ms = v->rate_hz / MS_PER_S;
-    const int32_t pkt_ms = v->cfg.codec == ARC_AUDIO_OPUS ? ARC_OPUS_MAX_FRAME_MS
-                                                          : ARC_ADEC_MAX_MS;
-    const int32_t room = (2 * pkt_ms + QUEUE_MORE_MS) * per_ms;
+    const int32_t room = (longest_pkt_ms(v->cfg.codec) + QUEUE_MORE_MS) * per_ms;
     enum arc_status status = make_changers(v);
 
     if (status != ARC_OK)
         return status;
-    v->pcm_samples = pkt_ms * per_ms;
-    v->queue_pcm   = arc_mem_zalloc((size_t)(room + BEFORE_MS * per_ms),
-                                    sample_bytes(v));
-    v->pcm         = arc_mem_zalloc((size_t)v->pcm_samples, sample_bytes(v));
-    if (!v->queue_pcm || !v->pcm)
+    v->queue_pcm = arc_mem_zalloc((size_t)(room + BEFORE_MS * per_ms),
+                                  sample_bytes(v));
+    if (!v->queue_pcm)
         return ARC_ERR_NOMEM;
     arc_voicequeue_init(&v->queue, v->queue_pcm, v->cfg.channels,
                         BEFORE_MS * per_ms, room);
@@ -156,8 +229,11 @@ enum arc_status arc_voice_new(const struct arc_voice_config *cfg,
     v = arc_mem_zalloc(1, sizeof(*v));
     if (!v)
         return ARC_ERR_NOMEM;
-    v->cfg = *cfg;
-    status = make_decoder(v);
+    v->cfg     = *cfg;
+    v->rate_hz = arc_audiocodec_rate_hz(cfg->codec, cfg->sample_rate_hz);
+    status = open_scratch(v);
+    if (status == ARC_OK)
+        status = make_decoder(v);
     if (status == ARC_OK)
         status = make_resampler(v);
     if (status == ARC_OK)
@@ -183,9 +259,7 @@ void arc_voice_free(struct arc_voice *v)
     arc_stretch_free(v->stretch);
     arc_resampler_free(v->resampler);
     arc_mem_free(v->queue_pcm);
-    arc_mem_free(v->pcm);
-    arc_mem_free(v->guess);
-    arc_mem_free(v->loss.pcm);
+    arc_scratch_free(v->own_scratch);
     arc_mem_free(v);
 }
 
@@ -196,11 +270,21 @@ int32_t arc_voice_clock_hz(const struct arc_voice *v)
 
 /* --- in ------------------------------------------------------------------------- */
 
+/** Target and hold together stay within max_latency_ms. */
+static void fit_hold(struct arc_voice *v)
+{
+    int64_t room_us = v->cfg.max_latency_ms * ARC_US_PER_MS -
+                      arc_jitter_delay(v->jitter)->target_us;
+
+    v->hold_us = arc_clamp_i64(v->asked_hold_us, 0, room_us);
+}
+
 enum arc_status arc_voice_push(struct arc_voice *v, const struct arc_rxpkt *p,
                                int64_t now_us)
 {
     enum arc_status status = arc_jitter_push(v->jitter, p, now_us);
 
+    fit_hold(v);
     if (status == ARC_OK)
         v->newest_ts = arc_max_i64(v->newest_ts, p->ts);
     if (status == ARC_ERR_OLD)
@@ -221,10 +305,8 @@ enum arc_status arc_voice_push_copy(struct arc_voice *v,
 
 void arc_voice_set_hold_us(struct arc_voice *v, int64_t hold_us)
 {
-    int64_t room_us = (v->cfg.max_latency_ms - arc_jitter_target_ms(v->jitter)) *
-                      ARC_US_PER_MS;
-
-    v->hold_us = arc_clamp_i64(hold_us, 0, arc_max_i64(room_us, 0));
+    v->asked_hold_us = hold_us;
+    fit_hold(v);
 }
 
 void arc_voice_adapt(struct arc_voice *v, double loss_rate, double jitter_ms,
@@ -244,6 +326,7 @@ void arc_voice_retarget(struct arc_voice *v)
 
     arc_jitter_adapt(v->jitter, arc_max_d(v->told_loss, v->loss_share),
                      v->told_jitter_ms, arc_max_d(v->told_rtt_ms, repair_ms));
+    fit_hold(v);
 }
 
 /* --- time ----------------------------------------------------------------------- */
@@ -377,6 +460,10 @@ static void take_block(struct arc_voice *v, int32_t n,
         }
         if (out->arrival_us < 0)
             out->arrival_us = p.arrival_us;
+        if (out->told_level < 0) {
+            out->told_level = p.told_level;
+            out->voice      = p.voice;
+        }
         if (p.bytes) {
             out->bytes += p.bytes;
             out->pkts++;
@@ -397,6 +484,7 @@ static void clear_block(const struct arc_voice *v, struct arc_voice_block *out)
 {
     memset(out, 0, offsetof(struct arc_voice_block, samples));
     out->arrival_us     = -1;
+    out->told_level     = -1;
     out->channels       = v->cfg.channels;
     out->sample_rate_hz = v->cfg.sample_rate_hz;
 }
@@ -446,7 +534,7 @@ enum arc_status arc_voice_pull(struct arc_voice *v, int64_t now_us,
         return ARC_AGAIN;
     }
     arc_voice_pace(v);
-    if (v->queue.n < v->block_samples && !arc_voice_fill(v))
+    if (!arc_voice_keep_bound(v))
         return ARC_AGAIN;
     clear_block(v, out);
     out->playout_us = v->clock_us;
@@ -474,9 +562,8 @@ static int64_t waiting_samples(const struct arc_voice *v)
 /** By recognition a packet is handed out whole, so that its end may be early. */
 static double playout_ms(const struct arc_voice *v)
 {
-    return arc_max_d((double)(arc_voice_behind_us(v) + v->hold_us) /
-                         (double)ARC_US_PER_MS + arc_jitter_target_ms(v->jitter),
-                     0.0);
+    return (double)arc_max_i64(arc_voice_lateness_us(v, 0), 0) /
+           (double)ARC_US_PER_MS;
 }
 
 void arc_voice_stats(const struct arc_voice *v, struct arc_voice_stats *out)

@@ -20,7 +20,8 @@
  * the next packet, interpolation when that packet is here, extrapolation.
  *
  * Owner:   arc_voice_new() allocates all memory; nothing later does. Holds a
- *          reference to each packet in its buffers.
+ *          reference to each packet in its buffers. What is needed during a pull
+ *          alone is in scratch memory, which may be lent (base/scratch.h).
  * Threads: one caller at a time.
  * Time:    `now_us` and `arrival_us` are one monotonic clock; media time is in
  *          ticks of the RTP clock, unwrapped.
@@ -35,6 +36,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/scratch.h"
 #include "base/status.h"
 #include "rx/rxpkt.h"
 
@@ -72,6 +74,8 @@ struct arc_voice_config {
                                    the profile's default; below 0.2            */
     int32_t cn_payload_type;    /* of comfort noise (RFC 3389); -1: none       */
     int32_t capacity_pkts;      /* 2..4096; 0: 512                             */
+    struct arc_scratch *scratch;/* lent: arc_voice_pull() works in it, other calls
+                                   leave it alone; NULL: it has its own        */
 };
 
 struct arc_voice_block {
@@ -87,6 +91,9 @@ struct arc_voice_block {
     int32_t bytes;          /* payload first used in this block                */
     int32_t pkts;
     int32_t level_dbov;     /* -dBov, 0..127 (audio/level.h)                   */
+    int32_t told_level;     /* by the header of the packet that the first such
+                               samples came in (RFC 6464), -dBov; -1: by none  */
+    bool    voice;          /* .. and that there is voice in it                */
     int16_t samples[960];   /* ARC_VOICE_MAX_SAMPLES                           */
 };
 
@@ -102,7 +109,7 @@ struct arc_voice_stats {
     int64_t decoded, fec, copy, concealed, silent, inserted;
     int64_t undecided;     /* made up while nothing comes: lost, or a pause?   */
     int64_t taken;
-    int64_t removed;       /* play-out was quicker                             */
+    int64_t removed;       /* play-out was quicker, or over max_latency_ms      */
     int64_t late;          /* came after its time was made up                  */
     int64_t waiting;       /* decoded, not yet heard                           */
     int64_t lost;          /* media time that passed without its packet        */
@@ -125,9 +132,12 @@ struct arc_voice_stats {
 
 struct arc_voice; /* opaque */
 
-/** @return ARC_OK, ARC_ERR_ARG, ARC_ERR_NOMEM, ARC_ERR_LIBRARY, or
- *          ARC_ERR_UNSUPPORTED (codec not in this build; for recognition also:
- *          its rate does not go into the one asked for) */
+/** Make scratch memory that suffices for every voice. @return as arc_scratch_new() */
+enum arc_status arc_voice_new_scratch(struct arc_scratch **out);
+
+/** @return ARC_OK, ARC_ERR_ARG, ARC_ERR_NOMEM, ARC_ERR_LIBRARY, ARC_ERR_SPACE
+ *          (what is lent is too small), or ARC_ERR_UNSUPPORTED (codec not in this
+ *          build; for recognition also: its rate does not go into the one asked for) */
 enum arc_status arc_voice_new(const struct arc_voice_config *cfg,
                               struct arc_voice **out);
 void            arc_voice_free(struct arc_voice *v);

@@ -29,10 +29,10 @@ enum {
 /** A loss that is not over: where the decoder is marked, and what was made since. */
 struct arc_voiceloss {
     bool     marked;
-    bool     healable;                 /* all that was made is in pcm       */
+    bool     healable;                 /* not too long to be led through    */
     int64_t  ts;                       /* media time of the mark            */
-    int32_t  n;                        /* samples that were made            */
-    int16_t *pcm;                      /* what was heard before, then those */
+    int32_t  n;                        /* samples that were made: the last ones
+                                          that v->conceal remembers         */
 };
 
 struct arc_voice {
@@ -45,15 +45,18 @@ struct arc_voice {
     struct arc_resampler   *resampler; /* NULL: the decoder has the rate asked for */
     struct arc_voicequeue   queue;
     int16_t                *queue_pcm;
-    int16_t                *pcm;       /* one packet, decoded               */
-    int16_t                *guess;     /* the codec's extrapolation; recognition: NULL */
+    struct arc_scratch     *own_scratch; /* NULL: it is lent                */
+    int16_t                *pcm;       /* scratch, good for one pull: a packet, decoded */
+    int16_t                *guess;     /* likewise: the codec's extrapolation;
+                                          recognition: NULL                 */
 
     int32_t  rate_hz;                  /* the decoder's                     */
     int32_t  clock_hz;
     int32_t  pcm_samples;              /* room in `pcm`                     */
     int32_t  block_samples;            /* 10 ms                             */
     int32_t  grain_samples;            /* 2.5 ms                            */
-    int64_t  hold_us;                  /* lip-sync                          */
+    int64_t  asked_hold_us;            /* lip-sync ..                       */
+    int64_t  hold_us;                  /* .. and as much of it as fits       */
 
     bool     playing;
     int64_t  clock_us;                 /* when the next block is due        */
@@ -117,8 +120,8 @@ void arc_voice_mark(struct arc_voice *v);
 /** The loss is over, or it was none. */
 void arc_voice_unmark(struct arc_voice *v);
 
-/** These samples were made up and will be heard. */
-void arc_voice_note_made(struct arc_voice *v, const int16_t *pcm, int32_t n);
+/** The concealment made `n` samples, which will be heard. */
+void arc_voice_note_made(struct arc_voice *v, int32_t n);
 
 /** Before audio of media time `ts` is decoded: if it is what was missing, the
  *  decoder goes back to the mark. */
@@ -150,6 +153,10 @@ int64_t arc_voice_lateness_us(const struct arc_voice *v, int64_t ahead_us);
 
 /** Stretch what waits, if the delay asks for it. */
 void arc_voice_pace(struct arc_voice *v);
+
+/** Leave out what would be heard later than max_latency_ms lets it, and fill the
+ *  queue to a block again. @return false: nothing came to fill it with */
+bool arc_voice_keep_bound(struct arc_voice *v);
 
 /* --- units --- */
 

@@ -77,7 +77,7 @@ static bool push(struct arc_voice *v, struct arc_voicepiece p, int32_t n)
 {
     p.n     = n;
     p.ts    = v->next_ts;
-    p.ticks = arc_voice_ticks_of(v, n);
+    p.ticks = (int32_t)arc_voice_ticks_of(v, n);
     if (!arc_voicequeue_push(&v->queue, &p))
         return false;
     v->next_ts += p.ticks;
@@ -115,9 +115,13 @@ static struct arc_voicepiece origin(int32_t kind, const struct arc_rxpkt *p)
 {
     struct arc_voicepiece piece = {0};
 
-    piece.kind       = kind;
+    piece.kind       = (uint8_t)kind;
     piece.arrival_us = p ? p->arrival_us : -1;
     piece.bytes      = p && kind != ARC_VOICE_FEC ? p->payload_len : 0;
+    /* What rebuilds another packet tells the level of its own. */
+    piece.told_level = p && kind == ARC_VOICE_DECODED && p->told_level
+                           ? p->level_neg_dbov : -1;
+    piece.voice      = piece.told_level >= 0 && p->voice;
     return piece;
 }
 
@@ -245,7 +249,7 @@ static void push_concealed(struct arc_voice *v, struct arc_voicepiece p,
         v->stats.concealed_runs++;
     arc_conceal_fill(v->conceal, codec, n_next ? v->pcm : NULL, n_next,
                      arc_voicequeue_tail(&v->queue), n);
-    arc_voice_note_made(v, arc_voicequeue_tail(&v->queue), n);
+    arc_voice_note_made(v, n);
     push(v, p, n);
 }
 

@@ -21,28 +21,14 @@ static int32_t ms(const struct arc_voice *v, int32_t n_ms)
     return v->rate_hz / 1000 * n_ms;
 }
 
-static int16_t *made_at(const struct arc_voice *v, int32_t n)
-{
-    return v->loss.pcm + (ms(v, BEFORE_MS) + n) * v->cfg.channels;
-}
-
 void arc_voice_mark(struct arc_voice *v)
 {
-    struct arc_voicequeue *q = &v->queue;
-    const int32_t before = ms(v, BEFORE_MS);
-
-    if (v->loss.marked || !v->loss.pcm) /* a machine that listens: nothing is made up */
+    if (v->loss.marked || !v->conceal) /* a machine that listens: nothing is made up */
         return;
     arc_adec_mark(v->dec);
     v->loss = (struct arc_voiceloss){
-        .pcm     = v->loss.pcm,
-        .ts      = v->next_ts,
-        .marked  = true,
-        .healable = q->n_before + q->n >= before,
+        .ts = v->next_ts, .marked = true, .healable = true,
     };
-    if (v->loss.healable)
-        memcpy(v->loss.pcm, arc_voicequeue_tail(q) - before * v->cfg.channels,
-               (size_t)(before * v->cfg.channels) * sizeof(*v->loss.pcm));
 }
 
 void arc_voice_unmark(struct arc_voice *v)
@@ -50,15 +36,10 @@ void arc_voice_unmark(struct arc_voice *v)
     v->loss.marked = false;
 }
 
-void arc_voice_note_made(struct arc_voice *v, const int16_t *pcm, int32_t n)
+void arc_voice_note_made(struct arc_voice *v, int32_t n)
 {
-    if (!v->loss.marked || v->loss.n + n > ms(v, ARC_CONCEAL_MAX_MS)) {
-        v->loss.healable = false;
-        return;
-    }
-    memcpy(made_at(v, v->loss.n), pcm,
-           (size_t)(n * v->cfg.channels) * sizeof(*pcm));
-    v->loss.n += n;
+    v->loss.n       += n;
+    v->loss.healable = v->loss.healable && v->loss.n <= ms(v, ARC_CONCEAL_MAX_MS);
 }
 
 void arc_voice_rewind(struct arc_voice *v, int64_t ts)
@@ -71,14 +52,16 @@ bool arc_voice_heal(struct arc_voice *v, const struct arc_rxpkt *p, int64_t ts,
                     int32_t n_next, int32_t n_tail)
 {
     const int64_t n = arc_voice_samples_of(v, ts - v->loss.ts);
+    const int16_t *heard;
     enum arc_status status;
 
     if (!v->loss.marked || !v->loss.healable || n <= 0 || n > v->loss.n ||
         n_next < ms(v, AFTER_MS))
         return false;
+    heard  = arc_conceal_heard(v->conceal, ms(v, BEFORE_MS) + v->loss.n);
     status = arc_adec_heal(v->dec, p->pkt->data + p->payload_off, p->payload_len,
-                           v->loss.pcm, made_at(v, 0), (int32_t)n, v->pcm,
-                           v->guess);
+                           heard, heard + ms(v, BEFORE_MS) * v->cfg.channels,
+                           (int32_t)n, v->pcm, v->guess);
     if (status == ARC_OK && n == n_tail) /* all of it is still to be heard */
         memcpy(arc_voicequeue_tail(&v->queue) - n * v->cfg.channels, v->guess,
                (size_t)(n * v->cfg.channels) * sizeof(*v->guess));

@@ -3,8 +3,12 @@
  *
  * Slower as soon as the next packet is missing shortly before it is needed: then
  * only the few late packets cost delay (Liang, Färber, Girod 2003, section III).
- * Quicker when the delay is over its target and enough is there.
+ * Quicker when the delay is over its target and enough is there. What is over
+ * max_latency_ms in spite of that is left out at once.
  */
+#include <math.h>
+#include <string.h>
+
 #include "base/units.h"
 #include "rx/ticks.h"
 #include "rx/voice_parts.h"
@@ -16,12 +20,11 @@ enum {
                               soon, and slowing down is best left to the last   */
     LOW_STALL_US  = 80000, /* nothing comes: it may take long                   */
     OVER_US       = 10000, /* the target; a piece is about as much              */
-    SHORT_US      = 2000,  /* below it: the sender's clock is slower, or the
-                              target has grown                                  */
     HURRY_US      = 60000, /* so far over target every place is good enough     */
     AFTER_SLOW_US = 20000, /* not quicker so soon                               */
     AGAIN_US      = 20000, /* no good place: look again when there is new sound */
     PIECE_US      = 15000, /* of one change at most                             */
+    SKIP_BLOCKS   = 64,    /* left out at most before one that is heard         */
     STALL_PACE    = 2,     /* so much sound goes by unchanged for each changed  */
     FREE_PACE     = 3,     /* .. length: no more than half, or a third          */
 };
@@ -62,16 +65,21 @@ static double share_of(int64_t us, int64_t whole_us)
     return (double)arc_clamp_i64(us, 0, whole_us) / (double)whole_us;
 }
 
+static void count_removed(struct arc_voice *v, const int32_t *removed)
+{
+    v->stats.removed     += removed[ARC_VOICE_DECODED] + removed[ARC_VOICE_FEC] +
+                            removed[ARC_VOICE_COPY];
+    v->stats.silence_cut += removed[ARC_VOICE_SILENT] +
+                            removed[ARC_VOICE_CONCEALED];
+}
+
 /** The queue has another length now. */
 static void resized(struct arc_voice *v, int32_t n)
 {
     int32_t removed[ARC_VOICE_KINDS] = {0};
 
     arc_voicequeue_resize(&v->queue, n, removed);
-    v->stats.removed     += removed[ARC_VOICE_DECODED] + removed[ARC_VOICE_FEC] +
-                            removed[ARC_VOICE_COPY];
-    v->stats.silence_cut += removed[ARC_VOICE_SILENT] +
-                            removed[ARC_VOICE_CONCEALED];
+    count_removed(v, removed);
 }
 
 /** When so many times the changed length has been heard. */
@@ -80,15 +88,22 @@ static int64_t after(const struct arc_voice *v, int32_t changed, int32_t times)
     return v->clock_us + times * arc_voice_us_of(v, changed);
 }
 
+/** How much later than max_latency_ms lets it the end of the queue will be heard. */
+static int64_t beyond_us(const struct arc_voice *v)
+{
+    return arc_voice_lateness_us(v, 0) - v->cfg.max_latency_ms * ARC_US_PER_MS;
+}
+
 static void slower(struct arc_voice *v, double urgency, int32_t pace)
 {
     struct arc_voicequeue *q = &v->queue;
+    const int64_t most_us = arc_clamp_i64(-beyond_us(v), 0, PIECE_US);
     int32_t n = q->n;
 
     if (arc_stretch_lengthen(v->stretch, q->pcm, q->n_before,
                              arc_voicequeue_pcm(q), &n,
                              n + arc_voicequeue_space(q),
-                             samples_in(v, PIECE_US), urgency) != ARC_OK)
+                             samples_in(v, most_us), urgency) != ARC_OK)
         return;
     v->slow_us  = after(v, n - q->n, pace);
     v->quick_us = v->clock_us + AFTER_SLOW_US;
@@ -128,16 +143,63 @@ bool arc_voice_may_come(const struct arc_voice *v, int64_t late_us,
 }
 
 /** The chance that the next missing packet, so late by now, comes, but not within
- *  `ready_us`. One that others have overtaken may as well be lost. */
+ *  `ready_us`: it may as well be lost. Where no other has overtaken it, all may be
+ *  held up, though that was never seen. */
 static double miss_chance(const struct arc_voice *v, int64_t late_us,
                           int64_t ready_us, bool overtaken)
 {
     const struct arc_delay *d = arc_jitter_delay(v->jitter);
-    double later = arc_delay_later(d, late_us) + NEVER_SEEN;
+    double later = arc_delay_later(d, late_us) + NEVER_SEEN + v->loss_share;
     double too_late = arc_delay_later(d, late_us + ready_us);
 
-    return overtaken ? too_late / (later + v->loss_share)
-                     : (too_late + NEVER_SEEN) / later;
+    return (overtaken ? too_late : too_late + NEVER_SEEN) / later;
+}
+
+/** Leave out the next `n` samples of the queue; they fade into what follows them,
+ *  over `overlap`. */
+static void leave_out(struct arc_voice *v, int32_t n, int32_t overlap)
+{
+    const int32_t c = v->queue.channels;
+    const int16_t *from = arc_voicequeue_pcm(&v->queue);
+    int16_t *to = arc_voicequeue_pcm(&v->queue) + n * c;
+    int32_t removed[ARC_VOICE_KINDS] = {0};
+
+    for (int32_t i = 0; i < overlap * c; i++) {
+        float w = ((float)(i / c) + 0.5f) / (float)overlap;
+
+        to[i] = (int16_t)lrintf((1.0f - w) * (float)from[i] + w * (float)to[i]);
+    }
+    arc_voicequeue_skip(&v->queue, n, removed);
+    count_removed(v, removed);
+}
+
+/** How much later than max_latency_ms lets it the queue will be heard, at its head
+ *  or at its end: stretching may lie between them. */
+static int64_t over_bound_us(const struct arc_voice *v)
+{
+    int64_t head_us = v->clock_us - arc_voice_playout_us(v, v->queue.pieces[0].ts);
+
+    if (head_us > ARC_VOICE_JUMP_US || head_us < -ARC_VOICE_JUMP_US)
+        head_us = 0; /* of another time line, as in arc_voice_behind_us() */
+    return arc_max_i64(head_us - arc_voice_behind_us(v), 0) + beyond_us(v);
+}
+
+bool arc_voice_keep_bound(struct arc_voice *v)
+{
+    struct arc_voicequeue *q = &v->queue;
+
+    for (int32_t left = SKIP_BLOCKS; ; left--) {
+        int64_t over_us = over_bound_us(v);
+        int32_t most = q->n - v->grain_samples;
+
+        if (over_us > 0 && most > 0 && left > 0)
+            leave_out(v, (int32_t)arc_min_i64(samples_in(v, over_us) + 1, most),
+                      v->grain_samples);
+        if (q->n >= v->block_samples)
+            return true;
+        if (!arc_voice_fill(v))
+            return false;
+    }
 }
 
 void arc_voice_pace(struct arc_voice *v)
@@ -151,19 +213,18 @@ void arc_voice_pace(struct arc_voice *v)
     int64_t ready_us = media_ready_us(v, &overtaken);
     int64_t late_us = arc_voice_lateness_us(v, ready_us);
     double miss = miss_chance(v, late_us, ready_us - needed_us, overtaken);
-    int64_t beyond_us = arc_voice_lateness_us(v, needed_us) - max_us;
 
-    if (beyond_us > 0 && v->clock_us >= v->quick_us) {
-        quicker(v, beyond_us, 1.0); /* the bound is hard, whatever is lost by it */
-        return;
-    }
+    if (beyond_us(v) > 0)
+        return; /* see arc_voice_keep_bound() */
     if (v->starved_us > 0)
         return;
     if (miss > MISS_SLOW && late_us > LATE_MIN_US &&
         ready_us - needed_us < (overtaken ? LOW_US : LOW_STALL_US)) {
         if (v->clock_us >= v->slow_us && late_us + ready_us + PIECE_US <= max_us)
             slower(v, overtaken ? 1.0 : miss, overtaken ? 0 : STALL_PACE);
-    } else if (behind_us < -SHORT_US && v->clock_us >= v->slow_us) {
+    } else if (behind_us < 0 && v->clock_us >= v->slow_us) {
+        /* The sender's clock is slower, or the target has grown: there is time to
+         * choose the place, as long as the next packet is not missing. */
         slower(v, share_of(-behind_us, HURRY_US), FREE_PACE);
     } else if (miss < MISS_QUICK && v->clock_us >= v->quick_us) {
         if (behind_us > OVER_US)

@@ -93,7 +93,7 @@ void arc_voicequeue_take(struct arc_voicequeue *q, int32_t n,
 
     *out          = *p;
     out->n        = n;
-    out->ticks    = p->ticks * n / p->n;
+    out->ticks    = (int32_t)((int64_t)p->ticks * n / p->n);
     out->inserted = (int32_t)((int64_t)p->inserted * n / p->n);
     p->ts        += out->ticks;
     p->ticks     -= out->ticks;
@@ -104,6 +104,22 @@ void arc_voicequeue_take(struct arc_voicequeue *q, int32_t n,
     q->n_before  += n;
     if (p->n == 0)
         drop_first(q);
+}
+
+void arc_voicequeue_skip(struct arc_voicequeue *q, int32_t n, int32_t *removed)
+{
+    int16_t *pcm = arc_voicequeue_pcm(q);
+
+    memmove(pcm, pcm + (size_t)n * (size_t)q->channels,
+            (size_t)(q->n - n) * (size_t)q->channels * sizeof(*pcm));
+    for (int32_t done = 0; done < n;) {
+        struct arc_voicepiece p;
+
+        arc_voicequeue_take(q, (int32_t)arc_min_i64(n - done, q->pieces[0].n), &p);
+        removed[p.kind] += p.n - p.inserted;
+        done            += p.n;
+    }
+    q->n_before -= n;
 }
 
 void arc_voicequeue_settle(struct arc_voicequeue *q)

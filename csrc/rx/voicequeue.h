@@ -19,14 +19,16 @@
 
 struct arc_voicepiece {
     int64_t ts;         /* media time of its first sample that is left       */
-    int64_t ticks;      /* media time that is left in it                     */
     int64_t arrival_us; /* of its packet; -1: none                           */
+    int32_t ticks;      /* media time that is left in it                     */
     int32_t n;          /* samples left                                      */
     int32_t inserted;   /* of these, made by stretching                      */
-    int32_t kind;       /* enum arc_voice_kind                               */
     int32_t bytes;      /* of its packet, until the first sample is out      */
     int32_t doubt;      /* not 0: lost or a pause? number of the question    */
+    uint8_t kind;       /* enum arc_voice_kind                               */
     bool    gap;
+    bool    voice;
+    int8_t  told_level; /* by the header of its packet, -dBov; -1: by none   */
 };
 
 struct arc_voicequeue {
@@ -69,6 +71,10 @@ void arc_voicequeue_resize(struct arc_voicequeue *q, int32_t n,
  *  count as heard. @param out Its share: n, inserted, ticks of what was taken */
 void arc_voicequeue_take(struct arc_voicequeue *q, int32_t n,
                          struct arc_voicepiece *out);
+
+/** The first `n` samples, of all that wait at most, are not heard. @param removed
+ *  By enum arc_voice_kind; samples of each kind that are no more are added */
+void arc_voicequeue_skip(struct arc_voicequeue *q, int32_t n, int32_t *removed);
 
 /** Forget all heard samples but the last n_before_max, and close ranks. After
  *  the last take of a block; moves the samples that wait. */

@@ -2,7 +2,7 @@
  * @file session/dtmf.c  Telephone events of a peer, both ways (RFC 4733)
  *
  * Out: from the ring of who presses keys, one at a time, past the encoder: while an
- * event lasts, send.c sends no samples (§2.5.1.2 lets them take turns). In: beside
+ * event lasts, send_audio.c sends no samples (§2.5.1.2 lets them take turns). In: beside
  * the media, straight to the events of the session.
  */
 #include <string.h>

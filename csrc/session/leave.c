@@ -83,7 +83,7 @@ void arc_peer_to_pacer(struct arc_session *s, const struct arc_sendstream *st,
 }
 
 /** When the pacer is full, packets stay in the ring, and when that is full
- *  send.c drops whole frames: a hole inside one would be seen by nobody, since
+ *  send_video.c drops whole frames: a hole inside one would be seen by nobody, since
  *  packets get their numbers behind the pacer. */
 static void fill_pacer(struct arc_session *s, int64_t now_us)
 {

@@ -43,17 +43,21 @@ void arc_peer_write_level(const struct arc_sendstream *st, struct arc_pkt *pkt)
     pkt->len     += ARC_PEER_LEVEL_BYTES;
 }
 
-void arc_peer_read_level(struct arc_recvstream *st, const uint8_t *packet,
-                         const struct arc_rtp *h)
+void arc_peer_read_level(struct arc_recvstream *st, const struct arc_rtp *h,
+                         struct arc_rxpkt *p)
 {
     const uint8_t *value;
     struct arc_audio_level level;
     size_t len;
 
     if (st->cfg.level_id == 0 || !h->has_extension ||
-        arc_rtpext_find(packet, h, (uint8_t)st->cfg.level_id, &value, &len) != ARC_OK ||
+        arc_rtpext_find(p->pkt->data, h, (uint8_t)st->cfg.level_id, &value,
+                        &len) != ARC_OK ||
         arc_extval_read_audio_level(value, len, &level) != ARC_OK)
         return;
+    p->told_level     = true;
+    p->level_neg_dbov = level.level_neg_dbov;
+    p->voice          = level.voice;
     st->level = level;
     st->level_pkts++;
     if (level.voice)

@@ -79,7 +79,7 @@ struct arc_txpkt {
 
 /** Gathers samples to whole frames. */
 struct arc_gather {
-    int16_t *pcm;            /* room for a frame                            */
+    int16_t *pcm;            /* room for a frame; lent                      */
     int32_t  fill;           /* samples per channel in pcm                  */
     int32_t  need;           /* samples per channel of a frame              */
     int64_t  capture_us;     /* of pcm[0]                                   */
@@ -122,18 +122,25 @@ struct arc_sendstream {
     int32_t                applied_bps;
     int32_t                applied_loss_pct;
     bool                   is_narrow;    /* see cfg.red_wideband_below_bps  */
+    int32_t                applied_opus; /* packed by opus_out.c            */
+    int16_t               *pcm;          /* room for a frame as opened      */
+    bool                   can_dred;     /* libopus has DRED                */
     struct arc_pkt_pool   *pool;         /* packets that the media side makes */
     struct arc_send_media_stats media;
     struct arc_vad         vad;          /* with level_id                   */
     struct arc_audio_level level;        /* of the frame in `gather`        */
     struct arc_playqueue  *play;         /* NULL: never used                */
+    int32_t                play_samples; /* that it hands out at a time     */
 
     /* between the sides */
     struct arc_ring       *to_net;       /* struct arc_txpkt                */
     int32_t                target_bps;   /* atomic                          */
     int32_t                loss_pct;     /* atomic: what the peer reports   */
-    int32_t                red_set;      /* atomic: see send.c              */
+    int32_t                red_set;      /* atomic: see red_out.c           */
     int32_t                red_total_bps; /* atomic: goes with it           */
+    int32_t                opus_set;     /* atomic: see opus_out.c          */
+    int16_t               *pcm_long;     /* atomic: for the longest frame, once a
+                                            longer one than at first was told */
     int32_t                key_wanted;   /* atomic flag                     */
     int32_t                muted;        /* atomic flag                     */
     struct arc_ring       *tones;        /* struct arc_dtmf_tone; NULL: none */
@@ -194,7 +201,7 @@ struct arc_recvstream {
     struct arc_unwrap      ts;
     struct arc_rxstats     stats;
     struct arc_nackgen    *nack;         /* NULL: never asks                */
-    int64_t                copies, copies_other_type, copies_malformed,
+    int64_t                copies, copy_bytes, copies_other_type, copies_malformed,
                            copies_full;
     struct arc_fecdec     *fec;          /* NULL without parity             */
     struct arc_losspattern loss;
@@ -233,6 +240,7 @@ struct arc_recvstream {
     int64_t                playout_zero_us; /* atomic: media time 0 is played;
                                             ARC_NEVER_US: not known         */
     int32_t                target_ms;    /* atomic: play-out delay          */
+    int32_t                rating;       /* atomic: see reports_xr.c; 0: not told */
 
     /* media side */
     struct arc_voice      *voice;        /* audio                           */
@@ -303,15 +311,39 @@ struct arc_session {
 void arc_peer_keys_turn(struct arc_session *s, int64_t now_us);
 
 /* send.c */
-int32_t arc_peer_pack_red(const struct arc_redenc_set *set);
+/** What a clock may show: beyond it sums of times could overflow. */
+bool arc_peer_time_ok(int64_t us);
 int32_t arc_peer_payload_room(const struct arc_sendstream *st);
+/** A packet with its RTP header written and its payload still to come; NULL: there is
+ *  none left. */
+struct arc_pkt *arc_peer_new_rtp(struct arc_sendstream *st, uint32_t rtp_ts,
+                                 int64_t now_us);
+void arc_peer_set_marker(struct arc_pkt *pkt);
+/** Hand one packet to the network side; its reference passes. @return false: it does
+ *  not fetch */
+bool arc_peer_queue_packet(struct arc_sendstream *st, const struct arc_txpkt *p);
+
+/* red_out.c */
+int32_t arc_peer_pack_red(const struct arc_redenc_set *set);
+bool    arc_peer_makes_copies(struct arc_sendstream *st);
+/** The payload that a frame leaves in, with its payload type. @param len 0: nobody
+ *  speaks. @return bytes; 0: nothing is sent */
+int32_t arc_peer_add_copies(struct arc_sendstream *st, const uint8_t *frame,
+                            int32_t len, uint8_t *out, uint8_t *payload_type);
+
+/* opus_out.c */
+/** Take the settings of its configuration, once its encoder is there.
+ *  @return as arc_send_set_opus() */
+enum arc_status arc_peer_open_opus(struct arc_sendstream *st);
+/** Those that were told since, between two packets. */
+void arc_peer_apply_opus(struct arc_sendstream *st);
 
 /* levels.c */
 #define ARC_PEER_LEVEL_BYTES 8 /* of a packet that tells its level          */
 void arc_peer_hear_own(struct arc_sendstream *st);
 void arc_peer_write_level(const struct arc_sendstream *st, struct arc_pkt *pkt);
-void arc_peer_read_level(struct arc_recvstream *st, const uint8_t *packet,
-                         const struct arc_rtp *h);
+void arc_peer_read_level(struct arc_recvstream *st, const struct arc_rtp *h,
+                         struct arc_rxpkt *p);
 /* dtmf.c */
 void    arc_peer_dtmf_turn(struct arc_session *s, int64_t now_us);
 void    arc_peer_dtmf_lapse(struct arc_session *s, int64_t now_us);

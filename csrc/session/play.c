@@ -14,6 +14,7 @@ static enum arc_status open_queue(struct arc_sendstream *st)
         st->cfg.play_max_ms,
     };
 
+    st->play_samples = cfg.frame_samples;
     return arc_playqueue_new(&cfg, &st->play);
 }
 
@@ -38,7 +39,7 @@ bool arc_send_play_turn(struct arc_sendstream *st, int64_t now_us)
 
     while (st->play &&
            arc_playqueue_take(st->play, now_us, frame, &at_us) == ARC_OK) {
-        arc_send_audio(st, frame, st->gather.need, at_us, now_us);
+        arc_send_audio(st, frame, st->play_samples, at_us, now_us);
         any = true;
     }
     return any;
@@ -52,9 +53,11 @@ int64_t arc_send_play_next_us(const struct arc_sendstream *st)
 /** What has been encoded and waits for the network side has not left. */
 static void less_what_waits(const struct arc_sendstream *st, struct arc_played *out)
 {
+    const int64_t frame_us = st->gather.need * ARC_US_PER_S /
+                             st->cfg.opus.sample_rate_hz;
     int64_t frames = arc_ring_count(st->to_net);
 
-    out->played_us = arc_max_i64(out->played_us - frames * st->cfg.frame_us, 0);
+    out->played_us = arc_max_i64(out->played_us - frames * frame_us, 0);
 }
 
 void arc_send_get_played(const struct arc_sendstream *st, struct arc_played *out)

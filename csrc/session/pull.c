@@ -180,6 +180,8 @@ enum arc_status arc_recv_pull(struct arc_recvstream *st, int64_t now_us,
     out->frame = NULL;
     out->arrival_us = out->complete_us = -1;
     out->n_samples = 0;
+    out->level_neg_dbov = out->told_level = -1;
+    out->voice = false;
     out->is_key = out->damaged = out->late = false;
     out->bytes = out->pkts = 0;
 

@@ -36,6 +36,9 @@ static void hand_out(const struct arc_voice_block *b, struct arc_received *out)
     out->playout_us     = b->playout_us;
     out->bytes          = b->bytes;
     out->pkts           = b->pkts;
+    out->level_neg_dbov = b->level_dbov;
+    out->told_level     = b->told_level;
+    out->voice          = b->voice;
     out->n_samples      = b->n_samples;
     out->channels       = b->channels;
     out->sample_rate_hz = b->sample_rate_hz;

@@ -306,8 +306,11 @@ static void hand_over_copies(struct arc_session *s, struct arc_recvstream *st,
         struct arc_rxpkt copy = *p;
 
         st->copies++;
+        if (!p->repaired) /* as the bytes of resends and repairs do not count */
+            st->copy_bytes += b->len + ARC_RED_HEADER_BYTES;
         copy.copy         = true;
         copy.marker       = false; /* not preserved, RFC 2198 §4 */
+        copy.told_level   = false;
         copy.ts          -= b->ts_offset;
         copy.payload_type = (uint8_t)b->payload_type;
         copy.payload_off  = b->off;
@@ -359,6 +362,10 @@ static void on_media(struct arc_session *s, struct arc_recvstream *st,
         s->stats.drops.malformed++;
         return;
     }
+    if (came_by == ARC_PEER_MEDIA)
+        arc_peer_read_level(st, h, &p);
+    if (is_red(st, h->payload_type) && !p.repaired)
+        st->copy_bytes += ARC_RED_PRIMARY_BYTES;
     place(st, &p, h, now_us);
     count_arrival(st, &p, came_by, h, now_us);
     if (arc_peer_is_dtmf(st, p.payload_type)) {
@@ -460,8 +467,6 @@ static bool on_rtp(struct arc_session *s, struct arc_pkt *pkt, int64_t now_us)
             return true;
         }
     }
-    if (!is_rtx)
-        arc_peer_read_level(st, pkt->data, &h);
     on_media(s, st, pkt, &h, is_rtx ? ARC_PEER_RTX : ARC_PEER_MEDIA, now_us);
     if (st->fec) {
         /* A resend may have other extensions than the packet had. */

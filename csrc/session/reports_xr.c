@@ -83,6 +83,34 @@ static void write_summary(struct arc_recvstream *st, struct arc_writer *w,
     arc_xr_write_summary(w, &c);
 }
 
+/* A rating as one number: 8 bits each of R, both opinion scores, and whether it is one. */
+enum { MOS_LQ_BIT = 8, MOS_CQ_BIT = 16, RATED_BIT = 24 };
+
+enum arc_status arc_recv_set_rating(struct arc_recvstream *st, int32_t r_factor,
+                                    int32_t mos_listening, int32_t mos_talking)
+{
+    if (r_factor < 0 || r_factor > 100 || mos_listening < 10 ||
+        mos_listening > 50 || mos_talking < 10 || mos_talking > 50)
+        return ARC_ERR_ARG;
+    arc_atomic_store_relaxed(&st->rating, r_factor | mos_listening << MOS_LQ_BIT |
+                                              mos_talking << MOS_CQ_BIT |
+                                              1 << RATED_BIT);
+    return ARC_OK;
+}
+
+static void fill_rating(const struct arc_recvstream *st, struct arc_xr_voip *m)
+{
+    const int32_t rating = arc_atomic_load_relaxed(&st->rating);
+
+    m->ext_r_factor = ARC_XR_VOIP_UNKNOWN;
+    m->r_factor = m->mos_lq = m->mos_cq = ARC_XR_VOIP_UNKNOWN;
+    if (rating == 0)
+        return;
+    m->r_factor = (uint8_t)(rating & 0xff);
+    m->mos_lq   = (uint8_t)(rating >> MOS_LQ_BIT & 0xff);
+    m->mos_cq   = (uint8_t)(rating >> MOS_CQ_BIT & 0xff);
+}
+
 static void write_voip(struct arc_recvstream *st, struct arc_writer *w,
                        int64_t now_us)
 {
@@ -107,10 +135,7 @@ static void write_voip(struct arc_recvstream *st, struct arc_writer *w,
     m.noise_level_db    = ARC_XR_VOIP_UNKNOWN;
     m.rerl_db           = ARC_XR_VOIP_UNKNOWN;
     m.gmin_pkts         = GMIN_PKTS;
-    m.r_factor          = ARC_XR_VOIP_UNKNOWN;
-    m.ext_r_factor      = ARC_XR_VOIP_UNKNOWN;
-    m.mos_lq            = ARC_XR_VOIP_UNKNOWN;
-    m.mos_cq            = ARC_XR_VOIP_UNKNOWN;
+    fill_rating(st, &m);
     m.plc               = ARC_XR_PLC_ENHANCED;
     m.jba               = st->cfg.adaptive ? ARC_XR_JBA_ADAPTIVE
                                            : ARC_XR_JBA_NON_ADAPTIVE;

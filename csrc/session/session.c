@@ -372,6 +372,7 @@ void arc_session_get_recv_stats(struct arc_session *s, int32_t stream,
     out->copies            = st->copies;
     out->copies_other_type = st->copies_other_type;
     out->copies_malformed  = st->copies_malformed;
+    out->copy_bytes        = st->copy_bytes;
     out->copies_full       = st->copies_full;
     out->jitter_ms      = arc_rxstats_jitter_ms(&st->stats);
     out->level_pkts     = st->level_pkts;

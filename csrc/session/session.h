@@ -12,7 +12,7 @@
  * is what the simulator and a plain Python program do.
  *
  * The order of the stages is in these files, each one way through the house:
- * send.c, leave.c (media to datagrams), recv.c, pull*.c (datagrams to media),
+ * send_*.c, leave.c (media to datagrams), recv.c, pull*.c (datagrams to media),
  * feedback_*.c (RTCP, both ways).
  *
  * Owner:   arc_session_new() and arc_session_add_*() allocate; nothing on the
@@ -119,7 +119,8 @@ struct arc_send_config {
                                   2198), Opus only; 0: there never are any      */
     struct arc_redenc_set red; /* audio: which copies, if red_payload_type > 0   */
     int32_t  red_wideband_below_bps; /* audio: while copies are sent, an encoder
-                                  with less codes 8 kHz at most; 0: never        */
+                                  of speech (VOIP) with less codes 8 kHz at most;
+                                  0: never                                       */
     int32_t  noise_payload_type; /* audio: of comfort noise, which PCMU and PCMA
                                   send with opus.dtx; 0: none is sent            */
     int32_t  dtmf_payload_type;/* audio: of telephone events; 0: none            */
@@ -131,6 +132,9 @@ struct arc_send_config {
                                   ARC_PLAYQUEUE_MAX_MS; 0: it is not used        */
     struct arc_opus_enc_config opus;   /* audio; of codecs other than Opus rate,
                                           channels and dtx                       */
+    int32_t  max_bandwidth;    /* audio, Opus: as in arc_send_opus, and so are    */
+    int32_t  coded_channels;   /* .. these                                       */
+    int32_t  dred_ms;
     struct arc_venc_config     video;  /* video                                  */
     struct arc_send_fec_config fec;
 };
@@ -157,6 +161,8 @@ struct arc_recv_config {
     int32_t max_latency_ms;
     int32_t initial_latency_ms;
     bool    adaptive;
+    struct arc_scratch *scratch; /* audio: as in arc_voice_config; lent by who calls
+                                  arc_recv_pull()                                */
 };
 
 /** Why the network side dropped something: one counter each. */
@@ -221,6 +227,7 @@ struct arc_send_media_stats {
     int64_t codec_errors;
     int64_t copies, copy_bytes; /* of past frames, in these packets             */
     int64_t copies_left_out;  /* they did not fit the datagram or the overhead   */
+    int64_t copies_of_pauses; /* not made, as nobody speaks (red.speech_only)    */
     int32_t target_bps;
 };
 
@@ -232,6 +239,7 @@ struct arc_recv_net_stats {
     int64_t  duplicate_pkts, reordered_pkts;
     int64_t  nack_requested, nack_given_up;
     int64_t  copies;                  /* redundant blocks (RFC 2198), and of these */
+    int64_t  copy_bytes;              /* .. in all, with their headers             */
     int64_t  copies_other_type;       /* .. dropped: of another payload type      */
     int64_t  copies_malformed;        /* .. dropped: not the format they claim    */
     int64_t  copies_full;             /* .. dropped: the media side does not fetch */
@@ -336,6 +344,10 @@ struct arc_received {
     int64_t  decoded_us;
     int64_t  playout_us;   /* when it is to be heard or seen                     */
     int64_t  ntp_us;       /* sender's NTP clock at capture, us; -1: no SR yet   */
+    int32_t  level_neg_dbov;/* audio: of these samples, 0..127                   */
+    int32_t  told_level;   /* audio: by the header of the packet that the first
+                              such samples came in (RFC 6464), -dBov; -1: by none */
+    bool     voice;        /* audio: .. and that there is voice in it            */
     int32_t  n_samples;    /* audio, per channel                                 */
     int32_t  channels;
     int32_t  sample_rate_hz;
@@ -494,6 +506,36 @@ enum arc_status arc_send_flush(struct arc_sendstream *st, int64_t now_us);
  *          1 Gb/s for video) */
 enum arc_status arc_send_set_bitrate(struct arc_sendstream *st, int32_t bps);
 
+/** How a sent stream is coded with Opus; ranges as in audio/opuscodec.h. */
+struct arc_send_opus {
+    int32_t complexity;        /* 0..10                                          */
+    int32_t application;       /* enum arc_opus_application; another one makes the
+                                  encoder forget what it has heard               */
+    int32_t max_bandwidth;     /* enum arc_opus_bandwidth                        */
+    int32_t coded_channels;    /* 1, 2, at most those of the stream; 0: as the
+                                  encoder thinks best                            */
+    int32_t frame_us;          /* 2500 .. 120000, as in arc_send_config          */
+    int32_t dred_ms;           /* deep redundancy, 0..1040 in steps of 10        */
+    bool    dtx, fec;
+    bool    vbr, vbr_free;     /* as in arc_opus_enc_config                      */
+};
+
+/**
+ * From any thread, one at a time, from the next packet on, all of it together. With
+ * packets of 2.5 ms the bitrate is 9600 at least. The first frame that is longer than
+ * the stream was opened with takes memory for the longest.
+ *
+ * @return ARC_OK; ARC_ERR_ARG (also: it is another codec); ARC_ERR_NOMEM;
+ *         ARC_ERR_UNSUPPORTED: dred_ms, and the libopus that is loaded has no DRED. On a
+ *         fault nothing changes
+ */
+enum arc_status arc_send_set_opus(struct arc_sendstream *st,
+                                  const struct arc_send_opus *settings);
+
+/** From any thread: the loss, 0..100 %, that Opus prepares for until the peer reports
+ *  one. @return ARC_OK or ARC_ERR_ARG */
+enum arc_status arc_send_set_expected_loss(struct arc_sendstream *st, int32_t pct);
+
 /**
  * From any thread, from the next frame on: which past frames go out again.
  *
@@ -545,6 +587,19 @@ enum arc_status arc_recv_pull(struct arc_recvstream *st, int64_t now_us,
 int64_t arc_recv_next_us(const struct arc_recvstream *st);
 void    arc_recv_get_stats(const struct arc_recvstream *st,
                            struct arc_recv_media_stats *out);
+
+/**
+ * From any thread: how good its sound is, for the VoIP metrics that are reported of
+ * it (RFC 3611 section 4.7.5); until then these say "not known".
+ *
+ * @param r_factor      Of the E-model on the scale of narrowband, 0..100
+ * @param mos_listening Opinion score of the sound alone, times 10; 10..50
+ * @param mos_talking   .. and of the delay; 10..50
+ *
+ * @return ARC_OK or ARC_ERR_ARG
+ */
+enum arc_status arc_recv_set_rating(struct arc_recvstream *st, int32_t r_factor,
+                                    int32_t mos_listening, int32_t mos_talking);
 int32_t arc_recv_index(const struct arc_recvstream *st);
 /* ARC_CDEF_END */
 

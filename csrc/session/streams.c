@@ -197,7 +197,8 @@ void arc_peer_free_send(struct arc_sendstream *st)
     arc_aenc_free(st->aenc);
     arc_redenc_free(st->redenc);
     arc_venc_free(st->venc);
-    arc_mem_free(st->gather.pcm);
+    arc_mem_free(st->pcm);
+    arc_mem_free(st->pcm_long);
     arc_playqueue_free(st->play);
     arc_pkt_pool_unref(st->pool);
     arc_mem_free(st);
@@ -232,12 +233,18 @@ static enum arc_status open_audio_encoder(struct arc_sendstream *st, char *why,
     if (c->level_id > 0 &&
         arc_vad_init(&st->vad, c->opus.sample_rate_hz, c->opus.channels) != ARC_OK)
         return ARC_ERR_ARG;
-    st->gather.pcm  = arc_mem_zalloc((size_t)st->gather.need,
-                                     2 * sizeof(*st->gather.pcm));
+    st->gather.pcm = st->pcm =
+        arc_mem_zalloc((size_t)st->gather.need, 2 * sizeof(*st->pcm));
     st->target_bps = st->applied_bps = c->opus.bitrate_bps;
     st->applied_loss_pct = st->loss_pct = c->opus.expected_loss_pct;
-    if (!st->gather.pcm)
+    if (!st->pcm)
         return ARC_ERR_NOMEM;
+    if ((status = arc_peer_open_opus(st)) != ARC_OK) {
+        explain(why, why_cap, status == ARC_ERR_UNSUPPORTED
+                    ? "the libopus that is loaded codes no DRED"
+                    : "Opus has no such bandwidth, channel count or length of DRED");
+        return status;
+    }
     if (c->red_payload_type == 0)
         return ARC_OK;
     st->applied_red = st->red_set = arc_peer_pack_red(&c->red);
@@ -442,6 +449,7 @@ static enum arc_status open_voice(struct arc_recvstream *st)
         .cn_payload_type    = c->noise_payload_type > 0 ? c->noise_payload_type
                                                         : -1,
         .capacity_pkts      = jitter_pkts(c),
+        .scratch            = c->scratch,
     };
 
     return arc_voice_new(&v, &st->voice);

@@ -35,7 +35,7 @@ static void on_line(void *context, int level, const char *format, va_list args)
         return;
     vsnprintf(line, sizeof(line), format, args);
     len = strlen(line);
-    while (len && (line[len - 1] == '\n' || line[len - 1] == '.'))
+    while (len && strchr("\n. ", line[len - 1]))
         line[--len] = '\0';
     if (len && level <= AV_LOG_ERROR)
         append(current, line);

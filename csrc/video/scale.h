@@ -1,15 +1,17 @@
 /**
- * @file video/scale.h  Pixel format conversion and scaling (libswscale)
+ * @file video/scale.h  Pixel format conversion and scaling
  *
- * Bilinear, with a kernel that widens with the factor, so that making a picture
- * smaller does not alias. Colours:
+ * What is needed most goes by video/colour: RGB to and from 8-bit YUV, and YUV to
+ * half its size. The rest goes by libswscale: bilinear, with a kernel that widens
+ * with the factor, so that making a picture smaller does not alias. Colours:
  *
  *   YUV -> YUV   the target takes over the source's range and matrix
  *   RGB -> YUV   converted to the range and matrix that the target says
  *   YUV -> RGB   converted from the range and matrix that the source says
  *
  * Owner:   arc_scaler_new() to arc_scaler_free(). One of these caches the tables
- *          of the last pair of shapes: use one for each output.
+ *          of the last pair of shapes, and the picture between two steps: use one
+ *          for each output.
  * Threads: one caller at a time.
  */
 #ifndef ARC_VIDEO_SCALE_H
@@ -31,8 +33,9 @@ void            arc_scaler_free(struct arc_scaler *s);
  * Fill `dst`, of the caller's format and size, with the picture of `src`.
  * ts, time_us and damaged are carried over.
  *
- * @param src Read only; rows and planes need the room that arc_vframe_new()
- *            leaves behind them
+ * @param src Read only. RGB24 and BGR24 may lie anywhere, strides may be
+ *            negative; rows and planes of the other formats need the room that
+ *            arc_vframe_new() leaves behind them
  * @param dst Written; made by arc_vframe_new(), held by nobody else
  *
  * @return ARC_OK, ARC_ERR_ARG, ARC_ERR_NOMEM or ARC_ERR_LIBRARY

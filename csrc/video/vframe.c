@@ -20,6 +20,7 @@ int32_t arc_vframe_planes(int32_t format)
 {
     switch (format) {
     case ARC_PIX_I420:
+    case ARC_PIX_I010:
         return 3;
     case ARC_PIX_NV12:
         return 2;
@@ -31,14 +32,21 @@ int32_t arc_vframe_planes(int32_t format)
     }
 }
 
+int32_t arc_vframe_sample_bytes(int32_t format)
+{
+    return format == ARC_PIX_I010 ? 2 : 1;
+}
+
 /* Chroma rounds up: the last odd pixel has chroma too. */
 int32_t arc_vframe_row_bytes(const struct arc_vframe *f, int32_t plane)
 {
+    int32_t bytes = arc_vframe_sample_bytes(f->format);
+
     if (is_rgb(f->format))
         return 3 * f->width;
     if (plane == 0)
-        return f->width;
-    return (f->width + 1) / 2 * (f->format == ARC_PIX_NV12 ? 2 : 1);
+        return bytes * f->width;
+    return (f->width + 1) / 2 * (f->format == ARC_PIX_NV12 ? 2 : bytes);
 }
 
 int32_t arc_vframe_rows(const struct arc_vframe *f, int32_t plane)
@@ -75,7 +83,8 @@ enum arc_status arc_vframe_new(int32_t format, int32_t width, int32_t height,
 
     for (int32_t i = 0; i < arc_vframe_planes(format); i++) {
         /* One pixel and one row more, for encoders that take even sizes only. */
-        size_t stride = round_up((size_t)arc_vframe_row_bytes(&shape, i) + 1);
+        size_t stride = round_up((size_t)arc_vframe_row_bytes(&shape, i) +
+                                 (size_t)arc_vframe_sample_bytes(format));
 
         shape.stride[i] = (int32_t)stride;
         offset[i] = total;

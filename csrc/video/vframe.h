@@ -26,6 +26,8 @@ enum arc_pixel_format {
     ARC_PIX_NV12,     /* planes Y, UV interleaved; 4:2:0, 8 bits    */
     ARC_PIX_RGB24,    /* one plane, R G B; always full range        */
     ARC_PIX_BGR24,    /* one plane, B G R; always full range        */
+    ARC_PIX_I010,     /* planes Y, U, V; 4:2:0, 10 bits in the low end of
+                         16-bit little-endian samples ("yuv420p10le") */
 };
 
 /** Luma coefficients (ITU-T H.273 MatrixCoefficients 6 and 1). */
@@ -43,7 +45,7 @@ struct arc_vframe {
     uint8_t *data[3];    /* first row of each plane; NULL: no such plane     */
     int64_t  ts;         /* RTP ticks, or what the caller likes              */
     int64_t  time_us;    /* monotonic: capture or arrival; 0: not known      */
-    bool     full_range; /* luma 0..255 instead of 16..235                   */
+    bool     full_range; /* luma 0..255 instead of 16..235 (times 4 in I010) */
     bool     damaged;    /* decoded with errors, or concealed                */
     int32_t  matrix;     /* enum arc_matrix; of no meaning for RGB and BGR   */
     void   (*release)(void *opaque); /* called instead of freeing planes     */
@@ -73,6 +75,9 @@ void arc_vframe_unref(struct arc_vframe *f);
 
 /** Planes of a format; 0 when it is none. */
 int32_t arc_vframe_planes(int32_t format);
+
+/** Bytes of one sample: 2 in ARC_PIX_I010, else 1. */
+int32_t arc_vframe_sample_bytes(int32_t format);
 
 /** Bytes of a row that belong to the picture, and rows, of one plane. */
 int32_t arc_vframe_row_bytes(const struct arc_vframe *f, int32_t plane);

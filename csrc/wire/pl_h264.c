@@ -89,6 +89,23 @@ enum arc_status arc_pl_h264_packer_init(struct arc_pl_h264_packer *p,
     return ARC_OK;
 }
 
+enum arc_status arc_pl_h264_packer_init_single(struct arc_pl_h264_packer *p,
+                                               const uint8_t *annexb, size_t len,
+                                               size_t max_payload_bytes)
+{
+    enum arc_status status =
+        arc_pl_h264_packer_init(p, annexb, len, max_payload_bytes);
+    struct arc_pl_h264_packer ahead;
+
+    if (status != ARC_OK)
+        return status;
+    p->single_only = true;
+    for (ahead = *p; ahead.nal_len; advance(&ahead))
+        if (ahead.nal_len > max_payload_bytes)
+            return ARC_ERR_LIMIT;
+    return ARC_OK;
+}
+
 /* One piece of the current NAL unit (§5.8). The NAL header is not sent as
  * such; its type goes into every FU header. */
 static enum arc_status write_fu(struct arc_pl_h264_packer *p, uint8_t *out,
@@ -186,7 +203,7 @@ enum arc_status arc_pl_h264_packer_next(struct arc_pl_h264_packer *p,
     limit = cap < p->max_payload_bytes ? cap : p->max_payload_bytes;
     if (p->nal_len > p->max_payload_bytes)
         status = write_fu(p, out, cap, len_out);
-    else if (two_fit(p, limit))
+    else if (!p->single_only && two_fit(p, limit))
         status = write_stap(p, out, limit, len_out);
     else
         status = write_single(p, out, cap, len_out);

@@ -2,8 +2,8 @@
  * @file wire/pl_h264.h  H.264 in RTP payloads
  *
  * RFC 6184, packetization mode 1: single NAL units (§5.6), STAP-A (§5.7.1) and
- * FU-A (§5.8). What a mode 0 sender makes is a part of that. STAP-B, MTAP and
- * FU-B belong to interleaved mode 2 and are refused.
+ * FU-A (§5.8); and mode 0, which has single NAL units only (§6.2). STAP-B, MTAP
+ * and FU-B belong to interleaved mode 2 and are refused.
  *
  * Packer:   one access unit as Annex B bytes (H.264 B.1) in, payloads out, in
  *           decoding order, until ARC_AGAIN. Neighbours that fit one payload
@@ -13,7 +13,9 @@
  *           and the second carries nothing.
  * Unpacker: payloads without a gap in, Annex B bytes with 4-byte start codes
  *           out. It knows no sequence numbers: who calls it gives it only
- *           payloads that follow each other.
+ *           payloads that follow each other. Parameter sets that were told out
+ *           of band (sprop-parameter-sets, §8.1) go in front of an IDR picture
+ *           that has none with it.
  *
  * Owner:   the caller; the structs borrow the buffers and need no free.
  * Threads: one caller at a time.
@@ -50,6 +52,7 @@ struct arc_pl_h264_packer {
     size_t         nal_len;      /* bytes; 0: no more                           */
     size_t         next_pos;     /* where the search for the one after goes on  */
     size_t         piece;        /* FU-A pieces of this NAL unit sent so far    */
+    bool           single_only;  /* mode 0                                      */
     int32_t        dropped_nals; /* delimiters, filler, types RTP cannot carry  */
 };
 
@@ -64,6 +67,16 @@ struct arc_pl_h264_packer {
 enum arc_status arc_pl_h264_packer_init(struct arc_pl_h264_packer *p,
                                         const uint8_t *annexb, size_t len,
                                         size_t max_payload_bytes);
+
+/**
+ * The same in packetization mode 0: each NAL unit is a payload of its own.
+ *
+ * @return As above; ARC_ERR_LIMIT: a NAL unit is larger than max_payload_bytes,
+ *         and the encoder must make smaller slices
+ */
+enum arc_status arc_pl_h264_packer_init_single(struct arc_pl_h264_packer *p,
+                                               const uint8_t *annexb, size_t len,
+                                               size_t max_payload_bytes);
 
 /**
  * Write the next payload.
@@ -87,6 +100,8 @@ struct arc_pl_h264_info {
     bool    ends_nal;   /* a NAL unit ends here: false: more pieces follow     */
     bool    has_idr;    /* any NAL unit, or the one a piece is of, is type 5   */
     bool    has_sps;    /* ... is type 7                                       */
+    bool    is_reference; /* nal_ref_idc of any is not 0: a frame none of whose
+                           * payloads says so is not referred to               */
 };
 
 /**
@@ -106,12 +121,27 @@ struct arc_pl_h264_unpacker {
     size_t   len;          /* bytes of whole NAL units and of the open one     */
     size_t   open_pos;     /* where the open NAL unit's start code stands      */
     bool     open;         /* pieces have come, the last not yet               */
+    bool     has_idr;      /* since init                                       */
+    bool     has_sps;
+    const uint8_t *sets;   /* parameter sets told out of band                  */
+    size_t   sets_len;
     int32_t  dropped_nals; /* NAL units that were begun and not kept           */
 };
 
 /** @return ARC_OK or ARC_ERR_ARG */
 enum arc_status arc_pl_h264_unpacker_init(struct arc_pl_h264_unpacker *u,
                                           uint8_t *out, size_t cap);
+
+/**
+ * Tell the parameter sets that came out of band.
+ *
+ * @param sets Annex B, borrowed until the last arc_pl_h264_unpacker_finish();
+ *             NULL with len 0: none
+ *
+ * @return ARC_OK or ARC_ERR_ARG
+ */
+enum arc_status arc_pl_h264_unpacker_set_sets(struct arc_pl_h264_unpacker *u,
+                                              const uint8_t *sets, size_t len);
 
 /**
  * Append what a payload carries.
@@ -133,8 +163,8 @@ enum arc_status arc_pl_h264_unpacker_push(struct arc_pl_h264_unpacker *u,
  *
  * @param len_out Bytes of whole NAL units in `out`, also with ARC_ERR_FORMAT
  *
- * @return ARC_OK, ARC_ERR_FORMAT (an open NAL unit was taken out) or
- *         ARC_ERR_ARG
+ * @return ARC_OK, ARC_ERR_FORMAT (an open NAL unit was taken out), ARC_ERR_SPACE
+ *         (no room for the parameter sets: len_out is 0) or ARC_ERR_ARG
  */
 enum arc_status arc_pl_h264_unpacker_finish(struct arc_pl_h264_unpacker *u,
                                             size_t *len_out);

@@ -10,6 +10,7 @@
 
 enum {
     TYPE_BITS     = 0x1f,
+    NRI_BITS      = 0x60,
     MAX_NAL_TYPE  = 23,
     FU_HEAD_BYTES = 2,
     FU_START      = 0x80,
@@ -23,12 +24,14 @@ static bool is_nal_type(uint8_t type)
     return type >= 1 && type <= MAX_NAL_TYPE;
 }
 
-static void note_type(struct arc_pl_h264_info *info, uint8_t type)
+/* `nri`: the byte with nal_ref_idc. */
+static void note_nal(struct arc_pl_h264_info *info, uint8_t type, uint8_t nri)
 {
     if (info->nal_type == 0)
         info->nal_type = type;
     info->has_idr = info->has_idr || type == ARC_H264_NAL_IDR;
     info->has_sps = info->has_sps || type == ARC_H264_NAL_SPS;
+    info->is_reference = info->is_reference || (nri & NRI_BITS);
 }
 
 /* Next NAL unit of a STAP-A; ARC_AGAIN at its end. */
@@ -58,7 +61,7 @@ static enum arc_status peek_stap(const uint8_t *payload, size_t len,
 
     arc_reader_init(&r, payload + 1, len - 1);
     while ((status = next_in_stap(&r, &nal, &nal_len)) == ARC_OK)
-        note_type(info, nal[0] & TYPE_BITS);
+        note_nal(info, nal[0] & TYPE_BITS, nal[0]);
     if (status != ARC_AGAIN || info->nal_type == 0)
         return ARC_ERR_FORMAT;
     info->starts_nal = true;
@@ -75,7 +78,7 @@ static enum arc_status peek_fu(const uint8_t *payload, size_t len,
     info->ends_nal   = payload[1] & FU_END;
     if (info->starts_nal && info->ends_nal)
         return ARC_ERR_FORMAT; /* §5.8: not both in the same FU header */
-    note_type(info, payload[1] & TYPE_BITS);
+    note_nal(info, payload[1] & TYPE_BITS, payload[0]);
     return ARC_OK;
 }
 
@@ -93,7 +96,7 @@ enum arc_status arc_pl_h264_peek(const uint8_t *payload, size_t len,
 
     type = payload[0] & TYPE_BITS;
     if (is_nal_type(type)) {
-        note_type(&info, type);
+        note_nal(&info, type, payload[0]);
         info.starts_nal = true;
         info.ends_nal   = true;
     } else if (type == ARC_H264_NAL_STAP_A) {
@@ -116,6 +119,16 @@ enum arc_status arc_pl_h264_unpacker_init(struct arc_pl_h264_unpacker *u,
     memset(u, 0, sizeof(*u));
     u->out = out;
     u->cap = cap;
+    return ARC_OK;
+}
+
+enum arc_status arc_pl_h264_unpacker_set_sets(struct arc_pl_h264_unpacker *u,
+                                              const uint8_t *sets, size_t len)
+{
+    if (!u || !sets != (len == 0))
+        return ARC_ERR_ARG;
+    u->sets     = sets;
+    u->sets_len = len;
     return ARC_OK;
 }
 
@@ -209,6 +222,8 @@ enum arc_status arc_pl_h264_unpacker_push(struct arc_pl_h264_unpacker *u,
         return status;
     }
 
+    u->has_idr = u->has_idr || info.has_idr;
+    u->has_sps = u->has_sps || info.has_sps;
     if (info.starts_nal)
         was_cut = drop_open(u);
     switch (payload[0] & TYPE_BITS) {
@@ -224,6 +239,19 @@ enum arc_status arc_pl_h264_unpacker_push(struct arc_pl_h264_unpacker *u,
     return status == ARC_OK && was_cut ? ARC_ERR_FORMAT : status;
 }
 
+static bool put_sets_in_front(struct arc_pl_h264_unpacker *u)
+{
+    if (u->sets_len > u->cap - u->len)
+        return false;
+    if (u->sets_len) {
+        memmove(u->out + u->sets_len, u->out, u->len);
+        memcpy(u->out, u->sets, u->sets_len);
+    }
+    u->len    += u->sets_len;
+    u->has_sps = true; /* a second end changes nothing */
+    return true;
+}
+
 enum arc_status arc_pl_h264_unpacker_finish(struct arc_pl_h264_unpacker *u,
                                             size_t *len_out)
 {
@@ -232,6 +260,9 @@ enum arc_status arc_pl_h264_unpacker_finish(struct arc_pl_h264_unpacker *u,
     if (!u || !len_out)
         return ARC_ERR_ARG;
     was_cut  = drop_open(u);
+    *len_out = 0;
+    if (u->has_idr && !u->has_sps && !put_sets_in_front(u))
+        return ARC_ERR_SPACE;
     *len_out = u->len;
     return was_cut ? ARC_ERR_FORMAT : ARC_OK;
 }

@@ -1,5 +1,7 @@
 /**
  * @file wire/pl_vp8.c  VP8 in RTP payloads: the payload descriptor
+ *
+ * Packer and unpacker are in wire/pl_vp8_frame.c.
  */
 #include <string.h>
 
@@ -87,4 +89,52 @@ enum arc_status arc_pl_vp8_parse(const uint8_t *payload, size_t len,
     d.is_key = d.starts_frame && !(data & INTER_FRAME_BIT);
     *out     = d;
     return ARC_OK;
+}
+
+static bool is_writable(const struct arc_pl_vp8 *d)
+{
+    uint8_t bits = d->ids.picture_id_bits;
+
+    return (bits == 0 || bits == 7 || bits == 15) &&
+           (bits == 0 || d->ids.picture_id >> bits == 0) && d->tid <= 3 &&
+           d->ids.keyidx <= KEYIDX_BITS && d->partition <= PID_BITS &&
+           (d->has_tid || !d->ids.tl0picidx_off);
+}
+
+/* The extension byte and what it announces. */
+static void write_extension(struct arc_writer *w, const struct arc_pl_vp8 *d,
+                            uint8_t bits)
+{
+    arc_writer_u8(w, bits);
+    if (d->ids.picture_id_bits == 15)
+        arc_writer_u16(w, (uint16_t)(M_BIT << 8 | d->ids.picture_id));
+    else if (bits & I_BIT)
+        arc_writer_u8(w, (uint8_t)d->ids.picture_id);
+    if (bits & L_BIT)
+        arc_writer_u8(w, d->ids.tl0picidx);
+    if (bits & (T_BIT | K_BIT))
+        arc_writer_u8(w, (uint8_t)(
+            (d->has_tid ? d->tid << 6 | (d->is_layer_sync ? Y_BIT : 0) : 0) |
+            (bits & K_BIT ? d->ids.keyidx : 0)));
+}
+
+size_t arc_pl_vp8_write(const struct arc_pl_vp8 *d, uint8_t *out)
+{
+    struct arc_writer w;
+    uint8_t bits;
+
+    if (!d || !out || !is_writable(d))
+        return 0;
+    bits = (uint8_t)((d->ids.picture_id_bits ? I_BIT : 0) |
+                     (d->ids.tl0picidx_off ? L_BIT : 0) |
+                     (d->has_tid ? T_BIT : 0) |
+                     (d->ids.keyidx_off ? K_BIT : 0));
+    arc_writer_init(&w, out, ARC_PL_VP8_MAX_DESCRIPTOR_BYTES);
+    arc_writer_u8(&w, (uint8_t)((bits ? X_BIT : 0) |
+                                (d->is_non_reference ? N_BIT : 0) |
+                                (d->starts_partition ? S_BIT : 0) |
+                                d->partition));
+    if (bits)
+        write_extension(&w, d, bits);
+    return w.pos;
 }

@@ -1,5 +1,7 @@
 /**
- * @file wire/pl_vp9.c  VP9 in RTP payloads: the payload descriptor
+ * @file wire/pl_vp9.c  VP9 in RTP payloads: the payload descriptor, reading
+ *
+ * Writing is in wire/pl_vp9_write.c, packer and unpacker in wire/pl_vp9_frame.c.
  */
 #include <string.h>
 
@@ -9,7 +11,7 @@
 
 enum { /* the first byte (RFC 9628 §4.2), then those of the fields */
     I_BIT = 0x80, P_BIT = 0x40, L_BIT = 0x20, F_BIT = 0x10,
-    B_BIT = 0x08, E_BIT = 0x04, V_BIT = 0x02, Z_BIT = 0x01,
+    B_BIT = 0x08, E_BIT = 0x04, Z_BIT = 0x01,
     M_BIT = 0x80, U_BIT = 0x10, D_BIT = 0x01, MORE_REFS_BIT = 0x01,
     SS_SIZES_BIT = 0x10, SS_GROUP_BIT = 0x08 /* Y and G (§4.2.1) */
 };
@@ -135,7 +137,7 @@ static bool read_fields(struct arc_reader *r, uint8_t first,
         read_layers(r, d);
     if (d->is_flexible && d->is_predicted && !read_pdiffs(r, d))
         return false;
-    if (first & V_BIT) {
+    if (first & ARC_PL_VP9_V_BIT) {
         d->ss_off = (uint16_t)r->pos;
         walk_ss(r, NULL);
     }

@@ -13,6 +13,7 @@
 #include "base/pkt.h"
 #include "base/ring.h"
 #include "base/rng.h"
+#include "base/scratch.h"
 #include "base/log.h"
 #include "check.h"
 
@@ -322,6 +323,44 @@ static void test_ntp_goes_both_ways_and_across_the_wrap(void)
     }
 }
 
+/** Three rooms of odd sizes. */
+static void take_rooms(struct arc_rooms *r, uint8_t *room[3])
+{
+    room[0] = arc_rooms_take(r, 3, 1);
+    room[1] = arc_rooms_take(r, 5, 13);
+    room[2] = arc_rooms_take(r, 1, 64);
+}
+
+static void test_scratch_is_lent_or_made(void)
+{
+    const int64_t live = arc_mem_live_blocks();
+    struct arc_scratch *lent = NULL, *own = NULL;
+    struct arc_rooms count = {NULL, 0}, rooms = {NULL, 0};
+    uint8_t *room[3], *mem = NULL;
+
+    take_rooms(&count, room);
+    CHECK(count.used == 64 + 128 + 64 && room[0] == NULL && room[2] == NULL);
+    CHECK(arc_scratch_new(0, &lent) == ARC_ERR_ARG);
+    CHECK(arc_scratch_new(SIZE_MAX, &lent) == ARC_ERR_ARG);
+    CHECK(arc_scratch_new(count.used, &lent) == ARC_OK);
+    CHECK(arc_scratch_bytes(lent) == count.used);
+
+    CHECK(arc_scratch_open(lent, count.used + 1, &own, &mem) == ARC_ERR_SPACE);
+    CHECK(own == NULL && mem == NULL);
+    CHECK(arc_scratch_open(lent, count.used, &own, &rooms.mem) == ARC_OK && !own);
+    take_rooms(&rooms, room);
+    CHECK(room[0] == rooms.mem && room[1] == room[0] + 64 && room[2] == room[1] + 128);
+    CHECK((uintptr_t)room[0] % ARC_SCRATCH_ALIGN == 0);
+    memset(rooms.mem, 1, count.used); /* all of it is there */
+
+    CHECK(arc_scratch_open(NULL, 1, &own, &mem) == ARC_OK);
+    CHECK(own != NULL && mem != NULL && mem != rooms.mem);
+    arc_scratch_free(own);
+    arc_scratch_free(lent);
+    arc_scratch_free(NULL);
+    CHECK(arc_mem_live_blocks() == live);
+}
+
 int main(void)
 {
     test_mem_counts_aligns_and_refuses_overflow();
@@ -337,5 +376,6 @@ int main(void)
     test_idmap_agrees_with_an_array();
     test_idmap_new_survives_every_allocation_failure();
     test_ntp_goes_both_ways_and_across_the_wrap();
+    test_scratch_is_lent_or_made();
     return check_done("test_base");
 }

@@ -15,7 +15,8 @@
 #include "io/relay.h"
 #include "io/traffic.h"
 
-enum { SSRC = 0x1000, OUT_SSRC = 0x2000, FAN_OUT = 3, PAYLOAD = 300, ROUNDS = 40 };
+enum { SSRC = 0x1000, OUT_SSRC = 0x2000, FAN_OUT = 3, PAYLOAD = 300, BURST = 6,
+       ROUNDS = 40 };
 
 struct scene {
     struct arc_hub            *hub;
@@ -111,7 +112,7 @@ static void open_source(struct scene *s)
     memset(&c, 0, sizeof(c));
     c.seed            = 7;
     c.payload_bytes   = PAYLOAD;
-    c.burst_pkts      = 6;
+    c.burst_pkts      = BURST;
     c.gso             = 1;
     c.payload_type    = 96;
     c.ticks_per_burst = 3000;
@@ -230,12 +231,47 @@ static void look(struct scene *s)
     CHECK(leg.udp.sent_pkts <= leg.leg.sent_pkts);
 }
 
+/** Packets that the router's socket had no room for, on a machine that is too busy to
+ *  read them; the system counts them by the burst. */
+static int64_t lost_on_the_way_in(struct scene *s, const struct arc_router_stats *r)
+{
+    struct arc_traffic_source_stats sent;
+    struct arc_relay_leg leg;
+    int64_t lost;
+
+    arc_traffic_source_get_stats(s->source, &sent);
+    CHECK(arc_relay_read_leg(s->relay, s->publisher, &leg) == ARC_OK);
+    lost = sent.sent_pkts - r->received_rtp;
+    CHECK(lost >= 0 && lost <= BURST * leg.udp.overflowed);
+    return lost;
+}
+
+/** Nothing is sent any more: wait until the relay has read all and its packets have
+ *  arrived. */
+static void wait_until_all_is_through(struct scene *s,
+                                      struct arc_traffic_sink_stats *sink,
+                                      struct arc_router_stats *router)
+{
+    int64_t read = -1;
+
+    for (int i = 0; i < 400; i++) {
+        CHECK(arc_relay_read_stats(s->relay, router) == ARC_OK);
+        arc_traffic_sink_get_stats(s->sink, sink);
+        if (router->received_rtp == read &&
+            FAN_OUT * read <= sink->received_pkts + sink->kernel_drops)
+            break;
+        read = router->received_rtp;
+        usleep(50000);
+    }
+}
+
 static void test_changes_under_traffic(void)
 {
     struct arc_traffic_sink_stats stats;
     struct arc_router_stats router;
     struct arc_hub_event events[64];
     struct scene s;
+    int64_t lost;
 
     open_scene(&s);
     arc_traffic_source_run(s.source, 1);
@@ -249,14 +285,15 @@ static void test_changes_under_traffic(void)
         wait_for(&s, received(&s) + 20);
     }
     arc_traffic_source_run(s.source, 0);
-    usleep(200000);
-    arc_traffic_sink_get_stats(s.sink, &stats);
+    wait_until_all_is_through(&s, &stats, &router);
     CHECK(stats.samples > 0 && stats.forged == 0 && stats.wrong == 0);
-    CHECK(stats.number_shifts == 0 && stats.ts_shifts == 0);
-    CHECK(stats.missing_pkts == 0 && stats.misplaced_pkts == 0);
-    CHECK(arc_relay_read_stats(s.relay, &router) == ARC_OK);
+    lost = lost_on_the_way_in(&s, &router);
+    CHECK(stats.missing_pkts <= FAN_OUT * lost + stats.kernel_drops);
+    /* Over thousands of missing numbers a source counts as started anew. */
+    CHECK(lost || (stats.number_shifts == 0 && stats.ts_shifts == 0));
+    CHECK(stats.misplaced_pkts == 0);
     CHECK(router.drops.auth > 0 && router.drops.no_packet == 0);
-    CHECK(FAN_OUT * router.received_rtp <= stats.received_pkts);
+    CHECK(FAN_OUT * router.received_rtp <= stats.received_pkts + stats.kernel_drops);
     close_scene(&s);
 }
 

@@ -86,7 +86,8 @@ static void test_references_are_counted_across_threads(void)
 static void test_planes_are_writable_to_their_padded_end(void)
 {
     static const int32_t formats[] = {ARC_PIX_I420, ARC_PIX_NV12,
-                                      ARC_PIX_RGB24, ARC_PIX_BGR24};
+                                      ARC_PIX_RGB24, ARC_PIX_BGR24,
+                                      ARC_PIX_I010};
 
     for (size_t k = 0; k < sizeof(formats) / sizeof(formats[0]); k++) {
         struct arc_vframe *f;

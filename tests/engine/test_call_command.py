@@ -121,7 +121,39 @@ def test_call_waits_for_what_is_in_flight(tmp_path: Path) -> None:
     assert camera["video"]["frozen"] == 0
 
 
+@pytest.mark.parametrize(("codec", "band"), [("pcmu", "narrowband"), ("g722", "wideband"), ("l16", "wideband")])
+def test_call_of_a_telephone_codec_is_recorded_and_judged(tmp_path: Path, codec: str, band: str) -> None:
+    run = call(tmp_path, "--audio", str(SPEECH), "--audio-codec", codec, "--no-score", duration="2")
+    assert run.returncode == 0, run.stderr[-1000:]
+    stream, = report_of(tmp_path)["streams"]
+    assert stream["codec"] == stream["encoder"] == codec
+    assert stream["packets"]["received"] == stream["packets"]["sent"]
+    assert stream["audio"]["band"] == band
+    assert stream["audio"]["correlation"] > 0.7  # a busy machine lets some of it come late
+    assert stream["playout"]["status"].count("played") > 0.5 * stream["packets"]["sent"]
+
+
+def test_call_repair_is_in_its_report(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text("delay_ms = 20\n[a_to_b]\nloss_rate = 0.1\n")
+    run = call(tmp_path / "red", "--audio", str(SPEECH), "--red", "2,1", "--network", str(plan), "--no-score",
+               duration="2")
+    assert run.returncode == 0, run.stderr[-1000:]
+    report = report_of(tmp_path / "red")
+    assert report["meta"]["settings"]["red_distances"] == "2, 1"
+    stream, = report["streams"]
+    assert stream["packets"]["recovered"] > 0
+    assert stream["audio"]["copy_pct"] > 0
+    run = call(tmp_path / "auto", "--audio", str(SPEECH), "--repair", "auto", "--no-score", duration="1")
+    assert run.returncode == 0, run.stderr[-1000:]
+    assert report_of(tmp_path / "auto")["meta"]["settings"]["repair"] == "auto"
+
+
 @pytest.mark.parametrize(("args", "status", "text"), [
+    (["--repair", "never"], 1, "manual nor auto"),
+    (["--red", "3,x"], 1, "--red 3,x"),
+    (["--red", "3", "--audio-codec", "pcmu"], 1, "of Opus only"),
+    (["--audio-codec", "mp3"], 1, "opus, pcmu, pcma, g722, l16"),
     (["--audio", "no-such-file.wav"], 1, "no-such-file.wav: no such file"),
     (["--audio", "README.md"], 1, "README.md: not a media file"),
     (["--video", str(SPEECH)], 1, "no video in it"),

@@ -60,9 +60,20 @@ def test_engine_sent_audio_allocates_less_than_32_kib_beyond_its_codec(peers: li
     assert bytes_each(lambda i: peers[i].send_audio()) - bytes_each(encoder) < 32 * KIB
 
 
-def test_engine_received_audio_allocates_less_than_328_kib_beyond_its_codec(peers: list[Peer]) -> None:
-    """At 48 kHz, mono: most of it is room for concealment, time stretching and what is decoded."""
-    assert bytes_each(lambda i: peers[i].receive_audio()) - bytes_each(decoder) < 328 * KIB
+@pytest.mark.parametrize(("rate", "kib"), [(48_000, 100), (16_000, 76)])
+def test_engine_received_audio_allocates_little_beyond_its_codec(peers: list[Peer], rate: int, kib: int) -> None:
+    """Mono: a second decoder for healing, what was heard, what waits; all else is lent by the thread."""
+    assert bytes_each(lambda i: peers[i].receive_audio(sample_rate=rate)) - bytes_each(decoder) < kib * KIB
+
+
+def test_engine_thread_lends_all_its_voices_one_working_memory() -> None:
+    with Engine() as engine:
+        scratch = ffi.new("struct arc_scratch **")
+        before = lib.arc_mem_live_bytes()
+        for worker in engine._audio_workers * 2:
+            assert lib.arc_worker_scratch(worker, scratch) == lib.ARC_OK
+            assert lib.arc_scratch_bytes(scratch[0]) < 224 * KIB
+        assert lib.arc_mem_live_bytes() - before < 224 * KIB * len(engine._audio_workers)
 
 
 def test_engine_audio_that_is_sent_again_keeps_two_seconds() -> None:

@@ -92,7 +92,7 @@ def test_interop_session_resends_what_gstreamer_asks_for(tmp_path: Path) -> None
     out = tmp_path / "payloads"
     chain = (f"rtpsession name=s rtp-profile=avpf udpsrc address=127.0.0.1 port={theirs} caps={caps} ! "
              f"s.recv_rtp_sink s.recv_rtp_src ! rtprtxreceive {MAP} ! rtpssrcdemux name=d d. ! "
-             f"rtpjitterbuffer latency=300 do-retransmission=true ! rtpopusdepay ! filesink location={out} "
+             f"rtpjitterbuffer latency=1000 do-retransmission=true ! rtpopusdepay ! filesink location={out} "
              f"buffer-mode=unbuffered s.send_rtcp_src ! udpsink host=127.0.0.1 port={ours} sync=false async=false "
              f"udpsrc address=127.0.0.1 port={rtcp} caps=application/x-rtcp ! s.recv_rtcp_sink")
     sent: dict[int, bytes] = {}

@@ -10,6 +10,7 @@ from arcrtc import RtpPacket, Session, SessionConfig
 from arcrtc._native import NEVER_US, ffi, lib
 from arcrtc.audio import AudioFrame
 from arcrtc.errors import ArgumentError, BackpressureError, ConfigError
+from arcrtc.events import Concealment
 from tests.model.speech import noise, sine, speech
 
 RATE = 16_000
@@ -147,6 +148,32 @@ def test_level_is_in_each_header_and_the_peer_shows_it() -> None:
     assert {v for _, v in seen[-30:]} == {0}
     assert b.receivers[0].stats()["network"]["level_pkts"] == 150
     assert list(b.frames(3_500_000))  # and the sound comes out all the same
+
+
+def test_level_told_by_a_packet_comes_with_the_blocks_of_its_sound() -> None:
+    a, voice = sender(level_extension=3, fec=False)
+    b = Session(SessionConfig(seed=2, adaptive=False), now_us=0)
+    b.receive_audio(level_extension=3)
+    voice.play(np.concatenate([noise(RATE, -70), sine(RATE, 300, 1.0, 0.5)]), now_us=0)
+    told: dict[int, tuple[int, bool]] = {}
+    blocks = []
+    for i, (t, packet) in enumerate(run(a, 2_200_000)):
+        blocks += list(b.frames(t))
+        if i % 10 != 9:
+            byte = packet.header.extensions[3][0]
+            told[packet.header.timestamp] = (byte & 127, byte >= 128)
+            b.receive(packet.serialize(), t)
+    for t in range(2_200_000, 2_400_000, 10_000):
+        blocks += list(b.frames(t))
+    for block in blocks:
+        assert block.level_neg_dbov == block.frame.level
+        within = [told[s] for s in told if -480 < (block.rtp_timestamp - s + 2**31) % 2**32 - 2**31 < 960]
+        if block.told_voice is None:
+            assert block.concealment != Concealment.DECODED or not within
+        else:
+            assert (block.told_level_neg_dbov, block.told_voice) in within
+    assert sum(b.told_voice is None for b in blocks) > 5
+    assert {b.told_voice for b in blocks} == {None, True, False}
 
 
 def test_level_of_another_id_is_not_read() -> None:

@@ -274,3 +274,43 @@ def test_red_config_shares_a_rate_between_frames_and_copies() -> None:
     assert RedConfig(distances=(3,)).encoder_bitrate(36_000) == (36_000 - 50 * 40) // 2
     assert RedConfig(distances=()).encoder_bitrate(36_000) == 36_000
     assert RedConfig(distances=(1, 3)).encoder_bitrate(8_000) == 6_000
+
+
+def test_sim_red_bytes_of_copies_are_told_apart() -> None:
+    call = hold(lambda i, data: data)
+    extra = sum(1 + sum(4 + len(block.data) for block in blocks[:-1]) for blocks in map(blocks_of, call.sent)
+                if len(blocks) > 1)
+    assert call.network["copy_bytes"] == extra > 0
+    assert hold(lambda i, data: data, red=None).network["copy_bytes"] == 0
+
+
+def test_sim_red_copies_of_pauses_are_counted() -> None:
+    silence = np.random.default_rng(1).normal(0, 2, 50 * FRAME).astype(np.int16)
+    sound = np.concatenate([speechlike(50), silence])
+    red = RedConfig(distances=(1,), max_overhead_pct=300, speech_only=True)
+    media = hold(lambda i, data: data, red=red, sound=sound).a.stats().send[0]["media"]
+    assert media["copies_of_pauses"] > 30
+    assert media["copies_left_out"] == 0
+    assert media["copies"] + media["copies_of_pauses"] == 99
+    assert hold(lambda i, data: data).a.stats().send[0]["media"]["copies_of_pauses"] == 0
+
+
+def test_sim_red_policy_counts_copies_as_often_as_they_are_made() -> None:
+    shares = []
+    for speech_only in (False, True):
+        config = SessionConfig(seed=1, repair="auto")
+        a, b = Session(config, now_us=0), Session(config, now_us=0)
+        red = RedConfig(distances=(1,), max_overhead_pct=300, speech_only=speech_only)
+        sender = a.send_audio(sample_rate=RATE, bitrate=24_000, red=red)
+        b.receive_audio(sample_rate=RATE, red_payload_type=red.payload_type)
+        noise = np.random.default_rng(1).normal(0, 2, 150 * FRAME).astype(np.int16)
+        sound = np.concatenate([speechlike(150), noise])
+        assert a.repair is not None
+        for i in range(300):
+            sender.send(AudioFrame(samples=sound[i * FRAME:(i + 1) * FRAME], sample_rate=RATE), now_us=20 * MS * i)
+            sender.set_redundancy(1)  # whatever the policy thinks: what is looked at is what it counts with
+            while (datagram := a.poll_transmit(20 * MS * i)) is not None:
+                b.receive(datagram, 20 * MS * i)
+        shares.append(a.repair._policies[0].offer.red_share)
+    assert shares[0] == 1.0
+    assert 0.4 < shares[1] < 0.75

@@ -13,7 +13,7 @@ from arcrtc.audio.frame import AudioFrame
 from arcrtc.fec import FecConfig
 from arcrtc.nack import NackConfig, NackGenerator
 from arcrtc.redundancy import RedConfig
-from arcrtc.rtcp import GenericNack, ReceiverReport, RtcpPacket
+from arcrtc.rtcp import GenericNack, ReceiverReport, RtcpPacket, VoipMetrics
 from arcrtc.session import Session, SessionConfig
 from arcrtc.sim import NetworkPlan, World
 
@@ -80,6 +80,29 @@ def talk(seconds: float, *, rtt_ms: float, loss: float, burst: float = 0.0, seed
         for _ in b.frames(now):
             pass
     return call
+
+
+def test_sim_voip_metrics_hold_the_rating_once_it_is_known() -> None:
+    a, b = (Session(SessionConfig(seed=seed, reports=("voip",)), now_us=0) for seed in (1, 2))
+    sender = a.send_audio()
+    receiver = b.receive_audio()
+    told: list[VoipMetrics] = []
+    for now in range(0, 12_000 * MS, PACKET):
+        sender.send(sound(now), capture_us=now, now_us=now)
+        while (datagram := a.poll_transmit(now)) is not None:
+            b.receive(datagram, now)
+        list(b.frames(now))
+        if now > 5000 * MS:  # nobody asks before
+            quality = receiver.stats()["quality"]
+        while (datagram := b.poll_transmit(now)) is not None:
+            told += [block for packet in RtcpPacket.parse_compound(datagram)
+                     for block in getattr(packet, "blocks", ()) if isinstance(block, VoipMetrics)]
+    assert (told[0].r_factor, told[0].mos_lq_tenths, told[0].mos_cq_tenths) == (None, None, None)
+    last = told[-1]
+    assert last.external_r_factor is None
+    assert last.r_factor == pytest.approx(quality["r_factor"] / 1.29, abs=1)
+    assert last.mos_cq_tenths == pytest.approx(10 * quality["mos"], abs=1)
+    assert last.mos_lq_tenths >= last.mos_cq_tenths
 
 
 @pytest.mark.parametrize(("rtt_ms", "seed"), [(20, 1), (60, 2), (120, 3), (200, 4), (400, 5)])

@@ -177,7 +177,7 @@ def test_sim_voice_reordering_duplication_bursts_keep_bounds(seed: int, base_ms:
 
     heard = play(arrivals(sent, delay, lost, duplicated=rng.random(n) < 0.03), config,
                  end_us=base_ms * MS + 24_000_000, on_block=note)
-    assert max(latencies) <= 200 + 15
+    assert max(latencies) <= 200
     assert heard.stats.duplicate_pkts > 0
     times = [b.playout_us for b in heard.blocks]
     assert all(b - a == 10 * MS for a, b in pairwise(times))  # the device's clock has no hole
@@ -197,10 +197,9 @@ def test_sim_voice_an_hour_of_clock_drift_is_not_heard(drift: float) -> None:
             latencies.append(receiver.stats().playout_ms)
 
     heard = play(arrivals(sent, np.random.default_rng(1).uniform(0, 3, len(sent)), drift=drift), PCMU,
-                 end_us=seconds * 1_000_000, warm_us=WARM_US, on_block=note, keep=False)
-    # No more than the drift itself, and the second behind the last packet.
-    assert heard.share("concealed", "undecided") <= 3.2e-4
-    assert heard.share("inserted", "removed") <= 0.003
+                 end_us=int(seconds * 1_000_000 * (1 + drift)) - 20 * MS, warm_us=WARM_US, on_block=note, keep=False)
+    assert heard.share("concealed", "undecided") <= 1e-5
+    assert heard.share("inserted", "removed") == pytest.approx(abs(drift), rel=0.3)
     assert max(latencies[2:]) <= 45
 
 
@@ -208,8 +207,8 @@ def test_sim_voice_drift_of_300_ppm_in_four_minutes_is_not_heard() -> None:
     sent = pcmu_packets(240)
     for drift in (300e-6, -300e-6):
         heard = play(arrivals(sent, np.random.default_rng(1).uniform(0, 3, len(sent)), drift=drift), PCMU,
-                     end_us=240_000_000, warm_us=WARM_US, keep=False)
-        assert heard.share("concealed", "undecided") <= 1e-3
+                     end_us=int(240_000_000 * (1 + drift)) - 20 * MS, warm_us=WARM_US, keep=False)
+        assert heard.share("concealed", "undecided") == 0.0
         assert heard.delay_ms() <= 35
 
 

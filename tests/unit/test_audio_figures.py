@@ -21,7 +21,7 @@ def stats(seconds: float, **changed: Any) -> tuple[dict[str, Any], dict[str, Any
     media = {"samples_out": round(RATE * seconds), "concealed_samples": 0, "fec_samples": 0, "copy_samples": 0,
              "silent_samples": 0,
              "inserted_samples": 0, "skipped_samples": 0, "gaps": 0, "playout_ms": 20.0}
-    network = {"lost_pkts": 0, "pkts": round(50 * seconds), "recovered_pkts": 0, "bytes": round(4000 * seconds),
+    network = {"lost_pkts": 0, "pkts": round(50 * seconds), "recovered_pkts": 0, "bytes": round(4000 * seconds), "copy_bytes": 0,
                "jitter_ms": 3.0}
     for name, value in changed.items():
         (media if name in media else network)[name] = value
@@ -134,3 +134,26 @@ def test_figures_are_ready_for_json() -> None:
     import json
 
     assert json.loads(json.dumps(asdict(of(SECOND))))["mos"] == of(SECOND).mos
+
+
+def test_figures_of_copies_are_those_of_the_sound_alone() -> None:
+    """Copies double the bytes; what the encoder was given to spend, and so the rating, is the same."""
+    plain, copied = QualityMeter(RATE, "opus"), QualityMeter(RATE, "opus")
+    media, network = stats(2.0)
+    doubled = {**network, "bytes": 2 * network["bytes"], "copy_bytes": network["bytes"]}
+    a, b = plain.update(media, network, -1), copied.update(media, doubled, -1)
+    assert a is not None
+    assert b is not None
+    assert a.mos == b.mos
+
+
+def test_figures_for_reports_are_on_the_scale_of_narrowband() -> None:
+    for codec in ("opus", "pcmu"):
+        near = QualityMeter(RATE, codec).update(*stats(2.0), 0)
+        far = QualityMeter(RATE, codec).update(*stats(2.0), 600_000)
+        assert near is not None
+        assert far is not None
+        assert 60 < near.narrowband_r <= 100
+        assert far.narrowband_r < near.narrowband_r - 10  # a delay is heard in a talk ..
+        assert abs(far.mos_listening - near.mos_listening) < 0.02  # .. but not in listening
+        assert far.mos_listening > far.mos + 0.2

@@ -110,6 +110,17 @@ def test_bench_voice_in_small_gives_its_figures(capsys: pytest.CaptureFixture[st
     assert "libopus alone" in capsys.readouterr().out
 
 
+def test_bench_voice_memory_counts_every_part(capsys: pytest.CaptureFixture[str]) -> None:
+    memory = load("bench_voice_memory")
+    assert memory.main(["--rates", "16000", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["16000"]
+    names = list(found)
+    assert all(found[name] > 0 for name in names)
+    assert sum(found[name] for name in names[:names.index("all")]) == pytest.approx(found["all"])
+    assert memory.main(["--rates", "16000"]) == 0
+    assert "| all |" in capsys.readouterr().out
+
+
 def test_bench_emodel_finds_the_factors_it_was_given() -> None:
     """Losses drawn as asked for, and a fit of rows that the model itself made."""
     from arcrtc.audio.emodel import equipment_impairment

@@ -91,7 +91,7 @@ def stats(played: int, concealed: int, mos: float | None) -> dict[str, Any]:
              "silent_samples": 0,
              "inserted_samples": 0, "skipped_samples": 0, "gaps": 0}
     return {"kind": "audio", "media": media, "quality": None if mos is None else {"mos": mos},
-            "network": {"lost_pkts": 0, "pkts": 0, "recovered_pkts": 0, "bytes": 0}}
+            "network": {"lost_pkts": 0, "pkts": 0, "recovered_pkts": 0, "bytes": 0, "copy_bytes": 0}}
 
 
 def test_interval_is_the_difference_of_two_samples() -> None:

@@ -19,6 +19,7 @@ from arcrtc.cli.keys import key_text, parse_key
 from arcrtc.errors import ConfigError, MediaError, ParseError, UnsupportedError
 from arcrtc.extmap import ExtensionLine
 from arcrtc.media import sample_path
+from arcrtc.redundancy import RedConfig
 from arcrtc.sdes import SUITE_PROFILES, CryptoAttribute, CryptoKey
 from arcrtc.sdp import MediaDescription, SessionDescription, parse
 from arcrtc.session import Concealment, ReceivedFrame
@@ -124,6 +125,9 @@ def test_description_file_faults_name_the_file(tmp_path: Path) -> None:
 
 
 def test_receive_takes_the_first_section_of_each_kind_that_it_knows() -> None:
+    audio = describe_audio(5004, 111, channels=1, srtp=None, red=RedConfig(distances=(3,)))
+    assert "a=rtpmap:63 red/48000/2" in SessionDescription((audio,)).to_text()
+    assert SessionDescription.parse(SessionDescription((audio,)).to_text()).media[0].red_payload_type == 63
     audio, video = describe_audio(5004, 111, channels=1, srtp=None), describe_video(5006, 97, srtp=None)
     g729 = MediaDescription("audio", 5000, 18, "g729", 8000)
     assert _ours(SessionDescription((g729, video, replace(audio, port=0), audio, replace(audio, port=9)))) == [
@@ -138,7 +142,8 @@ def test_receive_takes_the_first_section_of_each_kind_that_it_knows() -> None:
 
 def test_settings_refuse_what_cannot_be() -> None:
     for values, message in (({"duration_s": 0.1}, "duration_s=0.1"), ({"to": "h:0"}, "port 0"), ({"to": "h"}, "h"),
-                            ({"srtp": (SrtpConfig.generate(),) * 2}, "2 keys")):
+                            ({"srtp": (SrtpConfig.generate(),) * 2}, "2 keys"), ({"red": (17,)}, "distances=17"),
+                            ({"red": (1,), "audio_codec": "pcma"}, "of Opus only")):
         with pytest.raises(ValueError, match=message):
             SendSettings(**{"file": Path("x"), "to": "h:1", **values})
     for values, message in (({"timeout_s": 0}, "timeout_s=0"), ({"max_latency_ms": 1}, "max_latency_ms=1"),

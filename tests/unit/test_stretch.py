@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from arcrtc._native import ffi, lib, new_handle
+from tests.model.allocation import survives_every_failure
 from tests.model.speech import SPEECH_RATE, noise, sine, speech
 
 Pcm = NDArray[np.int16]
@@ -197,14 +198,8 @@ def test_stretch_refuses_arguments_that_do_not_fit() -> None:
 
 
 def test_stretch_new_survives_each_failed_allocation() -> None:
-    config = ffi.new("struct arc_stretch_config *", {"sample_rate_hz": 16000, "channels": 1})
-    out, live = ffi.new("struct arc_stretch **"), lib.arc_mem_live_blocks()
-    for allowed in range(7):
-        lib.arc_mem_fail_after(allowed)
-        status = lib.arc_stretch_new(config, out)
-        lib.arc_mem_fail_after(-1)
-        assert status == lib.ARC_ERR_NOMEM
-        assert lib.arc_mem_live_blocks() == live
+    allocations, _ = survives_every_failure(lambda: Stretch(16_000, 1))
+    assert allocations == 2
 
 
 @settings(max_examples=60, deadline=None)
