@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from arcrtc._native import ffi, lib
-from arcrtc._ranges import check_int
+from arcrtc._ranges import check_float, check_int
 from arcrtc.errors import ConfigError
 
 RED_PAYLOAD_TYPE: Final = 63  #: what browsers use
 WIDEBAND_SPEECH_BPS: Final = 16_800  #: RFC 7587 §3.1.1 has 16 to 20 kb/s; measured best with copies
 FULLBAND_SPEECH_BPS: Final = 28_000  #: least for fullband speech, RFC 7587 §3.1.1
+_SMALL_LOSS: Final = 0.02  # that concealment makes up for; measured between 0.01 and 0.04
 _HEADER_BITS: Final = 8 * lib.ARC_RED_HEADER_BYTES
 _PRIMARY_BITS: Final = 8 * lib.ARC_RED_PRIMARY_BYTES
 
@@ -67,27 +68,31 @@ class RedConfig:
         return max(int(lib.ARC_OPUS_MIN_BITRATE_BPS), int((total_bps - headers) / (1 + copies)))
 
 
-def speech_plan(total_bps: int, reach: int = 4, frame_size_ms: float = 20) -> tuple[RedConfig, int]:
+def speech_plan(total_bps: int, expected_loss: float, reach: int = 4,
+                frame_size_ms: float = 20) -> tuple[RedConfig, int]:
     """How speech is best shared between frames and copies within a total rate.
 
-    Each frame of speech once more with the packet ``reach`` frames later, which outlasts bursts, and as the rate has
-    room for it with the next one too, which doubles the chance where packets are lost singly. The frames keep what
-    wideband speech needs, if one copy leaves that much; what is beyond goes into second copies.
+    Each frame of speech once more with the packet ``reach`` frames later, which outlasts bursts. While one copy leaves
+    little lost, what it does not take makes the frames better. Above that loss a second copy follows with the next
+    packet, as the rate has room for it: the frames keep what wideband speech needs, if one copy leaves that much.
 
-    :param total_bps: RTP payload, bits per second. :param reach: frames that the receiver may wait, 2..16.
-    :param frame_size_ms: audio in a packet, above 0.
+    :param total_bps: RTP payload, bits per second. :param expected_loss: of packets, as the peer reports it, 0..1.
+    :param reach: frames that the receiver may wait, 2..16. :param frame_size_ms: audio in a packet, above 0.
     :returns: what to send again, and the bitrate of the encoder.
     :raises ConfigError: a value is not allowed.
     """
     check_int("reach", reach, 2, lib.ARC_REDENC_MAX_DISTANCE)
+    check_float("expected_loss", expected_loss, 0.0, 1.0)
 
-    def shared(*distances: int) -> RedConfig:
-        return RedConfig(distances=distances, max_overhead_pct=lib.ARC_REDENC_MAX_OVERHEAD_PCT, speech_only=True,
-                         max_total_bps=total_bps)
+    def shared(*distances: int) -> tuple[RedConfig, int]:
+        red = RedConfig(distances=distances, max_overhead_pct=lib.ARC_REDENC_MAX_OVERHEAD_PCT, speech_only=True,
+                        max_total_bps=total_bps)
+        return red, red.encoder_bitrate(total_bps, frame_size_ms)
 
-    once, twice = shared(reach), shared(reach, 1)
-    least = min(once.encoder_bitrate(total_bps, frame_size_ms), WIDEBAND_SPEECH_BPS)
-    return twice, max(least, twice.encoder_bitrate(total_bps, frame_size_ms))
+    (once, most_bps), (twice, least_bps) = shared(reach), shared(reach, 1)
+    if expected_loss ** 2 <= _SMALL_LOSS:  # of single losses, whose copy is lost as well
+        return once, most_bps
+    return twice, max(min(most_bps, WIDEBAND_SPEECH_BPS), least_bps)
 
 
 def _checked(distances: Iterable[int]) -> tuple[int, ...]:

@@ -46,8 +46,8 @@ class Redundant(Concealer):
         self._came = 0                                   # frames whose packets came, or did not
 
     def encode(self, pcm: Pcm, rate: int, bitrate: int, loss: float) -> list[bytes]:
-        """Payloads of 20 ms, mono; ``loss`` does not matter."""
-        red, own = speech_plan(int(BUDGET * bitrate), self.reach)
+        """Payloads of 20 ms, mono; ``loss``: part of the packets, as a peer would report it."""
+        red, own = speech_plan(int(BUDGET * bitrate), loss, self.reach)
         maker = new_handle(lib.arc_redenc_new, lib.arc_redenc_free, "struct arc_redenc", native_set(red), True,
                            what="redundancy")
         out, n, is_red, payloads = ffi.new("uint8_t[]", 1500), ffi.new("int32_t *"), ffi.new("bool *"), []
@@ -102,7 +102,7 @@ CONCEALERS: dict[str, type[Redundant]] = {f"arc_red{reach}": _with(reach) for re
 def hear(factory: type[Redundant], pcm: Pcm, rate: int, bitrate: int, holes: Any) -> tuple[Pcm, float]:
     """What is heard, without the delay, and the bitrate."""
     receiver = factory(rate)
-    payloads = receiver.encode(pcm, rate, bitrate, 0)
+    payloads = receiver.encode(pcm, rate, bitrate, float(np.mean(holes)))
     late = receiver.reach - 1
     got = [None if hole else p for p, hole in zip(payloads, holes, strict=True)] + [None] * (late + 1)
     out = np.concatenate([receiver.decode(a, b) for a, b in pairwise(got)])

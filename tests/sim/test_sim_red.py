@@ -236,14 +236,18 @@ def test_sim_red_total_rate_holds_and_changes_in_place() -> None:
 
 
 def test_speech_plan_gives_frames_their_rate_and_the_rest_to_second_copies() -> None:
-    assert [speech_plan(bps)[1] for bps in (20_000, 36_000, 60_000)] == [
-        RedConfig(distances=(4,), speech_only=True).encoder_bitrate(20_000), 16_800,
-        RedConfig(distances=(4, 1), speech_only=True).encoder_bitrate(60_000)]
-    red, _ = speech_plan(36_000, 3)
+    one, two = RedConfig(distances=(4,), speech_only=True), RedConfig(distances=(4, 1), speech_only=True)
+    assert [speech_plan(bps, 0.2)[1] for bps in (20_000, 36_000, 60_000)] == [
+        one.encoder_bitrate(20_000), 16_800, two.encoder_bitrate(60_000)]
+    red, _ = speech_plan(36_000, 0.2, 3)
     assert (red.distances, red.max_total_bps, red.speech_only) == ((3, 1), 36_000, True)
+    red, bitrate = speech_plan(36_000, 0.1)
+    assert (red.distances, bitrate) == ((4,), one.encoder_bitrate(36_000))
+    with pytest.raises(ConfigError):
+        speech_plan(36_000, 1.1)
     for reach in (1, 17):
         with pytest.raises(ConfigError):
-            speech_plan(36_000, reach)
+            speech_plan(36_000, 0.2, reach)
     for wrong in ({"max_total_bps": -1}, {"max_total_bps": 2_000_001}, {"wideband_below_bps": -1}):
         with pytest.raises(ConfigError):
             RedConfig(**wrong)  # type: ignore[arg-type]
