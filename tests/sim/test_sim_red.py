@@ -89,7 +89,9 @@ def test_sim_red_copies_sound_exactly_as_the_packets_that_were_lost() -> None:
     clean = hold(lambda i, data: data)
     # Single losses, and bursts of three: all of them come again at distance 1 or 3.
     lossy = hold(lambda i, data: None if i % 10 in (3, 6, 7, 8) and i < 90 else data)
-    assert np.array_equal(lossy.pcm, clean.pcm)
+    # When the sender stops, play-out waits for what may just be late; how long depends on what was lost.
+    spoken = 95 * FRAME
+    assert np.array_equal(lossy.pcm[:spoken], clean.pcm[:spoken])
     assert lossy.media["copy_samples"] == 36 * FRAME
     assert lossy.media["concealed_samples"] == 0
     assert {frame.concealment for frame in lossy.heard[:100]} == {Concealment.DECODED, Concealment.COPY}
