@@ -121,6 +121,18 @@ def test_bench_voice_memory_counts_every_part(capsys: pytest.CaptureFixture[str]
     assert "| all |" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["bench_jitter", "bench_voice"])
+def test_bench_ctrl_c_ends_it_without_a_traceback(name: str) -> None:
+    """The script is run as from a shell; Ctrl-C comes out of its main()."""
+    code = ("import runpy, sys, argparse\n"
+            "def stop(*args, **kwargs): raise KeyboardInterrupt\n"
+            "argparse.ArgumentParser.parse_args = stop\n"
+            f"runpy.run_path({str(BENCH / (name + '.py'))!r}, run_name='__main__')\n")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
+                          cwd=BENCH.parent, check=False)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 def test_bench_emodel_finds_the_factors_it_was_given() -> None:
     """Losses drawn as asked for, and a fit of rows that the model itself made."""
     from arcrtc.audio.emodel import equipment_impairment
