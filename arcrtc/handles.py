@@ -200,18 +200,21 @@ class AudioSender(_Sender):
             check(lib.arc_send_set_expected_loss(self._handle, expected_loss_pct), "set_opus")
         return changed.used
 
-    def set_redundancy(self, *distances: int, max_overhead_pct: int | None = None) -> None:
+    def set_redundancy(self, *distances: int, max_overhead_pct: int | None = None,
+                       max_total_bps: int | None = None) -> None:
         """Change which past frames go out again, from the next frame on; without an argument: none.
 
         :param distances: as :class:`arcrtc.redundancy.RedConfig` has them.
         :param max_overhead_pct: 1..400; None: as it was.
+        :param max_total_bps: 0..2_000_000, 0 for no bound; None: as it was.
         :raises ConfigError: a value is not allowed.
         :raises ArgumentError: the stream was opened without ``red``.
         """
         if self.red is None:
             raise ArgumentError(f"{self!r} was opened without red: its peer expects no copies")
         pct = self.red.max_overhead_pct if max_overhead_pct is None else max_overhead_pct
-        red = replace(self.red, distances=distances, max_overhead_pct=pct)
+        total_bps = self.red.max_total_bps if max_total_bps is None else max_total_bps
+        red = replace(self.red, distances=distances, max_overhead_pct=pct, max_total_bps=total_bps)
         check(lib.arc_send_set_redundancy(self._handle, native_set(red)), "set_redundancy")
         self.red = red
 

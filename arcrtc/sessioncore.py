@@ -220,7 +220,7 @@ class SessionCore:
             None: none are sent.
         :param expected_loss_pct: loss assumed until the peer reports, 0..100.
         :param complexity: 0..10.
-        :param application: "voip", "audio" or "lowdelay".
+        :param application: "voip" (speech, coded as such), "audio" or "lowdelay".
         :param max_bandwidth: of the sound that is coded, as :class:`arcrtc.AudioConfig` has it; so are
             ``coded_channels``, ``vbr`` and ``vbr_free``.
         :param dred_ms: deep redundancy in each packet, 0..1040 ms in steps of 10; 0: none. It takes part of the
@@ -272,6 +272,7 @@ class SessionCore:
         if red is not None:
             cfg.red_payload_type = red.payload_type
             write_set(red, cfg.red)
+            cfg.red_wideband_below_bps = red.wideband_below_bps
         cfg.level_id = level_extension or 0
         cfg.play_max_ms = int(play_limit_s * 1000)
         self._fill_fec(cfg, packet_fec)

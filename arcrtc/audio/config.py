@@ -52,7 +52,7 @@ class AudioConfig:
         mono, and leaves it out below about 18 kb/s.
     :ivar plc: conceal lost packets; False: silence in their place.
     :ivar complexity: CPU against quality, 0..10.
-    :ivar application: "voip" (speech first), "audio" (fidelity first) or "lowdelay" (2.5 ms
+    :ivar application: "voip" (speech, coded as such), "audio" (fidelity first) or "lowdelay" (2.5 ms
         lookahead, no FEC).
     :ivar expected_loss_pct: loss that the encoder prepares for, 0..100 %.
     :ivar vbr: constrained variable rate; False: all packets of equal length.

@@ -141,12 +141,13 @@ CONCEALERS: dict[str, type[Concealer]] = {
 }
 
 
-def encode(pcm: Pcm, rate: int, bitrate: int) -> list[bytes]:
+def encode(pcm: Pcm, rate: int, bitrate: int, max_bandwidth: int = lib.ARC_OPUS_BANDWIDTH_AUTO) -> list[bytes]:
     """Packets of 20 ms, mono, for speech, without in-band FEC."""
     config = ffi.new("struct arc_opus_enc_config *", {
         "sample_rate_hz": rate, "channels": 1, "bitrate_bps": bitrate, "complexity": 10,
         "application": lib.ARC_OPUS_APPLICATION_VOIP, "vbr": True})
     encoder = new_handle(lib.arc_opus_enc_new, lib.arc_opus_enc_free, "struct arc_opus_enc", config, what="encoder")
+    check(lib.arc_opus_enc_set_max_bandwidth(encoder, max_bandwidth), "max_bandwidth")
     n, out, length, packets = rate * FRAME_MS // 1000, ffi.new("uint8_t[]", 1500), ffi.new("int32_t *"), []
     for i in range(0, len(pcm) - n + 1, n):
         check(lib.arc_opus_enc_encode(encoder, _view(pcm[i:i + n]), n, out, 1500, length), "encode")

@@ -1,6 +1,6 @@
 """How the engine sounds where packets are lost and each carries copies of earlier ones (RFC 2198).
 
-Usage: PYTHONPATH=. python bench/voice_quality/arcrtc_red.py [SPEECH.wav] [--frames 1,2,3,4] [--loss iid_20,burst_20_4]
+Usage: PYTHONPATH=. python bench/voice_quality/arcrtc_red.py [SPEECH.wav] [--frames 2,3,4] [--loss iid_20,burst_20_4]
 
 :data:`CONCEALERS` maps names to factories ``(rate, frame_ms)`` as in arcrtc_plc.py; what they make has ``encode`` too,
 and the packets are payloads of RFC 2198. Copies are made by tx/redenc, found by wire/red, wait in rx/copies, are
@@ -18,31 +18,15 @@ from typing import Any
 
 import numpy as np
 from arcrtc_plc import CONCEALERS as PLAIN
-from arcrtc_plc import FRAME_MS, LOSSES, SAMPLE, Concealer, Pcm, encode, lost, read_speech, receive, scores
+from arcrtc_plc import LOSSES, SAMPLE, Concealer, Pcm, encode, lost, read_speech, receive, scores
 
 from arcrtc._native import check, ffi, lib, new_handle
-from arcrtc.redundancy import RedConfig, native_set
+from arcrtc.redundancy import native_set, speech_plan
 
 TICKS = 960          # of a frame of 20 ms
 OPUS = 111
 BUDGET = 1.5         # all bytes over those of the plain stream
-OWN_SHARE = 0.8      # of the plain stream's bitrate, for the frames themselves
-VBR_SHARE = 0.93     # of a bitrate that the encoder's speech takes, measured
 CAPACITY = 16
-
-
-def plan(bitrate: int, reach: int) -> tuple[RedConfig, int]:
-    """Which copies to send, and the bitrate of the encoder, within BUDGET.
-
-    One copy of each frame of speech, as far back as the receiver waits. Pauses get none, so that the frames may have
-    more than half of the bytes; where nobody ever pauses, the bound of the overhead leaves copies out.
-
-    :param bitrate: of the stream without copies. :param reach: frames that the receiver waits.
-    """
-    own = int(OWN_SHARE * bitrate)
-    headers = 8 * lib.ARC_RED_PRIMARY_BYTES * 1000 // FRAME_MS
-    overhead = int(100 * (BUDGET * bitrate - headers) / (VBR_SHARE * own)) - 100
-    return RedConfig(distances=(reach,), max_overhead_pct=overhead, speech_only=True), own
 
 
 class Redundant(Concealer):
@@ -62,12 +46,14 @@ class Redundant(Concealer):
         self._came = 0                                   # frames whose packets came, or did not
 
     def encode(self, pcm: Pcm, rate: int, bitrate: int, loss: float) -> list[bytes]:
-        """Payloads of 20 ms, mono; ``loss`` does not matter."""
-        red, own = plan(bitrate, self.reach)
+        """Payloads of 20 ms, mono; ``loss``: part of the packets, as a peer would report it."""
+        red, own = speech_plan(int(BUDGET * bitrate), loss, self.reach)
         maker = new_handle(lib.arc_redenc_new, lib.arc_redenc_free, "struct arc_redenc", native_set(red), True,
                            what="redundancy")
         out, n, is_red, payloads = ffi.new("uint8_t[]", 1500), ffi.new("int32_t *"), ffi.new("bool *"), []
-        for k, frame in enumerate(encode(pcm, rate, own)):
+        narrow = own < red.wideband_below_bps  # as a session does it
+        most = lib.ARC_OPUS_BANDWIDTH_WB if narrow else lib.ARC_OPUS_BANDWIDTH_AUTO
+        for k, frame in enumerate(encode(pcm, rate, own, most)):
             check(lib.arc_redenc_build(maker, OPUS, k * TICKS, frame, len(frame), out, 1200, n, is_red), "build")
             payloads.append(bytes(ffi.buffer(out, n[0])))
         return payloads
@@ -110,13 +96,13 @@ def _with(reach: int) -> type[Redundant]:
     return type("Redundant", (Redundant,), {"reach": reach})
 
 
-CONCEALERS: dict[str, type[Redundant]] = {f"arc_red{reach}": _with(reach) for reach in (1, 2, 3, 4)}
+CONCEALERS: dict[str, type[Redundant]] = {f"arc_red{reach}": _with(reach) for reach in (2, 3, 4)}
 
 
 def hear(factory: type[Redundant], pcm: Pcm, rate: int, bitrate: int, holes: Any) -> tuple[Pcm, float]:
     """What is heard, without the delay, and the bitrate."""
     receiver = factory(rate)
-    payloads = receiver.encode(pcm, rate, bitrate, 0)
+    payloads = receiver.encode(pcm, rate, bitrate, float(np.mean(holes)))
     late = receiver.reach - 1
     got = [None if hole else p for p, hole in zip(payloads, holes, strict=True)] + [None] * (late + 1)
     out = np.concatenate([receiver.decode(a, b) for a, b in pairwise(got)])
@@ -127,7 +113,7 @@ def main() -> None:
     """Print a table: a line for each loss pattern and length of the wait."""
     parser = argparse.ArgumentParser(description="scores of the engine's redundancy")
     parser.add_argument("speech", nargs="?", type=Path, default=SAMPLE)
-    parser.add_argument("--frames", default="1,2,3,4", help="frames that the receiver waits")
+    parser.add_argument("--frames", default="2,3,4", help="frames that the receiver waits")
     parser.add_argument("--loss", default=",".join(LOSSES), help="patterns: " + ", ".join(LOSSES))
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()

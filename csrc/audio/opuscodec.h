@@ -28,7 +28,7 @@
 #define ARC_OPUS_MAX_BITRATE_BPS  510000
 
 enum arc_opus_application {
-    ARC_OPUS_APPLICATION_VOIP     = 0, /* speech first                        */
+    ARC_OPUS_APPLICATION_VOIP     = 0, /* speech, and coded as such           */
     ARC_OPUS_APPLICATION_AUDIO    = 1, /* fidelity first                      */
     ARC_OPUS_APPLICATION_LOWDELAY = 2, /* CELT only: 2.5 ms lookahead, no FEC */
 };

@@ -80,6 +80,16 @@ enum arc_status arc_opus_enc_set_vbr(struct arc_opus_enc *e, bool vbr, bool free
     return status ? status : set(e, OPUS_SET_VBR_CONSTRAINT_REQUEST, !free);
 }
 
+/** What the encoder takes the signal for. Left to itself, libopus takes some voices
+ *  at 24 and 48 kHz for music, and codes them without SILK at rates where that is
+ *  much worse; who says that it is speech is believed. */
+static enum arc_status set_signal(struct arc_opus_enc *e, int32_t application)
+{
+    return set(e, OPUS_SET_SIGNAL_REQUEST,
+               application == ARC_OPUS_APPLICATION_VOIP ? OPUS_SIGNAL_VOICE
+                                                        : OPUS_AUTO);
+}
+
 static enum arc_status configure(struct arc_opus_enc *e,
                                  const struct arc_opus_enc_config *cfg)
 {
@@ -90,6 +100,7 @@ static enum arc_status configure(struct arc_opus_enc *e,
         set(e, OPUS_SET_PACKET_LOSS_PERC_REQUEST, cfg->expected_loss_pct) ||
         set(e, OPUS_SET_INBAND_FEC_REQUEST, cfg->fec) ||
         set(e, OPUS_SET_DTX_REQUEST, cfg->dtx) ||
+        set_signal(e, cfg->application) ||
         arc_opus_enc_set_vbr(e, cfg->vbr, cfg->vbr_free))
         return ARC_ERR_LIBRARY;
     return ARC_OK;
@@ -295,7 +306,9 @@ enum arc_status arc_opus_enc_set_application(struct arc_opus_enc *e,
     /* libopus takes another one only before its first frame. */
     if (opus_encoder_ctl(e->opus, OPUS_RESET_STATE) != OPUS_OK)
         return ARC_ERR_LIBRARY;
-    return set(e, OPUS_SET_APPLICATION_REQUEST, opus_application(application));
+    if (set(e, OPUS_SET_APPLICATION_REQUEST, opus_application(application)))
+        return ARC_ERR_LIBRARY;
+    return set_signal(e, application);
 }
 
 enum arc_status arc_opus_enc_set_dred_ms(struct arc_opus_enc *e, int32_t dred_ms)

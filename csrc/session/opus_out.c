@@ -160,6 +160,22 @@ static void apply_rates(struct arc_sendstream *st, struct arc_opus_enc *enc)
         st->applied_loss_pct = loss;
 }
 
+/** No more than wideband while copies leave speech too little rate for more. */
+static void limit_bandwidth(struct arc_sendstream *st, struct arc_opus_enc *enc)
+{
+    const struct arc_send_opus o = unpack(st->applied_opus);
+    const bool may_be_wider = o.max_bandwidth == ARC_OPUS_BANDWIDTH_AUTO ||
+                              o.max_bandwidth > ARC_OPUS_BANDWIDTH_WB;
+    const bool narrow = o.application == ARC_OPUS_APPLICATION_VOIP &&
+                        may_be_wider && arc_peer_makes_copies(st) &&
+                        st->applied_bps < st->cfg.red_wideband_below_bps;
+
+    if (narrow != st->is_narrow &&
+        arc_opus_enc_set_max_bandwidth(
+            enc, narrow ? ARC_OPUS_BANDWIDTH_WB : o.max_bandwidth) == ARC_OK)
+        st->is_narrow = narrow;
+}
+
 static void set_frame(struct arc_sendstream *st, int32_t frame_us)
 {
     if (arc_aenc_set_frame_us(st->aenc, frame_us) != ARC_OK)
@@ -180,6 +196,7 @@ static void apply_settings(struct arc_sendstream *st, struct arc_opus_enc *enc)
         arc_opus_enc_set_application(enc, o.application);
     arc_opus_enc_set_complexity(enc, o.complexity);
     arc_opus_enc_set_max_bandwidth(enc, o.max_bandwidth);
+    st->is_narrow = false;
     arc_opus_enc_set_channels(enc, o.coded_channels);
     arc_opus_enc_set_dtx(enc, o.dtx);
     arc_opus_enc_set_fec(enc, o.fec);
@@ -197,6 +214,7 @@ void arc_peer_apply_opus(struct arc_sendstream *st)
     if (enc) {
         apply_settings(st, enc);
         apply_rates(st, enc);
+        limit_bandwidth(st, enc);
     }
     st->media.target_bps = st->applied_bps;
 }

@@ -111,6 +111,7 @@ struct arc_sendstream {
     struct arc_aenc       *aenc;
     struct arc_redenc     *redenc;       /* NULL: without redundancy        */
     int32_t                applied_red;
+    int32_t                applied_red_total_bps;
     struct arc_venc       *venc;
     struct arc_gather      gather;
     struct arc_encoded     pending;      /* encoded, not yet packetized     */
@@ -120,6 +121,7 @@ struct arc_sendstream {
     uint32_t               ts_offset;    /* random, RFC 3550 §5.1           */
     int32_t                applied_bps;
     int32_t                applied_loss_pct;
+    bool                   is_narrow;    /* see cfg.red_wideband_below_bps  */
     int32_t                applied_opus; /* packed by opus_out.c            */
     int16_t               *pcm;          /* room for a frame as opened      */
     bool                   can_dred;     /* libopus has DRED                */
@@ -135,6 +137,7 @@ struct arc_sendstream {
     int32_t                target_bps;   /* atomic                          */
     int32_t                loss_pct;     /* atomic: what the peer reports   */
     int32_t                red_set;      /* atomic: see red_out.c           */
+    int32_t                red_total_bps; /* atomic: goes with it           */
     int32_t                opus_set;     /* atomic: see opus_out.c          */
     int16_t               *pcm_long;     /* atomic: for the longest frame, once a
                                             longer one than at first was told */
@@ -322,6 +325,7 @@ bool arc_peer_queue_packet(struct arc_sendstream *st, const struct arc_txpkt *p)
 
 /* red_out.c */
 int32_t arc_peer_pack_red(const struct arc_redenc_set *set);
+bool    arc_peer_makes_copies(struct arc_sendstream *st);
 /** The payload that a frame leaves in, with its payload type. @param len 0: nobody
  *  speaks. @return bytes; 0: nothing is sent */
 int32_t arc_peer_add_copies(struct arc_sendstream *st, const uint8_t *frame,

@@ -8,7 +8,8 @@
 #include "session/peer.h"
 
 /* A set of copies as one number, so that any thread may hand it over: 3 bits how
- * many, 9 of overhead, 1 whether of speech only, 4 of each distance. */
+ * many, 9 of overhead, 1 whether of speech only, 4 of each distance. The bound of
+ * the total rate is another one. */
 enum {
     RED_COUNT_BITS    = 3,
     RED_PCT_BITS      = 9,
@@ -33,26 +34,36 @@ enum arc_status arc_send_set_redundancy(struct arc_sendstream *st,
 {
     if (!st->redenc || !arc_redenc_set_ok(set))
         return ARC_ERR_ARG;
+    arc_atomic_store_relaxed(&st->red_total_bps, set->max_total_bps);
     arc_atomic_store_relaxed(&st->red_set, arc_peer_pack_red(set));
     return ARC_OK;
+}
+
+bool arc_peer_makes_copies(struct arc_sendstream *st)
+{
+    return st->redenc && (arc_atomic_load_relaxed(&st->red_set) &
+                          ((1 << RED_COUNT_BITS) - 1)) != 0;
 }
 
 static void apply_set(struct arc_sendstream *st)
 {
     const int32_t packed = arc_atomic_load_relaxed(&st->red_set);
+    const int32_t total_bps = arc_atomic_load_relaxed(&st->red_total_bps);
     int32_t rest = packed >> RED_DISTANCES_BIT;
     struct arc_redenc_set set;
 
-    if (packed == st->applied_red)
+    if (packed == st->applied_red && total_bps == st->applied_red_total_bps)
         return;
     memset(&set, 0, sizeof(set));
     set.n_copies         = packed & ((1 << RED_COUNT_BITS) - 1);
     set.max_overhead_pct = packed >> RED_COUNT_BITS & ((1 << RED_PCT_BITS) - 1);
     set.speech_only      = packed >> RED_SPEECH_BIT & 1;
+    set.max_total_bps    = total_bps;
     for (int32_t i = 0; i < set.n_copies; i++, rest >>= RED_DISTANCE_BITS)
         set.distances[i] = 1 + (rest & ((1 << RED_DISTANCE_BITS) - 1));
     arc_redenc_change(st->redenc, &set);
-    st->applied_red = packed;
+    st->applied_red           = packed;
+    st->applied_red_total_bps = total_bps;
 }
 
 int32_t arc_peer_add_copies(struct arc_sendstream *st, const uint8_t *frame,

@@ -118,6 +118,9 @@ struct arc_send_config {
     int32_t  red_payload_type; /* audio: of packets with copies of past frames (RFC
                                   2198), Opus only; 0: there never are any      */
     struct arc_redenc_set red; /* audio: which copies, if red_payload_type > 0   */
+    int32_t  red_wideband_below_bps; /* audio: while copies are sent, an encoder
+                                  of speech (VOIP) with less codes 8 kHz at most;
+                                  0: never                                       */
     int32_t  noise_payload_type; /* audio: of comfort noise, which PCMU and PCMA
                                   send with opus.dtx; 0: none is sent            */
     int32_t  dtmf_payload_type;/* audio: of telephone events; 0: none            */

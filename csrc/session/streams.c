@@ -248,6 +248,7 @@ static enum arc_status open_audio_encoder(struct arc_sendstream *st, char *why,
     if (c->red_payload_type == 0)
         return ARC_OK;
     st->applied_red = st->red_set = arc_peer_pack_red(&c->red);
+    st->applied_red_total_bps = st->red_total_bps = c->red.max_total_bps;
     return arc_redenc_new(&c->red, c->rtx_payload_type >= 0, &st->redenc);
 }
 

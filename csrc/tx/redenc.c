@@ -14,6 +14,10 @@ enum {
     MAX_PAYLOAD_TYPE = 127,
     RATE_FRAMES     = 50,   /* frames whose unused share may be used later    */
     PCT             = 100,
+    TICKS_PER_S     = 48000, /* RFC 7587 §4.1, whatever rate the sound has    */
+    MAX_ELAPSED     = ARC_REDENC_RATE_US / 1000 * TICKS_PER_S / 1000,
+    RESERVE         = TICKS_PER_S / 5, /* of `room`, for the first copies to come */
+    BYTE            = 8 * TICKS_PER_S, /* in the unit of `room`               */
 };
 
 struct past {
@@ -32,13 +36,18 @@ struct arc_redenc {
     uint8_t                 toc;       /* first byte of the last frame        */
     bool                    was_speech; /* the last frame                     */
     int64_t                 credit;    /* bytes of copies that may leave, * 100 */
+    int64_t                 room;      /* bits that max_total_bps leaves now, *
+                                          TICKS_PER_S; below 0: had too early  */
+    uint32_t                paid_ts;   /* until when `room` was added to      */
 };
 
 bool arc_redenc_set_ok(const struct arc_redenc_set *set)
 {
     if (!set || set->n_copies < 0 || set->n_copies > ARC_REDENC_MAX_COPIES ||
         set->max_overhead_pct < 1 ||
-        set->max_overhead_pct > ARC_REDENC_MAX_OVERHEAD_PCT)
+        set->max_overhead_pct > ARC_REDENC_MAX_OVERHEAD_PCT ||
+        set->max_total_bps < 0 ||
+        set->max_total_bps > ARC_REDENC_MAX_TOTAL_BPS)
         return false;
     for (int32_t i = 0; i < set->n_copies; i++) {
         if (set->distances[i] < 1 ||
@@ -113,10 +122,12 @@ static void add_part(struct arc_red_part *parts, int32_t *n,
 /** Why a copy stays behind, or that it may leave. */
 enum verdict { LEAVES, NO_FORM, NO_ROOM, NO_RATE, NO_SPEECH };
 
+/** @param rank Of its distance in the set, 0: the most important */
 static enum verdict judge(const struct arc_redenc *r, const struct past *p,
-                          uint32_t rtp_ts, int32_t room)
+                          uint32_t rtp_ts, int32_t room, int32_t rank)
 {
     int32_t cost = p->len + ARC_RED_HEADER_BYTES;
+    int64_t kept = rank > 0 ? (int64_t)r->set.max_total_bps * RESERVE : 0;
 
     if (r->set.speech_only && p->is_pause)
         return NO_SPEECH;
@@ -124,6 +135,8 @@ static enum verdict judge(const struct arc_redenc *r, const struct past *p,
         return NO_FORM;
     if (cost > room)
         return NO_ROOM;
+    if (r->set.max_total_bps > 0 && (int64_t)cost * BYTE + kept > r->room)
+        return NO_RATE;
     return (int64_t)cost * PCT > r->credit ? NO_RATE : LEAVES;
 }
 
@@ -135,7 +148,7 @@ static int32_t choose(struct arc_redenc *r, int32_t payload_type,
 
     for (int32_t i = 0; i < r->set.n_copies; i++) {
         const struct past *p = past_frame(r, r->set.distances[i]);
-        enum verdict verdict = p ? judge(r, p, rtp_ts, room) : LEAVES;
+        enum verdict verdict = p ? judge(r, p, rtp_ts, room, i) : LEAVES;
         struct arc_red_part part;
         int32_t cost;
 
@@ -149,9 +162,10 @@ static int32_t choose(struct arc_redenc *r, int32_t payload_type,
         part.ts_offset    = (int32_t)(rtp_ts - p->rtp_ts);
         part.data         = p->data;
         part.len          = p->len;
-        add_part(parts, &n, &part);
         cost = p->len + ARC_RED_HEADER_BYTES;
+        add_part(parts, &n, &part);
         room -= cost;
+        r->room -= (int64_t)cost * BYTE;
         r->credit -= (int64_t)cost * PCT;
         r->stats.copies++;
         r->stats.copy_bytes += cost;
@@ -165,7 +179,8 @@ static bool copy_fits(const struct arc_redenc *r, uint32_t rtp_ts, int32_t cap)
     for (int32_t i = 0; i < r->set.n_copies; i++) {
         const struct past *p = past_frame(r, r->set.distances[i]);
 
-        if (p && judge(r, p, rtp_ts, cap - ARC_RED_PRIMARY_BYTES - 1) == LEAVES)
+        if (p &&
+            judge(r, p, rtp_ts, cap - ARC_RED_PRIMARY_BYTES - 1, i) == LEAVES)
             return true;
     }
     return false;
@@ -205,6 +220,19 @@ static void earn(struct arc_redenc *r, const uint8_t *frame, int32_t len)
     r->stats.frame_bytes += len;
 }
 
+/** What the total rate allows since the last frame. A second of it is kept, and
+ *  no more is owed, so that a rate that was too high once is soon forgotten. */
+static void earn_room(struct arc_redenc *r, uint32_t rtp_ts)
+{
+    const int64_t most = (int64_t)r->set.max_total_bps * MAX_ELAPSED;
+    const int32_t elapsed = (int32_t)(rtp_ts - r->paid_ts); /* < 0: backwards */
+    const int64_t ticks =
+        r->n_frames > 0 ? arc_clamp_i64(elapsed, 0, MAX_ELAPSED) : 0;
+
+    r->room = arc_clamp_i64(r->room + r->set.max_total_bps * ticks, -most, most);
+    r->paid_ts = rtp_ts;
+}
+
 /** Write a frame that fits, with the copies that fit as well. @return bytes */
 static int32_t write_frame(struct arc_redenc *r, int32_t payload_type,
                            uint32_t rtp_ts, const uint8_t *frame, int32_t len,
@@ -213,9 +241,11 @@ static int32_t write_frame(struct arc_redenc *r, int32_t payload_type,
     struct arc_red_part parts[ARC_REDENC_MAX_COPIES + 1];
     struct arc_red_part *primary;
     size_t bytes = (size_t)len;
-    int32_t n = choose(r, payload_type, rtp_ts,
-                       cap - len - ARC_RED_PRIMARY_BYTES, parts);
+    int32_t n;
 
+    r->room -= (int64_t)(len + ARC_RED_PRIMARY_BYTES) * BYTE;
+    n = choose(r, payload_type, rtp_ts, cap - len - ARC_RED_PRIMARY_BYTES,
+               parts);
     *is_red = n > 0 || r->always;
     if (!*is_red) {
         memcpy(out, frame, bytes);
@@ -241,6 +271,7 @@ enum arc_status arc_redenc_build(struct arc_redenc *r, int32_t payload_type,
     if (payload_type < 0 || payload_type > MAX_PAYLOAD_TYPE || len < 0 ||
         (!frame && len > 0) || !out || cap < 1 || !len_out || !is_red)
         return ARC_ERR_ARG;
+    earn_room(r, rtp_ts);
     if (len > 0)
         earn(r, frame, len);
     if (len == 0 && !copy_fits(r, rtp_ts, cap)) {

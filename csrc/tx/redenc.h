@@ -14,12 +14,20 @@
  * With `speech_only` pauses get no copies: what a concealer makes of them is
  * hardly worse, and their bytes are better spent on the frames themselves.
  *
+ * `max_total_bps` bounds frames and copies together: what the frames leave of it
+ * gathers, for at most ARC_REDENC_RATE_US, and a copy leaves only if it is paid
+ * for; one by a less important distance only if a fifth of that stays, for it must
+ * not take the place of the more important to come. So from the first frame on the payloads never have more than that rate, and
+ * in any stretch of W seconds never more than it allows for W seconds and that
+ * time, unless the frames alone have more; their rate is the encoder's.
+ *
  * When the sender falls silent (DTX), the copies that are still to come of what
  * was said leave with frames of one byte; then nothing does.
  *
  * Owner:   arc_redenc_new() allocates all memory; nothing later does.
  * Threads: one caller at a time.
- * Time:    RTP timestamps, which grow; one call a frame, of silent ones too.
+ * Time:    RTP timestamps of 48 kHz (RFC 7587 §4.1), which grow; one call a frame,
+ *          of silent ones too.
  * Bounds:  ARC_REDENC_MAX_DISTANCE payloads of at most ARC_RED_MAX_BLOCK_BYTES;
  *          a longer one gets no copy (counted).
  */
@@ -36,6 +44,8 @@
 #define ARC_REDENC_MAX_COPIES       4    /* in one packet                     */
 #define ARC_REDENC_MAX_DISTANCE     16   /* frames                            */
 #define ARC_REDENC_MAX_OVERHEAD_PCT 400
+#define ARC_REDENC_MAX_TOTAL_BPS    2000000 /* four times what Opus can have  */
+#define ARC_REDENC_RATE_US          1000000 /* unused rate is kept so long    */
 
 /** What is sent again. */
 struct arc_redenc_set {
@@ -47,6 +57,7 @@ struct arc_redenc_set {
     bool    speech_only;     /* no copy of a frame that its encoder marks as
                                 not active (RFC 6716 §4.2.3), but of the first
                                 after one that it does: how speech ends        */
+    int32_t max_total_bps;   /* of the RTP payload, copies and all; 0: no bound */
 };
 
 struct arc_redenc_stats {
@@ -55,7 +66,7 @@ struct arc_redenc_stats {
     int64_t copies;          /* sent                                          */
     int64_t copy_bytes;      /* with their headers                             */
     int64_t left_out_room;   /* copies: the datagram would be too long         */
-    int64_t left_out_rate;   /* copies: above max_overhead_pct                 */
+    int64_t left_out_rate;   /* copies: above max_overhead_pct or max_total_bps */
     int64_t left_out_form;   /* copies: too long for RFC 2198, or too long ago */
     int64_t left_out_pause;  /* copies: nobody speaks in the frame             */
     int64_t afterwards;      /* frames of one byte that carried copies         */

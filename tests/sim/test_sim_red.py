@@ -11,7 +11,7 @@ import pytest
 from arcrtc import AudioFrame, ConfigError, RtpPacket, Session, SessionConfig
 from arcrtc.errors import ArgumentError
 from arcrtc.events import Concealment, ReceivedFrame
-from arcrtc.redundancy import RedConfig
+from arcrtc.redundancy import RedConfig, speech_plan
 from tests.model import red as model
 from tests.model.red import Block
 
@@ -89,7 +89,9 @@ def test_sim_red_copies_sound_exactly_as_the_packets_that_were_lost() -> None:
     clean = hold(lambda i, data: data)
     # Single losses, and bursts of three: all of them come again at distance 1 or 3.
     lossy = hold(lambda i, data: None if i % 10 in (3, 6, 7, 8) and i < 90 else data)
-    assert np.array_equal(lossy.pcm, clean.pcm)
+    # When the sender stops, play-out waits for what may just be late; how long depends on what was lost.
+    spoken = 95 * FRAME
+    assert np.array_equal(lossy.pcm[:spoken], clean.pcm[:spoken])
     assert lossy.media["copy_samples"] == 36 * FRAME
     assert lossy.media["concealed_samples"] == 0
     assert {frame.concealment for frame in lossy.heard[:100]} == {Concealment.DECODED, Concealment.COPY}
@@ -199,6 +201,58 @@ def test_sim_red_copies_of_a_time_before_the_stream_or_that_differ_change_nothin
 
     call = hold(path)
     assert np.array_equal(call.pcm, hold(lambda i, data: data).pcm)
+
+
+@pytest.mark.parametrize("wideband_below_bps", [28_000, 0])
+def test_sim_red_narrows_to_wideband_while_copies_leave_too_little(wideband_below_bps: int) -> None:
+    session = Session(SessionConfig(seed=1), now_us=0)
+    sender = session.send_audio(sample_rate=48_000, bitrate=24_000, fec=False,
+                                red=RedConfig(distances=(1,), wideband_below_bps=wideband_below_bps))
+    sound, wide = np.repeat(speechlike(90), 3), []
+    for i in range(90):
+        if i == 30:
+            sender.set_bitrate(32_000)
+        if i == 60:
+            sender.set_redundancy()
+            sender.set_bitrate(24_000)
+        sender.send(AudioFrame(samples=sound[i * 960:(i + 1) * 960], sample_rate=48_000), now_us=20 * MS * i)
+        while (datagram := session.poll_transmit(20 * MS * i)) is not None:
+            if not 192 <= datagram[1] <= 223:  # RTCP
+                wide.append(blocks_of(datagram)[-1].data[0] >> 3 >= 12)  # RFC 6716 table 2
+    assert any(wide[:30]) == (not wideband_below_bps)
+    assert all(wide[40:60])
+    assert all(wide[70:])
+
+
+def test_sim_red_total_rate_holds_and_changes_in_place() -> None:
+    def change(i: int, call: Call) -> None:
+        if i == 100:
+            call.a.senders[0].set_redundancy(3, 1, max_total_bps=0)  # type: ignore[union-attr]
+
+    call = hold(lambda i, data: data, frames=200, at=change,
+                red=RedConfig(distances=(3, 1), max_overhead_pct=300, max_total_bps=36_000))
+    bits = [8 * (len(datagram) - 12) for datagram in call.sent]
+    assert 0.9 * 72_000 < sum(bits[:100]) <= 72_000
+    assert sum(bits[100:]) > 1.5 * 72_000
+    assert call.a.stats().send[0]["media"]["copies_left_out"] > 50
+
+
+def test_speech_plan_gives_frames_their_rate_and_the_rest_to_second_copies() -> None:
+    one, two = RedConfig(distances=(4,), speech_only=True), RedConfig(distances=(4, 1), speech_only=True)
+    assert [speech_plan(bps, 0.2)[1] for bps in (20_000, 36_000, 60_000)] == [
+        one.encoder_bitrate(20_000), 16_800, two.encoder_bitrate(60_000)]
+    red, _ = speech_plan(36_000, 0.2, 3)
+    assert (red.distances, red.max_total_bps, red.speech_only) == ((3, 1), 36_000, True)
+    red, bitrate = speech_plan(36_000, 0.1)
+    assert (red.distances, bitrate) == ((4,), one.encoder_bitrate(36_000))
+    with pytest.raises(ConfigError):
+        speech_plan(36_000, 1.1)
+    for reach in (1, 17):
+        with pytest.raises(ConfigError):
+            speech_plan(36_000, 0.2, reach)
+    for wrong in ({"max_total_bps": -1}, {"max_total_bps": 2_000_001}, {"wideband_below_bps": -1}):
+        with pytest.raises(ConfigError):
+            RedConfig(**wrong)  # type: ignore[arg-type]
 
 
 def test_sim_red_settings_that_are_not_allowed_raise() -> None:

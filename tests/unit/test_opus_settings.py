@@ -80,6 +80,26 @@ def test_encoder_application_changes_in_place() -> None:
     assert lib.arc_opus_enc_set_application(e, 3) == ARG
 
 
+def chord(rate: int, seconds: int) -> np.ndarray:
+    """Three tones with harmonics over faint noise: music to libopus."""
+    t = np.arange(rate * seconds) / rate
+    tones = sum(np.sin(2 * np.pi * 220 * m * step * t) / (1 + m % 4) for step in (1, 1.26, 1.5) for m in range(1, 9))
+    noise = np.random.default_rng(1).normal(0, 30, len(t))
+    return (2000 * tones * (0.6 + 0.4 * np.cos(4 * np.pi * t)) + noise).astype(np.int16)
+
+
+@pytest.mark.parametrize(("application", "is_taken_for_music"), [(VOIP, False), (AUDIO, True)])
+def test_encoder_for_speech_takes_nothing_for_music(application: int, is_taken_for_music: bool) -> None:
+    e = encoder(sample_rate_hz=48_000, bitrate_bps=24_000, complexity=10, expected_loss_pct=0)
+    assert lib.arc_opus_enc_set_application(e, AUDIO) == OK
+    assert lib.arc_opus_enc_set_application(e, application) == OK
+    fresh = encoder(sample_rate_hz=48_000, bitrate_bps=24_000, complexity=10, expected_loss_pct=0,
+                    application=application)
+    for each in (e, fresh):
+        celt_only = [encode(each, frame)[0] >> 3 >= 16 for frame in blocks(chord(48_000, 3), 960)]  # RFC 6716 table 2
+        assert any(celt_only) == is_taken_for_music
+
+
 def test_encoder_packets_are_equal_or_not_as_told() -> None:
     e = encoder(bitrate_bps=24_000, vbr=False)
     frames = blocks(speech()[16_000:48_000], 320)

@@ -205,3 +205,95 @@ def test_redenc_speech_only_keeps_its_overhead_on_any_bytes(packets: list[bytes]
                                     core.red) == lib.ARC_OK
     s = core.stats()
     assert 100 * s.copy_bytes <= overhead * s.frame_bytes
+
+
+# --- the total rate ---
+
+START = 2**32 - 3 * STEP
+
+
+def bounded(distances: tuple[int, ...], total_bps: int, speech_only: bool = False, always: bool = True) -> Core:
+    core, wanted = Core(distances, always=always), Core.set(distances)
+    wanted.max_total_bps, wanted.speech_only = total_bps, speech_only
+    assert lib.arc_redenc_change(core.handle, wanted) == lib.ARC_OK
+    return core
+
+
+def sizes_of(core: Core, frames: list[int], steps: list[int] | None = None,
+             ) -> tuple[list[int], list[int], list[bool]]:
+    """Time, bytes of the payload, and whether it has copies, of each packet that leaves."""
+    times, sizes, copies, ts = [], [], [], START
+    for k, size in enumerate(frames):
+        status = lib.arc_redenc_build(core.handle, OPUS, ts % 2**32, bytes([0x48, 0x80, *bytes(58)]), size, core.out,
+                                      1200, core.n, core.red)
+        if status == lib.ARC_OK:
+            blocks = model.parse(bytes(ffi.buffer(core.out, core.n[0]))) if core.red[0] else []
+            times.append(ts)
+            sizes.append(core.n[0])
+            copies.append(len(blocks) > 1)
+        ts += STEP if steps is None else steps[k]
+    return times, sizes, copies
+
+
+steps = st.sampled_from([STEP, STEP, STEP, 2 * STEP])
+timed = st.lists(st.tuples(st.just(0) | st.integers(2, 60), steps), min_size=1, max_size=200)
+
+
+@given(timed, st.integers(25_000, 60_000), st.sampled_from([(1,), (4, 1), (1, 2, 3, 4)]), st.booleans())
+def test_redenc_total_rate_holds_in_any_stretch(frames: list[tuple[int, int]], bps: int, wanted: tuple[int, ...],
+                                                always: bool) -> None:
+    core = bounded(wanted, bps, always=always)
+    times, sizes, copies = sizes_of(core, [f[0] for f in frames], [f[1] for f in frames])
+    for i in range(len(times)):
+        # From the first call on exactly; later on a second may have been saved.
+        allowed = bps * (48_000 + times[i] - times[i - 1] if i else times[0] - START)
+        used = 0
+        for j in range(i, len(times)):
+            allowed += bps * (times[j] - times[j - 1]) if j > i else 0
+            used += 8 * 48_000 * sizes[j]
+            assert used <= allowed or not copies[j]  # frames alone may be more for a while, never with copies
+
+
+def test_redenc_total_rate_is_used_and_copies_that_it_has_room_for_are_all_sent() -> None:
+    core = bounded((4, 1), 26_400)  # frames of 21 bytes with two copies of 24: 27 600
+    sizes = sizes_of(core, [20] * 500)[1]
+    assert 0.97 * 26_400 < 8 * sum(sizes) / 10 <= 26_400
+    s = core.stats()
+    assert s.left_out_rate > 0
+    assert s.copies + s.left_out_rate == 500 - 4 + 500 - 1
+    enough = bounded((4, 1), 30_000)
+    sizes_of(enough, [20] * 500)
+    assert enough.stats().left_out_rate <= 30  # until there is a reserve
+
+
+def test_redenc_total_rate_leaves_out_the_least_important_copy_first() -> None:
+    core = bounded((4, 1), 20_000)
+    near, far = 0, 0
+    for k in range(500):
+        blocks = core.build(k * STEP, frame_of(k))
+        assert not isinstance(blocks, int)
+        offsets = [b.ts_offset // STEP for b in blocks]
+        near, far = near + (1 in offsets), far + (4 in offsets)
+    assert far > 490
+    assert 60 < near < 100
+
+
+def test_redenc_total_rate_saves_a_second_and_forgets_what_is_owed_beyond_one() -> None:
+    core = bounded((1,), 16_000)  # frames of 41 bytes alone: 16 400
+    sizes_of(core, [2] * 500)     # ten seconds of next to nothing
+    _, sizes, copies = sizes_of(core, [40] * 100)
+    assert 1_800 < sum(size - 41 for size in sizes) <= 2_000
+    assert not any(copies[60:])
+    sizes_of(core, [60] * 1000)   # twenty seconds of half as much again
+    _, _, copies = sizes_of(core, [10] * 100)
+    assert not any(copies[:50])
+    assert all(copies[-20:])
+
+
+def test_redenc_total_rate_of_none_bounds_nothing_and_out_of_range_raises() -> None:
+    core = bounded((1,), 0)
+    assert all(sizes_of(core, [1100 // 20] * 50)[2][1:])
+    for wrong in (-1, lib.ARC_REDENC_MAX_TOTAL_BPS + 1):
+        wanted = Core.set((1,))
+        wanted.max_total_bps = wrong
+        assert lib.arc_redenc_change(core.handle, wanted) == lib.ARC_ERR_ARG
