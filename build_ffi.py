@@ -64,6 +64,7 @@ LIBRARIES = (
     Library("vpx", "libvpx-dev", "libvpx-devel", "libvpx", required=False, minimum="1.8"),
     Library("IPSec_MB", "libipsec-mb-dev", "intel-ipsec-mb-devel", "", required=False, minimum="1.3",
             link=("-lIPSec_MB",), header="intel-ipsec-mb.h", version_macro="IMB_VERSION_STR"),
+    Library("aom", "libaom-dev", "libaom-devel", "aom", required=False, minimum="3.5"),
     Library("dav1d", "libdav1d-dev", "libdav1d-devel", "dav1d", required=False, minimum="0.9"),
 )
 

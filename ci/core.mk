@@ -4,7 +4,7 @@ SAN   ?= none
 DIR   := build/core-$(SAN)
 LIBS  := libcrypto opus libavcodec libavutil libswresample libswscale
 comma := ,
-OPTIONAL := $(foreach l,$(filter-out $(subst $(comma), ,$(ARCRTC_WITHOUT)),vpx dav1d),$(shell pkg-config --exists $(l) && echo $(l)))
+OPTIONAL := $(foreach l,$(filter-out $(subst $(comma), ,$(ARCRTC_WITHOUT)),vpx aom dav1d),$(shell pkg-config --exists $(l) && echo $(l)))
 PKG   := $(LIBS) $(OPTIONAL)
 # ipsec-mb has no pkg-config file.
 IPSECMB := $(if $(filter IPSec_MB,$(subst $(comma), ,$(ARCRTC_WITHOUT))),,$(shell \

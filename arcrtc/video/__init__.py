@@ -1,7 +1,7 @@
 """Video: frames, encoders, decoders, payload format, and measures of quality."""
 from __future__ import annotations
 
-from arcrtc.video.config import VideoCodec, VideoConfig, VideoResolution
+from arcrtc.video.config import VideoCodec, VideoConfig, VideoContent, VideoResolution
 from arcrtc.video.decoders import (
     DecodeEvent,
     DecodeFault,
@@ -20,9 +20,10 @@ from arcrtc.video.parameters import (
     video_parameters,
 )
 from arcrtc.video.payload import VideoDepacketizer, VideoPacketizer, VideoPayload
-from arcrtc.video.pipeline import EncodedFrame, VideoPipeline
+from arcrtc.video.pipeline import EncodedFrame, EncodedLayer, VideoPipeline
 from arcrtc.video.plc import ConcealMethod, VideoPlc, VideoPlcConfig, VideoPlcStats
 from arcrtc.video.quality import psnr, ssim
+from arcrtc.video.simulcast import SimulcastEncoder
 
 __all__ = [
     "Av1Parameters",
@@ -32,10 +33,13 @@ __all__ = [
     "DecoderInfo",
     "DecoderStats",
     "EncodedFrame",
+    "EncodedLayer",
     "EncoderInfo",
     "H264Parameters",
+    "SimulcastEncoder",
     "VideoCodec",
     "VideoConfig",
+    "VideoContent",
     "VideoDecoder",
     "VideoDepacketizer",
     "VideoFrame",

@@ -11,6 +11,7 @@ MIN_BITRATE_BPS: Final = 10_000
 MAX_BITRATE_BPS: Final = 1_000_000_000
 MIN_SIDE_PX: Final = 16
 MAX_SIDE_PX: Final = 16_384
+MAX_LAYERS: Final = 3
 
 
 class VideoCodec(Enum):
@@ -20,6 +21,13 @@ class VideoCodec(Enum):
     VP8 = "vp8"
     VP9 = "vp9"
     AV1 = "av1"
+
+
+class VideoContent(Enum):
+    """What the pictures show; the encoder looks for what is usual there."""
+
+    CAMERA = "camera"
+    SCREEN = "screen"  #: text and windows: sharp edges, few colours
 
 
 class VideoResolution(Enum):
@@ -76,10 +84,10 @@ class VideoConfig:
     :ivar frame_rate: frames per second that the rate control plans with, 1..1000.
     :ivar keyframe_interval: frames from key frame to key frame, 0..1_000_000; 0: only on request.
     :ivar adaptive_bitrate: whether a controller may change bit rate and resolution of this stream.
-    :ivar encoder: "auto" (proved hardware first, then libx264; the environment variable
-        ARCRTC_VIDEO_ENCODER stands in for it), "software", "nvenc", "vaapi", "qsv", "v4l2m2m",
-        "amf", "videotoolbox", or a library's name such as "libx264".
-    :ivar threads: slices encoded in parallel, 1..16; 0: by size and cores.
+    :ivar encoder: "auto" (proved hardware first, then libx264, libvpx, or libaom; the environment
+        variable ARCRTC_VIDEO_ENCODER stands in for it), "software", "nvenc", "vaapi", "qsv",
+        "v4l2m2m", "amf", "videotoolbox", or a library's name such as "libx264".
+    :ivar threads: slices or tiles encoded in parallel, 1..16; 0: by size and cores.
     :ivar decoder: "auto" (FFmpeg for h264, vp8 and vp9, dav1d for av1), or a name that
         :func:`arcrtc.video.list_decoders` has, such as "libvpx-vp9".
     :ivar hwaccel: decoding by hardware: "none", "auto" (a device that opens, else software), or
@@ -88,6 +96,14 @@ class VideoConfig:
     :ivar partial_frames: H.264: decode what came of a picture that lacks packets in its midst, with
         ``damaged`` set; False, and for other codecs: such a picture is dropped.
     :ivar speed: 0 (best picture) .. 7 (quickest); None: by size, frame rate and cores.
+    :ivar content: what the pictures show.
+    :ivar temporal_layers: 1..3; more than one: VP8, VP9 and AV1 in software.
+    :ivar spatial_layers: 1..3; more than one: VP9 and AV1 in software. The top one has the
+        resolution of the stream, each below it half of the one above.
+    :ivar intra_refresh: heal losses without key frames. Where the encoder has it (x264, NVENC, Quick
+        Sync), columns are coded anew in turn, once in ``keyframe_interval`` frames (0: in two
+        seconds), and key frames come on request only; elsewhere frames carry no statistics over
+        from those that may be lost (VP8, VP9, AV1 in software).
 
     :raises ConfigError: a value is outside its range.
     """
@@ -101,6 +117,10 @@ class VideoConfig:
     encoder: str = "auto"
     threads: int = 0
     speed: int | None = None
+    content: VideoContent = VideoContent.CAMERA
+    temporal_layers: int = 1
+    spatial_layers: int = 1
+    intra_refresh: bool = False
     decoder: str = "auto"
     hwaccel: str = "none"
     decode_threads: int = 1
@@ -122,6 +142,12 @@ class VideoConfig:
         check_range("decode_threads", self.decode_threads, 0, 16)
         if self.speed is not None:
             check_range("speed", self.speed, 0, 7)
+        if not isinstance(self.content, VideoContent):
+            raise ConfigError(f"content={self.content!r} must be one of {', '.join(map(str, VideoContent))}")
+        check_range("temporal_layers", self.temporal_layers, 1, MAX_LAYERS)
+        check_range("spatial_layers", self.spatial_layers, 1, MAX_LAYERS)
+        if self.spatial_layers > 1 and self.codec not in (VideoCodec.VP9, VideoCodec.AV1):
+            raise ConfigError(f"spatial_layers={self.spatial_layers}: {self.codec.value} has none; vp9 and av1 have")
 
     @property
     def width(self) -> int:

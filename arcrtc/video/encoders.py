@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from arcrtc._native import check, error_for, ffi, lib
 from arcrtc.errors import CodecError, ConfigError, UnsupportedError
-from arcrtc.video.config import VideoCodec
+from arcrtc.video.config import VideoCodec, VideoContent
 
 ENVIRONMENT: Final = "ARCRTC_VIDEO_ENCODER"
 CODECS: Final[dict[VideoCodec, int]] = {
@@ -17,9 +17,13 @@ CODECS: Final[dict[VideoCodec, int]] = {
     VideoCodec.VP9: lib.ARC_VIDEO_VP9,
     VideoCodec.AV1: lib.ARC_VIDEO_AV1,
 }
+CONTENTS: Final[dict[VideoContent, int]] = {
+    VideoContent.CAMERA: lib.ARC_CONTENT_CAMERA,
+    VideoContent.SCREEN: lib.ARC_CONTENT_SCREEN,
+}
 _CODEC_NAMES: Final = {value: codec for codec, value in CODECS.items()}
 _HARDWARE_WORDS: Final = ("nvenc", "vaapi", "qsv", "v4l2m2m", "amf", "videotoolbox")
-_WHY_BYTES: Final = 320
+WHY_BYTES: Final = 320
 _PROBE_SIZE: Final = (640, 360)
 _PROBE_FRAMES: Final = 6
 _PROBE_KEY_AT: Final = 3
@@ -52,13 +56,18 @@ def _table() -> list[_Row]:
     return rows
 
 
-def open_encoder(name: str, codec: VideoCodec, *, width: int, height: int, frame_rate: int, bitrate: int,
-                 keyframe_interval: int = 0, threads: int = 0, speed: int | None = None) -> Any:
-    """Open one encoder; the handle of ``struct arc_venc``.
+def resizes_in_place(name: str) -> bool:
+    """Whether an encoder takes another size without being opened anew (``arc_venc_set_size``)."""
+    i = [row.name for row in _table()].index(name)
+    return bool(lib.arc_venc_info(i).in_place_size)
 
-    :raises UnsupportedError: with the library's reason in words.
-    """
-    config = ffi.new("struct arc_venc_config *", {
+
+def encoder_config(name: str, codec: VideoCodec, *, width: int, height: int, frame_rate: int, bitrate: int,
+                   keyframe_interval: int = 0, threads: int = 0, speed: int | None = None,
+                   content: VideoContent = VideoContent.CAMERA, temporal_layers: int = 1, spatial_layers: int = 1,
+                   intra_refresh: bool = False) -> Any:
+    """A ``struct arc_venc_config *``; the arguments are those of :class:`arcrtc.VideoConfig`."""
+    return ffi.new("struct arc_venc_config *", {
         "name": name.encode()[:lib.ARC_VENC_NAME_BYTES - 1],
         "codec": CODECS[codec],
         "width": width,
@@ -69,10 +78,28 @@ def open_encoder(name: str, codec: VideoCodec, *, width: int, height: int, frame
         "keyframe_interval_frames": keyframe_interval,
         "threads": threads,
         "speed": -1 if speed is None else speed,
+        "content": CONTENTS[content],
+        "temporal_layers": temporal_layers,
+        "spatial_layers": spatial_layers,
+        "intra_refresh": intra_refresh,
     })
+
+
+def open_encoder(name: str, codec: VideoCodec, *, width: int, height: int, frame_rate: int, bitrate: int,
+                 keyframe_interval: int = 0, threads: int = 0, speed: int | None = None,
+                 content: VideoContent = VideoContent.CAMERA, temporal_layers: int = 1, spatial_layers: int = 1,
+                 intra_refresh: bool = False) -> Any:
+    """Open one encoder; the handle of ``struct arc_venc``. The arguments are those of :class:`arcrtc.VideoConfig`.
+
+    :raises UnsupportedError: with the library's reason in words.
+    """
+    config = encoder_config(
+        name, codec, width=width, height=height, frame_rate=frame_rate, bitrate=bitrate,
+        keyframe_interval=keyframe_interval, threads=threads, speed=speed, content=content,
+        temporal_layers=temporal_layers, spatial_layers=spatial_layers, intra_refresh=intra_refresh)
     out = ffi.new("struct arc_venc **")
-    why = ffi.new("char[]", _WHY_BYTES)
-    status = lib.arc_venc_new(config, out, why, _WHY_BYTES)
+    why = ffi.new("char[]", WHY_BYTES)
+    status = lib.arc_venc_new(config, out, why, WHY_BYTES)
     if status == lib.ARC_ERR_UNSUPPORTED:
         raise UnsupportedError(ffi.string(why).decode(errors="replace"))
     check(status, f"video encoder {name}")
@@ -115,7 +142,7 @@ def _try_out(name: str, codec: VideoCodec) -> str:
         wants_key = i in (0, _PROBE_KEY_AT)
         if bool(out.is_key) != wants_key:
             return f"{name}: frame {i} is {'no' if wants_key else 'a'} key frame"
-        if wants_key and not has_parameter_sets(bytes(ffi.buffer(out.data, out.len))):
+        if wants_key and codec is VideoCodec.H264 and not has_parameter_sets(bytes(ffi.buffer(out.data, out.len))):
             return f"{name}: key frames come without parameter sets"
     return ""
 

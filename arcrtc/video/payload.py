@@ -232,9 +232,11 @@ class VideoDepacketizer:
         :raises UnsupportedError: H.264 of interleaved mode.
         """
         view = read_view(payload)
-        check(lib.arc_pl_video_peek(CODECS[self.codec], view, len(view), self._info), "RTP payload")
         status = lib.arc_pl_video_unpacker_push(self._unpacker, view, len(view))
-        if status in (lib.ARC_ERR_FORMAT, lib.ARC_ERR_SPACE, lib.ARC_ERR_LIMIT):
+        if status in (lib.ARC_ERR_SPACE, lib.ARC_ERR_LIMIT):
+            return False
+        if status == lib.ARC_ERR_FORMAT:  # in itself, or in its place?
+            check(lib.arc_pl_video_peek(CODECS[self.codec], view, len(view), self._info), "RTP payload")
             return False
         return check(status, "RTP payload")
 

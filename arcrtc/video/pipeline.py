@@ -16,7 +16,7 @@ from arcrtc.video.config import (
     size_of,
 )
 from arcrtc.video.decoders import VideoDecoder
-from arcrtc.video.encoders import choose, open_encoder
+from arcrtc.video.encoders import choose, open_encoder, resizes_in_place
 from arcrtc.video.frame import VideoFrame
 from arcrtc.video.payload import VideoDepacketizer, VideoPacketizer
 
@@ -29,16 +29,59 @@ _MAX_MTU: Final = 65_507  # of one UDP datagram over IPv4
 
 
 @dataclass(frozen=True, slots=True)
+class EncodedLayer:
+    """One frame in a picture: the picture itself, or one of its spatial layers (C: ``wire/pl_video``).
+
+    :ivar offset: bytes from the picture's start.
+    :ivar length: bytes.
+    :ivar width: columns, pixels.
+    :ivar height: rows, pixels.
+    :ivar temporal_id: temporal layer, 0..2; 0: the base.
+    :ivar spatial_id: spatial layer, 0..2; 0: the base.
+    :ivar is_keyframe: needs no earlier picture, and none after it needs one from before it.
+    :ivar is_reference: a later picture may refer to it.
+    :ivar is_switching_up: no later frame of a higher temporal layer needs one from before this one.
+    :ivar is_layer_sync: above the base layer: refers to frames of temporal layer 0 only.
+    :ivar is_inter_layer: refers to the spatial layer below it in the same picture.
+    :ivar references: pictures back, of each frame that it refers to in its own spatial layer.
+    """
+
+    offset: int
+    length: int
+    width: int
+    height: int
+    temporal_id: int
+    spatial_id: int
+    is_keyframe: bool
+    is_reference: bool
+    is_switching_up: bool
+    is_layer_sync: bool
+    is_inter_layer: bool
+    references: tuple[int, ...]
+
+
+def _layers(out: Any) -> tuple[EncodedLayer, ...]:
+    """The frames of a ``struct arc_encoded``."""
+    return tuple(EncodedLayer(
+        row.off, row.len, row.width_px, row.height_px, row.tid, row.sid, row.is_key, row.is_reference,
+        row.is_switching_up, row.is_layer_sync, row.is_inter_layer, tuple(row.refs[0:row.n_refs]))
+        for row in out.layers[0:out.n_layers])
+
+
+@dataclass(frozen=True, slots=True)
 class EncodedFrame:
     """What the encoder made of one frame.
 
-    :ivar data: H.264: an access unit, Annex B, with SPS and PPS before each key frame; b"" when the
-        encoder dropped the frame.
+    :ivar data: H.264: an access unit, Annex B, with SPS and PPS before each key frame; VP8, VP9: the
+        frame, or those of all spatial layers from the lowest up; AV1: a temporal unit in the
+        low-overhead format, a sequence header before each key frame. b"" when the encoder dropped
+        the frame.
     :ivar is_keyframe: decoding can begin here.
     :ivar timestamp: of the frame, as the caller set it.
     :ivar encoder: the library's name of the encoder.
-    :ivar temporal_id: temporal layer; 0: the base, the only one so far.
-    :ivar spatial_id: spatial layer; 0: the base, the only one so far.
+    :ivar temporal_id: temporal layer; 0: the base.
+    :ivar spatial_id: highest spatial layer in ``data``; 0: the base.
+    :ivar layers: the frames in ``data``; () when the encoder dropped the frame.
     """
 
     data: bytes
@@ -47,10 +90,18 @@ class EncodedFrame:
     encoder: str
     temporal_id: int = 0
     spatial_id: int = 0
+    layers: tuple[EncodedLayer, ...] = ()
 
     def __repr__(self) -> str:
         return (f"EncodedFrame({len(self.data)} bytes{', key' if self.is_keyframe else ''}, "
                 f"timestamp={self.timestamp}, {self.encoder})")
+
+
+def encoded_frame(out: Any, name: str) -> EncodedFrame:
+    """What a ``struct arc_encoded`` holds, copied; ``name`` is the encoder's."""
+    layers = _layers(out)
+    return EncodedFrame(bytes(ffi.buffer(out.data, out.len)), bool(out.is_key), int(out.ts), name,
+                        layers[-1].temporal_id, layers[-1].spatial_id, layers)
 
 
 @dataclass(slots=True)
@@ -104,7 +155,8 @@ class VideoPipeline:
         self._staging: Any = None
         self._want_key = False
         self._decoder: VideoDecoder | None = None
-        self._packetizer = VideoPacketizer(self.config.codec)
+        self._packetizer = VideoPacketizer(self.config.codec, temporal_layers=self.config.temporal_layers,
+                                           spatial_layers=self.config.spatial_layers)
         self._depacketizer: VideoDepacketizer | None = None
         self._parameter_sets = b""
         self._timestamp: int | None = None  # of the picture in the making
@@ -134,13 +186,14 @@ class VideoPipeline:
     def _open(self) -> Any:
         """Open the chosen encoder; with "auto" go on to the next one when it refuses this size."""
         width, height = self.resolution
+        config = self.config
         while True:
             try:
                 return open_encoder(
-                    self._name, self.config.codec, width=width, height=height,
-                    frame_rate=self._frame_rate, bitrate=self._bitrate,
-                    keyframe_interval=self.config.keyframe_interval, threads=self.config.threads,
-                    speed=self.config.speed)
+                    self._name, config.codec, width=width, height=height, frame_rate=self._frame_rate,
+                    bitrate=self._bitrate, keyframe_interval=config.keyframe_interval, threads=config.threads,
+                    speed=config.speed, content=config.content, temporal_layers=config.temporal_layers,
+                    spatial_layers=config.spatial_layers, intra_refresh=config.intra_refresh)
             except UnsupportedError as error:
                 self._refused[self._name] = str(error)
                 self._name, self.passed_over = choose(
@@ -165,12 +218,11 @@ class VideoPipeline:
             self.stats.frames_dropped += 1
             return EncodedFrame(b"", False, frame.timestamp, self._name)
         self._want_key = False
-        out = self._encoded
-        data = bytes(ffi.buffer(out.data, out.len))
+        encoded = encoded_frame(self._encoded, self._name)
         self.stats.frames_encoded += 1
-        self.stats.keyframes_encoded += bool(out.is_key)
-        self.stats.bytes_encoded += len(data)
-        return EncodedFrame(data, bool(out.is_key), int(out.ts), self._name)
+        self.stats.keyframes_encoded += encoded.is_keyframe
+        self.stats.bytes_encoded += len(encoded.data)
+        return encoded
 
     def set_bitrate(self, bitrate: int) -> None:
         """Aim at another rate from the next frame on, without a key frame where the encoder can.
@@ -191,14 +243,21 @@ class VideoPipeline:
             check(lib.arc_venc_set_frame_rate(self._encoder, frame_rate, 1), "set_frame_rate")
 
     def set_resolution(self, resolution: VideoResolution | tuple[int, int]) -> None:
-        """Code another size; the next packet is a key frame.
+        """Code another size from the next frame on.
+
+        Its packet is a key frame, unless the encoder goes on without one: libvpx with VP9, and
+        libaom, up to the size that they were opened with, without layers.
 
         :raises ConfigError: as VideoConfig.
         """
-        if size_of(resolution) == self.resolution:
+        width, height = size_of(resolution)
+        if (width, height) == self.resolution:
             return
         self._resolution = resolution
-        self._encoder = None
+        if self._encoder is not None and resizes_in_place(self._name):
+            check(lib.arc_venc_set_size(self._encoder, width, height), "set_resolution")
+        else:
+            self._encoder = None
 
     def request_keyframe(self) -> None:
         """Make the next frame a key frame."""
@@ -221,7 +280,8 @@ class VideoPipeline:
         _check_mtu(mtu)
         if not encoded.data:
             return []
-        payloads = self._packetizer.pack(encoded.data, mtu - _RTP_HEADER_BYTES, is_keyframe=encoded.is_keyframe)
+        payloads = self._packetizer.pack(encoded.data, mtu - _RTP_HEADER_BYTES, is_keyframe=encoded.is_keyframe,
+                                         layers=encoded.layers)
         ts = (encoded.timestamp if timestamp is None else timestamp) & 0xFFFFFFFF
         return [
             RtpPacket(header=RtpHeader(
@@ -242,7 +302,7 @@ class VideoPipeline:
         if not encoded.data:
             raise ArgumentError("the frame was dropped by the encoder: there is nothing to send")
         payload, = self._packetizer.pack(encoded.data, mtu - _RTP_HEADER_BYTES, is_keyframe=encoded.is_keyframe,
-                                         most=1)
+                                         layers=encoded.layers, most=1)
         return RtpPacket(header=RtpHeader(
             sequence_number=sequence_number, timestamp=timestamp & 0xFFFFFFFF, ssrc=ssrc,
             payload_type=payload_type, marker=marker), payload=payload.data)

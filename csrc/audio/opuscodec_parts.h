@@ -17,4 +17,15 @@
 OpusDecoder *arc_opus_dec_lib(struct arc_opus_dec *d);
 int32_t      arc_opus_dec_rate_hz(const struct arc_opus_dec *d);
 
+static inline bool arc_opus_rate_ok(int32_t rate_hz)
+{
+    return rate_hz == 8000 || rate_hz == 12000 || rate_hz == 16000 ||
+           rate_hz == 24000 || rate_hz == 48000;
+}
+
+static inline bool arc_opus_channels_ok(int32_t channels)
+{
+    return channels == 1 || channels == 2;
+}
+
 #endif

@@ -10,44 +10,11 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/seq.h"
-#include "rx/fecdec.h"
-#include "rx/restart.h"
+#include "rx/fecdec_parts.h"
 #include "wire/flexfec.h"
 #include "wire/ulpfec.h"
 
-enum { MIN_WINDOW = 16, MAX_WINDOW = 8192, REPAIRS = ARC_FECDEC_MAX_REPAIRS,
-       VERSION_BITS = 0x80, BODY = ARC_RTP_HEADER_BYTES };
-
-struct slot {
-    struct arc_pkt *pkt;     /* NULL: missing, or its exact bytes are           */
-    int64_t         seq;     /* the slot is that of this packet ..              */
-    bool            used;    /* .. if it is used at all                         */
-    bool            known;   /* came, but not with its exact bytes              */
-    uint64_t        covered; /* bit i: by repair i                              */
-};
-
-struct repair {
-    struct arc_pkt    *pkt;
-    struct arc_fecbits bits;
-    struct arc_fecset  set;
-    int64_t            first;      /* unwrapped first_seq16 of the set          */
-    int32_t            payload_off, payload_len; /* in pkt                      */
-    int32_t            parity_off, parity_len;   /* in the payload              */
-    int32_t            n_missing;
-};
-
-struct arc_fecdec {
-    struct arc_fecdec_config cfg;
-    struct arc_fecdec_stats  stats;
-    struct slot             *slots;
-    struct repair            repairs[REPAIRS];
-    uint64_t                 held;    /* bit i: repairs[i] is in use            */
-    uint64_t                 ready;   /* of these: one packet is missing        */
-    int64_t                  highest; /* packet seen                            */
-    uint32_t                 ssrc;    /* of the stream: recovered packets get it */
-    bool                     started;
-    struct arc_restart       restart;
-};
+enum { MIN_WINDOW = 16, MAX_WINDOW = 8192, REPAIRS = ARC_FECDEC_MAX_REPAIRS };
 
 static uint64_t bit_of(int32_t i)
 {
@@ -119,26 +86,13 @@ void arc_fecdec_stats(const struct arc_fecdec *d, struct arc_fecdec_stats *out)
 
 /* --- slots and repairs -------------------------------------------------------------- */
 
-static struct slot *slot_of(const struct arc_fecdec *d, int64_t seq)
-{
-    return &d->slots[seq & (d->cfg.window_pkts - 1)];
-}
-
-/** The slot if it is this packet's, else NULL. */
-static struct slot *find(const struct arc_fecdec *d, int64_t seq)
-{
-    struct slot *s = slot_of(d, seq);
-
-    return s->used && s->seq == seq ? s : NULL;
-}
-
 /** Let a repair go; `counter` says why. */
 static void release(struct arc_fecdec *d, int32_t i, int64_t *counter)
 {
-    struct repair *r = &d->repairs[i];
+    struct arc_fecdec_repair *r = &d->repairs[i];
 
     for (int32_t k = -1; (k = arc_fecset_next(&r->set, k)) >= 0;) {
-        struct slot *s = find(d, r->first + k);
+        struct arc_fecdec_slot *s = arc_fecdec_find(d, r->first + k);
 
         if (s)
             s->covered &= ~bit_of(i);
@@ -153,9 +107,9 @@ static void release(struct arc_fecdec *d, int32_t i, int64_t *counter)
 
 /** Make room for a packet; what lay a window before it leaves, and with it the
  *  repairs that cover it. NULL: it is older than what lies there. */
-static struct slot *claim(struct arc_fecdec *d, int64_t seq)
+static struct arc_fecdec_slot *claim(struct arc_fecdec *d, int64_t seq)
 {
-    struct slot *s = slot_of(d, seq);
+    struct arc_fecdec_slot *s = arc_fecdec_slot_of(d, seq);
 
     if (s->used && s->seq == seq)
         return s;
@@ -172,7 +126,7 @@ static struct slot *claim(struct arc_fecdec *d, int64_t seq)
 }
 
 /** A packet lies in its slot now: the repairs that waited for it know. */
-static void settle(struct arc_fecdec *d, struct slot *s)
+static void settle(struct arc_fecdec *d, struct arc_fecdec_slot *s)
 {
     const uint64_t covered = s->covered;
 
@@ -203,7 +157,7 @@ static void start(struct arc_fecdec *d, uint16_t seq16)
 void arc_fecdec_on_media(struct arc_fecdec *d, struct arc_pkt *pkt, bool exact)
 {
     const uint16_t seq16 = arc_get_u16(pkt->data + 2);
-    struct slot *s;
+    struct arc_fecdec_slot *s;
     int64_t seq;
 
     if (!d->started)
@@ -231,7 +185,7 @@ void arc_fecdec_on_media(struct arc_fecdec *d, struct arc_pkt *pkt, bool exact)
 
 /* --- repair packets --------------------------------------------------------------------- */
 
-static enum arc_status read_ulpfec(const uint8_t *payload, struct repair *r)
+static enum arc_status read_ulpfec(const uint8_t *payload, struct arc_fecdec_repair *r)
 {
     struct arc_ulpfec h;
     enum arc_status status = arc_ulpfec_parse(payload, (size_t)r->payload_len, &h);
@@ -247,7 +201,7 @@ static enum arc_status read_ulpfec(const uint8_t *payload, struct repair *r)
 
 /** ARC_ERR_ARG: it protects another source. */
 static enum arc_status read_flexfec(const uint8_t *payload, const struct arc_rtp *h,
-                                    uint32_t ssrc, struct repair *r)
+                                    uint32_t ssrc, struct arc_fecdec_repair *r)
 {
     struct arc_flexfec f;
     enum arc_status status = arc_flexfec_parse(payload, (size_t)r->payload_len,
@@ -267,7 +221,7 @@ static enum arc_status read_flexfec(const uint8_t *payload, const struct arc_rtp
 }
 
 /** Where its packets lie; NULL: they may be used, else the counter to raise. */
-static int64_t *place(struct arc_fecdec *d, struct repair *r)
+static int64_t *place(struct arc_fecdec *d, struct arc_fecdec_repair *r)
 {
     const int32_t half = d->cfg.window_pkts / 2;
     const int32_t last = arc_fecset_last(&r->set);
@@ -300,10 +254,10 @@ static int32_t free_place(struct arc_fecdec *d)
 }
 
 /** Hold a repair until its packets come. */
-static void hold(struct arc_fecdec *d, const struct repair *read)
+static void hold(struct arc_fecdec *d, const struct arc_fecdec_repair *read)
 {
     const int32_t i = free_place(d);
-    struct repair *r = &d->repairs[i];
+    struct arc_fecdec_repair *r = &d->repairs[i];
 
     /* All slots first: one that is claimed may take repairs with it. */
     for (int32_t k = -1; (k = arc_fecset_next(&read->set, k)) >= 0;)
@@ -313,7 +267,7 @@ static void hold(struct arc_fecdec *d, const struct repair *read)
     d->held |= bit_of(i);
     d->stats.waiting++;
     for (int32_t k = -1; (k = arc_fecset_next(&r->set, k)) >= 0;) {
-        struct slot *s = find(d, r->first + k);
+        struct arc_fecdec_slot *s = arc_fecdec_find(d, r->first + k);
 
         s->covered   |= bit_of(i);
         r->n_missing += s->pkt == NULL;
@@ -329,7 +283,7 @@ void arc_fecdec_on_repair(struct arc_fecdec *d, struct arc_pkt *pkt,
 {
     const uint8_t *payload = pkt->data + h->payload_off;
     enum arc_status status;
-    struct repair r;
+    struct arc_fecdec_repair r;
     int64_t *refused;
 
     d->stats.repair_pkts++;
@@ -352,114 +306,13 @@ void arc_fecdec_on_repair(struct arc_fecdec *d, struct arc_pkt *pkt,
 
 /* --- recovery --------------------------------------------------------------------------- */
 
-/** XOR all packets of a set but one into `body`, which stands for `len` bytes from
- *  `off` behind the fixed header. false: one of them is not there. */
-static bool undo(const struct arc_fecdec *d, const struct arc_fecset *set,
-                 int64_t first, int64_t lost, uint8_t *body, int32_t off, int32_t len)
-{
-    for (int32_t k = -1; (k = arc_fecset_next(set, k)) >= 0;) {
-        const struct slot *s = find(d, first + k);
-        int32_t n;
-
-        if (first + k == lost)
-            continue;
-        if (!s || !s->pkt)
-            return false;
-        n = s->pkt->len - BODY - off;
-        if (n > len)
-            n = len;
-        if (n > 0)
-            arc_fecbits_xor(body, s->pkt->data + BODY + off, (size_t)n);
-    }
-    return true;
-}
-
-/** What higher levels of a ULPFEC packet protect of the lost packet: the bytes of
- *  its body from `have` on (RFC 5109 §9.2). @return how many are there then */
-static int32_t undo_levels(const struct arc_fecdec *d, const struct repair *r,
-                           int64_t lost, uint8_t *body, int32_t have, int32_t room)
-{
-    const uint8_t *payload = r->pkt->data + r->payload_off;
-    struct arc_ulpfec h;
-
-    if (arc_ulpfec_parse(payload, (size_t)r->payload_len, &h) != ARC_OK)
-        return have;
-    for (int32_t i = 1; i < h.n_levels; i++) {
-        const struct arc_ulpfec_level *l = &h.levels[i];
-        const int32_t bit = (int32_t)(lost - r->first);
-
-        if (bit >= ARC_ULPFEC_LONG_MASK_BITS ||
-            !(l->set.mask[0] << bit >> 63) || have + l->parity_len > room)
-            return have;
-        memcpy(body + have, payload + l->parity_off, (size_t)l->parity_len);
-        if (!undo(d, &l->set, r->first, lost, body + have, have, l->parity_len))
-            return have;
-        have += l->parity_len;
-    }
-    return have;
-}
-
-/** The fixed header of the lost packet; its body_len is told. */
-static int32_t undo_header(const struct arc_fecdec *d, const struct repair *r,
-                           int64_t lost, uint8_t *to)
-{
-    struct arc_fecbits bits = r->bits;
-
-    for (int32_t k = -1; (k = arc_fecset_next(&r->set, k)) >= 0;) {
-        const struct slot *s = find(d, r->first + k);
-
-        if (r->first + k != lost)
-            arc_fecbits_add(&bits, s->pkt->data, (size_t)s->pkt->len);
-    }
-    to[0] = VERSION_BITS | bits.first;
-    to[1] = bits.second;
-    arc_put_u16(to + 2, (uint16_t)lost);
-    arc_put_u32(to + 4, bits.rtp_ts);
-    arc_put_u32(to + 8, d->ssrc);
-    return bits.body_len;
-}
-
-/** Behind the end of the packet parity is zero: all packets ended before. */
-static bool ends_in_zeros(const uint8_t *body, int32_t from, int32_t to)
-{
-    for (int32_t i = from; i < to; i++)
-        if (body[i])
-            return false;
-    return true;
-}
-
-/** Compute the lost packet of a repair. NULL: it brings one, else the counter. */
-static int64_t *recover(struct arc_fecdec *d, const struct repair *r, int64_t lost,
-                        struct arc_pkt *out)
-{
-    uint8_t *body = out->data + BODY;
-    const int32_t room = arc_pkt_tailroom(out) - BODY;
-    int32_t body_len = undo_header(d, r, lost, out->data), have = r->parity_len;
-    struct arc_rtp h;
-
-    if (body_len > room || have > room)
-        return &d->stats.malformed;
-    memcpy(body, r->pkt->data + r->payload_off + r->parity_off, (size_t)have);
-    undo(d, &r->set, r->first, lost, body, 0, have);
-    if (have < body_len && d->cfg.format == ARC_FEC_ULPFEC)
-        have = undo_levels(d, r, lost, body, have, room);
-    if (have < body_len)
-        return d->cfg.format == ARC_FEC_ULPFEC ? &d->stats.partial
-                                               : &d->stats.malformed;
-    out->len = BODY + body_len;
-    if (!ends_in_zeros(body, body_len, have) ||
-        arc_rtp_parse(out->data, (size_t)out->len, &h) != ARC_OK)
-        return &d->stats.malformed;
-    return NULL;
-}
-
 /** The slot of the one packet that is missing of a repair. */
-static struct slot *missing_slot(const struct arc_fecdec *d, const struct repair *r)
+static struct arc_fecdec_slot *missing_slot(const struct arc_fecdec *d, const struct arc_fecdec_repair *r)
 {
-    struct slot *s = NULL;
+    struct arc_fecdec_slot *s = NULL;
 
     for (int32_t k = -1; (k = arc_fecset_next(&r->set, k)) >= 0;) {
-        s = find(d, r->first + k);
+        s = arc_fecdec_find(d, r->first + k);
         if (!s->pkt)
             break;
     }
@@ -469,10 +322,10 @@ static struct slot *missing_slot(const struct arc_fecdec *d, const struct repair
 /** Use one repair. @return the packet, of one that had not come; else NULL */
 static struct arc_pkt *use(struct arc_fecdec *d, int32_t i, struct arc_pkt_pool *pool)
 {
-    struct repair *r = &d->repairs[i];
-    struct slot *s = missing_slot(d, r);
+    struct arc_fecdec_repair *r = &d->repairs[i];
+    struct arc_fecdec_slot *s = missing_slot(d, r);
     struct arc_pkt *pkt = arc_pkt_get(pool);
-    int64_t *refused = pkt ? recover(d, r, s->seq, pkt) : &d->stats.no_packet;
+    int64_t *refused = pkt ? arc_fecdec_recover(d, r, s->seq, pkt) : &d->stats.no_packet;
     bool lost = !s->known;
 
     release(d, i, refused ? refused : lost ? &d->stats.recovered : &d->stats.unneeded);

@@ -1,8 +1,9 @@
 /**
  * @file rx/voice_parts.h  The struct of a received voice; private to rx/voice*
  *
- * voice.c: life, ways in and out, numbers. voicefill.c: what is heard next, and
- * what stands in for what is missing. voicepace.c: quicker or slower.
+ * voicemake.c: life. voice.c: packets in, times, numbers. voicepull.c: blocks out.
+ * voicefill.c: what is heard next, and what stands in for what is missing.
+ * voicepace.c: quicker or slower.
  *
  * Owner:   rx/voice.
  * Threads: one caller at a time.

@@ -18,24 +18,33 @@ enum {
     LATE_MIN_US   = 10000, /* sooner, a packet is not missing but on its way    */
     LOW_US        = 30000, /* one packet is late, others are here: it will come
                               soon, and slowing down is best left to the last   */
+    LOW_LONG_US   = 20000, /* the same where the delay is long already          */
     LOW_STALL_US  = 80000, /* nothing comes: it may take long                   */
     OVER_US       = 10000, /* the target; a piece is about as much              */
+    OVER_LONG_US  = 25000, /* the same: less is changed, and a little more lost */
+    LEAVE_US      = 3000,  /* of that: the next packet may be late as well      */
+    LONG_US       = 150000,/* a long delay (ITU-T G.107): it costs more than a
+                              piece that is made up now and then                */
     HURRY_US      = 60000, /* so far over target every place is good enough     */
     AFTER_SLOW_US = 20000, /* not quicker so soon                               */
     AGAIN_US      = 20000, /* no good place: look again when there is new sound */
     PIECE_US      = 15000, /* of one change at most                             */
     SKIP_BLOCKS   = 64,    /* left out at most before one that is heard         */
-    STALL_PACE    = 2,     /* so much sound goes by unchanged for each changed  */
-    FREE_PACE     = 3,     /* .. length: no more than half, or a third          */
+    PACE          = 2,     /* so much sound goes by unchanged for each changed  */
+    GROW_PACE     = 3,     /* .. length: no more than half, or a third          */
 };
 
 /* Of packets as late as the next one is, the share that comes after it is needed:
  * from there on it is worth to slow down, and below to hurry. */
-static const double MISS_SLOW  = 0.1;
+static const double MISS_SLOW  = 0.07;
 static const double MISS_QUICK = 0.06;
 
 /* What the past has not shown may still happen. */
-static const double NEVER_SEEN = 0.001;
+static const double NEVER_SEEN  = 0.001;
+static const double UNSEEN_FALL = 0.8;    /* e-fold for each target it is late */
+
+/* Where nothing was ever lost, something may be. */
+static const double NEVER_LOST  = 0.0005;
 
 /** Media that is here without a hole from the play head on, us. @param overtaken
  *  Whether anything behind that hole is here as well */
@@ -122,7 +131,7 @@ static void quicker(struct arc_voice *v, int64_t most_us, double urgency)
         v->quick_us = v->clock_us + AGAIN_US;
         return;
     }
-    v->quick_us = after(v, q->n - n, FREE_PACE);
+    v->quick_us = after(v, q->n - n, PACE);
     resized(v, n);
 }
 
@@ -142,6 +151,16 @@ bool arc_voice_may_come(const struct arc_voice *v, int64_t late_us,
     return soon > chance * (later + v->loss_share + NEVER_SEEN);
 }
 
+/** Share of the packets that come later than this: those that were seen, and the
+ *  few that delays not seen yet are good for. */
+static double later_share(const struct arc_delay *d, int64_t late_us)
+{
+    double targets = (double)arc_max_i64(late_us, 0) /
+                     (double)arc_max_i64(d->target_us, 1);
+
+    return arc_delay_later(d, late_us) + NEVER_SEEN * exp(-UNSEEN_FALL * targets);
+}
+
 /** The chance that the next missing packet, so late by now, comes, but not within
  *  `ready_us`: it may as well be lost. Where no other has overtaken it, all may be
  *  held up, though that was never seen. */
@@ -149,10 +168,12 @@ static double miss_chance(const struct arc_voice *v, int64_t late_us,
                           int64_t ready_us, bool overtaken)
 {
     const struct arc_delay *d = arc_jitter_delay(v->jitter);
-    double later = arc_delay_later(d, late_us) + NEVER_SEEN + v->loss_share;
-    double too_late = arc_delay_later(d, late_us + ready_us);
 
-    return (overtaken ? too_late : too_late + NEVER_SEEN) / later;
+    if (!overtaken)
+        return (arc_delay_later(d, late_us + ready_us) + NEVER_SEEN) /
+               (arc_delay_later(d, late_us) + NEVER_SEEN + v->loss_share);
+    return later_share(d, late_us + ready_us) /
+           (later_share(d, late_us) + NEVER_LOST + v->loss_share);
 }
 
 /** Leave out the next `n` samples of the queue; they fade into what follows them,
@@ -209,6 +230,8 @@ void arc_voice_pace(struct arc_voice *v)
      * begins, which is so much before the packet is heard. */
     const int64_t needed_us = arc_voice_us_of(v, v->queue.n % v->block_samples);
     const int64_t behind_us = arc_voice_behind_us(v) - needed_us;
+    const bool is_long = arc_jitter_delay(v->jitter)->target_us >= LONG_US;
+    const int64_t low_us = is_long ? LOW_LONG_US : LOW_US;
     bool overtaken;
     int64_t ready_us = media_ready_us(v, &overtaken);
     int64_t late_us = arc_voice_lateness_us(v, ready_us);
@@ -219,16 +242,16 @@ void arc_voice_pace(struct arc_voice *v)
     if (v->starved_us > 0)
         return;
     if (miss > MISS_SLOW && late_us > LATE_MIN_US &&
-        ready_us - needed_us < (overtaken ? LOW_US : LOW_STALL_US)) {
+        ready_us - needed_us < (overtaken ? low_us : LOW_STALL_US)) {
         if (v->clock_us >= v->slow_us && late_us + ready_us + PIECE_US <= max_us)
-            slower(v, overtaken ? 1.0 : miss, overtaken ? 0 : STALL_PACE);
+            slower(v, overtaken ? 1.0 : miss, overtaken ? 0 : PACE);
     } else if (behind_us < 0 && v->clock_us >= v->slow_us) {
         /* The sender's clock is slower, or the target has grown: there is time to
          * choose the place, as long as the next packet is not missing. */
-        slower(v, share_of(-behind_us, HURRY_US), FREE_PACE);
+        slower(v, share_of(-behind_us, HURRY_US), GROW_PACE);
     } else if (miss < MISS_QUICK && v->clock_us >= v->quick_us) {
-        if (behind_us > OVER_US)
-            quicker(v, behind_us, share_of(behind_us, HURRY_US));
+        if (behind_us > (is_long ? OVER_LONG_US : OVER_US))
+            quicker(v, behind_us - LEAVE_US, share_of(behind_us, HURRY_US));
         else if (needed_us >= ARC_STRETCH_MIN_US)
             quicker(v, needed_us, 0.0); /* no packet is needed sooner by it */
     }

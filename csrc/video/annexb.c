@@ -25,6 +25,20 @@ static int32_t code_of(const uint8_t *data, int32_t nal)
     return nal >= 4 && data[nal - 4] == 0 ? nal - 4 : nal - 3;
 }
 
+bool arc_annexb_is_idr(const uint8_t *data, int32_t len)
+{
+    int32_t nal = arc_annexb_next(data, len, 0);
+
+    while (nal < len) {
+        int32_t type = data[nal] & 0x1f;
+
+        if (type >= NAL_SLICE && type <= NAL_IDR)
+            return type == NAL_IDR;
+        nal = arc_annexb_next(data, len, nal);
+    }
+    return false;
+}
+
 int32_t arc_annexb_drop_user_data(uint8_t *data, int32_t len)
 {
     int32_t nal = arc_annexb_next(data, len, 0);

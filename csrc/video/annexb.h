@@ -10,6 +10,7 @@
 #ifndef ARC_VIDEO_ANNEXB_H
 #define ARC_VIDEO_ANNEXB_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /**
@@ -21,6 +22,10 @@
  *         is none with a byte behind it
  */
 int32_t arc_annexb_next(const uint8_t *data, int32_t len, int32_t from);
+
+/** Whether the first slice of an access unit is of an IDR picture: what FFmpeg
+ *  calls a key frame may be a recovery point of intra refresh. */
+bool arc_annexb_is_idr(const uint8_t *data, int32_t len);
 
 /**
  * Take out the first SEI message of user data (type 5) that stands before the

@@ -1,5 +1,5 @@
 /**
- * @file video/enc_ffmpeg.c  H.264 encoders behind libavcodec
+ * @file video/enc_ffmpeg.c  H.264, and what GPUs encode, behind libavcodec
  */
 #include <stdio.h>
 #include <string.h>
@@ -10,9 +10,10 @@
 #include <libavutil/opt.h>
 
 #include "base/mem.h"
+#include "base/units.h"
 #include "video/annexb.h"
 #include "video/avlog.h"
-#include "video/enc_ffmpeg.h"
+#include "video/enc_backend.h"
 
 enum {
     /* Frames between key frames when nobody asks for one. x264 takes this
@@ -26,56 +27,113 @@ enum {
      * takes longer to leave, and a new rate is followed later. With libx264 at
      * 720p a fall from 2 Mb/s to 500 kb/s takes 0.25 s, 0.5 s with twice this. */
     VBV_MS = 300,
+    /* When the rate falls, x264 would spend what the longer buffer still has on
+     * the first frames, three times their share: for this long, and with a
+     * buffer of this many hundredths of a frame, it cannot. */
+    NARROW_MS = 250, NARROW_PCT = 180,
+    SVT_FIRST_PRESET = 6, /* SVT-AV1's presets for calls are 6..13 */
+    REFRESH_S = 2, /* intra refresh goes once over the picture in this time */
 };
 
-/* One row an encoder: how its own options spell "no delay". Options that a
- * version of FFmpeg does not know are passed over; what they were to achieve is
- * proved by the probe, which encodes. */
+/* One row an encoder: how its own options spell "no delay". Options that a version of FFmpeg does not know are passed over; what
+ * they were to achieve is proved by the probe, which encodes. */
 struct driver {
     struct arc_venc_info info;
-    enum AVPixelFormat   format;   /* what it reads from memory              */
-    enum AVHWDeviceType  upload;   /* frames must be uploaded to such a device */
-    int32_t              endless;  /* gop_size that means: only on request   */
-    const char          *options;  /* key=value, separated by colons         */
+    enum AVPixelFormat  format;  /* what it reads from memory                */
+    enum AVHWDeviceType upload;  /* frames must be uploaded to such a device */
+    int32_t             endless; /* gop_size that means: only on request     */
+    const char         *options; /* key=value, separated by colons           */
+    const char         *screen;  /* the same for screens; NULL: nothing      */
+    const char         *refresh; /* the same for intra refresh; NULL: cannot */
 };
 
-#define H264(n, lib, hw, in_place)                                             \
-    {.name = n, .library = lib, .codec = ARC_VIDEO_H264, .hardware = hw,       \
-     .in_place_bitrate = in_place}
+#define ROW(n, lib, c, hw, in_place)                                           \
+    {.name = n, .library = lib, .codec = ARC_VIDEO_##c, .hardware = hw,        \
+     .in_place_bitrate = in_place, .max_temporal_layers = 1,                   \
+     .max_spatial_layers = 1}
+
+#define NVENC                                                                  \
+    "preset=p4:tune=ull:rc=cbr:zerolatency=1:delay=0:surfaces=4:"              \
+    "forced-idr=1:rc-lookahead=0:no-scenecut=1:b_adapt=0"
+#define QSV                                                                    \
+    "preset=veryfast:async_depth=1:forced_idr=1:look_ahead=0:repeat_pps=1:"    \
+    "low_delay_brc=1"
+#define VAAPI "rc_mode=CBR:async_depth=1:idr_interval=0"
+#define AMF "usage=ultralowlatency:rc=cbr:quality=speed:frame_skipping=0"
+#define V4L2 "num_output_buffers=6:num_capture_buffers=4"
+#define FROM_MEMORY AV_HWDEVICE_TYPE_NONE
 
 /* Hardware first: it is preferred where the probe proved it. libx264 is the
  * reference for all tests. */
 static const struct driver drivers[] = {
-    {H264("h264_nvenc", "NVIDIA NVENC", true, true), AV_PIX_FMT_YUV420P,
-     AV_HWDEVICE_TYPE_NONE, NO_INTERVAL,
-     "preset=p4:tune=ull:profile=high:rc=cbr:zerolatency=1:delay=0:surfaces=4:"
-     "forced-idr=1:rc-lookahead=0:no-scenecut=1:b_adapt=0"},
-    {H264("h264_qsv", "Intel Quick Sync Video", true, false), AV_PIX_FMT_NV12,
-     AV_HWDEVICE_TYPE_NONE, NO_INTERVAL_QSV,
-     "preset=veryfast:profile=high:async_depth=1:forced_idr=1:look_ahead=0:"
-     "scenario=videoconference:repeat_pps=1"},
-    {H264("h264_vaapi", "VA-API", true, false), AV_PIX_FMT_NV12,
-     AV_HWDEVICE_TYPE_VAAPI, NO_INTERVAL,
-     "profile=high:rc_mode=CBR:async_depth=1:idr_interval=0"},
-    {H264("h264_amf", "AMD AMF", true, false), AV_PIX_FMT_YUV420P,
-     AV_HWDEVICE_TYPE_NONE, NO_INTERVAL,
-     "usage=ultralowlatency:profile=high:rc=cbr:quality=speed:"
-     "header_spacing=1:frame_skipping=0"},
-    {H264("h264_videotoolbox", "Apple VideoToolbox", true, false),
-     AV_PIX_FMT_YUV420P, AV_HWDEVICE_TYPE_NONE, NO_INTERVAL,
-     "profile=high:realtime=1:prio_speed=1"},
-    {H264("h264_v4l2m2m", "Video4Linux2 M2M", true, false), AV_PIX_FMT_YUV420P,
-     AV_HWDEVICE_TYPE_NONE, NO_INTERVAL, "num_output_buffers=6:"
-     "num_capture_buffers=4"},
-    {H264("libx264", "x264", false, true), AV_PIX_FMT_YUV420P,
-     AV_HWDEVICE_TYPE_NONE, NO_INTERVAL,
+    {ROW("h264_nvenc", "NVIDIA NVENC", H264, true, true),
+     AV_PIX_FMT_YUV420P, FROM_MEMORY, NO_INTERVAL, NVENC ":profile=high", NULL,
+     "intra-refresh=1"},
+    {ROW("h264_qsv", "Intel Quick Sync Video", H264, true, false),
+     AV_PIX_FMT_NV12, FROM_MEMORY, NO_INTERVAL_QSV,
+     QSV ":profile=high:scenario=videoconference", "scenario=displayremoting",
+     "int_ref_type=vertical"},
+    {ROW("h264_vaapi", "VA-API", H264, true, false),
+     AV_PIX_FMT_NV12, AV_HWDEVICE_TYPE_VAAPI, NO_INTERVAL,
+     VAAPI ":profile=high", NULL, NULL},
+    {ROW("h264_amf", "AMD AMF", H264, true, false),
+     AV_PIX_FMT_YUV420P, FROM_MEMORY, NO_INTERVAL,
+     AMF ":profile=high:header_spacing=1", NULL, NULL},
+    {ROW("h264_videotoolbox", "Apple VideoToolbox", H264, true, false),
+     AV_PIX_FMT_YUV420P, FROM_MEMORY, NO_INTERVAL,
+     "profile=high:realtime=1:prio_speed=1", NULL, NULL},
+    {ROW("h264_v4l2m2m", "Video4Linux2 M2M", H264, true, false),
+     AV_PIX_FMT_YUV420P, FROM_MEMORY, NO_INTERVAL, V4L2, NULL, NULL},
+    {ROW("libx264", "x264", H264, false, true),
+     AV_PIX_FMT_YUV420P, FROM_MEMORY, NO_INTERVAL,
      /* qcomp nearer to constant frame sizes than x264's 0.6: 0.3 dB better in
       * so short a buffer, and quicker to follow. */
      "tune=zerolatency:profile=high:forced-idr=1:sc_threshold=0:qcomp=0.3:"
-     "x264-params=scenecut=0,force-cfr=1,nal-hrd=none,aud=0"},
-    {H264("libopenh264", "Cisco OpenH264", false, false), AV_PIX_FMT_YUV420P,
-     AV_HWDEVICE_TYPE_NONE, NO_INTERVAL,
-     "rc_mode=bitrate:allow_skip_frames=0:profile=constrained_baseline"},
+     "x264-params=scenecut=0,force-cfr=1,nal-hrd=none,aud=0",
+     NULL, "intra-refresh=1"},
+    {ROW("libopenh264", "Cisco OpenH264", H264, false, false),
+     AV_PIX_FMT_YUV420P, FROM_MEMORY, NO_INTERVAL,
+     "rc_mode=bitrate:allow_skip_frames=0:profile=constrained_baseline", NULL,
+     NULL},
+    {ROW("vp8_vaapi", "VA-API", VP8, true, false),
+     AV_PIX_FMT_NV12, AV_HWDEVICE_TYPE_VAAPI, NO_INTERVAL, VAAPI, NULL, NULL},
+    {ROW("vp8_v4l2m2m", "Video4Linux2 M2M", VP8, true, false),
+     AV_PIX_FMT_YUV420P, FROM_MEMORY, NO_INTERVAL, V4L2, NULL, NULL},
+    {ROW("vp9_qsv", "Intel Quick Sync Video", VP9, true, false),
+     AV_PIX_FMT_NV12, FROM_MEMORY, NO_INTERVAL_QSV, QSV, NULL, NULL},
+    {ROW("vp9_vaapi", "VA-API", VP9, true, false),
+     AV_PIX_FMT_NV12, AV_HWDEVICE_TYPE_VAAPI, NO_INTERVAL, VAAPI, NULL, NULL},
+    {ROW("av1_nvenc", "NVIDIA NVENC", AV1, true, true),
+     AV_PIX_FMT_YUV420P, FROM_MEMORY, NO_INTERVAL, NVENC, NULL,
+     "intra-refresh=1"},
+    {ROW("av1_qsv", "Intel Quick Sync Video", AV1, true, false),
+     AV_PIX_FMT_NV12, FROM_MEMORY, NO_INTERVAL_QSV, QSV, NULL, NULL},
+    {ROW("av1_vaapi", "VA-API", AV1, true, false),
+     AV_PIX_FMT_NV12, AV_HWDEVICE_TYPE_VAAPI, NO_INTERVAL, VAAPI, NULL, NULL},
+    {ROW("av1_amf", "AMD AMF", AV1, true, false),
+     AV_PIX_FMT_YUV420P, FROM_MEMORY, NO_INTERVAL, AMF, NULL, NULL},
+};
+
+/* SVT-AV1 stands behind libaom, although it is quicker: a new rate opens it anew
+ * and costs a key frame. Versions before 2 hold each frame back until the next
+ * comes, so that the probe refuses them. */
+static const struct driver last_drivers[] = {
+    {ROW("libsvtav1", "SVT-AV1", AV1, false, false),
+     AV_PIX_FMT_YUV420P, FROM_MEMORY, NO_INTERVAL,
+     "svtav1-params=pred-struct=1,keyint=-1,scd=0,lookahead=0", NULL, NULL},
+};
+
+enum { N_ROWS = sizeof(drivers) / sizeof(drivers[0]),
+       N_LAST_ROWS = sizeof(last_drivers) / sizeof(last_drivers[0]) };
+
+/* libx264, and SVT-AV1; the rest get no speed, or are devices. */
+static const struct arc_enc_pace paces[] = {
+    {ARC_VIDEO_H264, {5000000, 15000000, 30000000, 35000000, 45000000, 75000000,
+                      115000000, 160000000}},
+    {ARC_VIDEO_VP8, {0}},
+    {ARC_VIDEO_VP9, {0}},
+    {ARC_VIDEO_AV1, {5000000, 8000000, 12000000, 17000000, 24000000, 35000000,
+                     50000000, 60000000}},
 };
 
 /* x264's presets from the best picture to the quickest, by arc_venc speed. */
@@ -84,36 +142,41 @@ static const char *const x264_presets[ARC_VENC_MAX_SPEED + 1] = {
     "ultrafast",
 };
 
-struct arc_encff {
+struct encff {
+    const struct arc_venc_info *info;
     const struct driver *driver;
     AVCodecContext *ctx;
     AVBufferRef    *frames; /* pool on the device; NULL: memory will do */
     AVPacket       *packet;
     AVFrame        *frame;
+    int32_t         narrow;        /* frames to come with a short buffer  */
     int64_t         n_frames;      /* sent so far; the library's pts      */
     int64_t         ts[IN_FLIGHT]; /* by pts, for devices that are behind */
 };
 
-const struct arc_venc_info *arc_encff_info(int32_t i)
+static const struct arc_venc_info *row(int32_t i)
 {
-    if (i < 0 || (size_t)i >= sizeof(drivers) / sizeof(drivers[0]))
-        return NULL;
-    return &drivers[i].info;
+    return i < N_ROWS ? &drivers[i].info : NULL;
 }
 
-int32_t arc_encff_cores(void)
+static const struct arc_venc_info *last_row(int32_t i)
 {
-    int n = av_cpu_count();
-
-    return n < 1 ? 1 : n;
+    return i < N_LAST_ROWS ? &last_drivers[i].info : NULL;
 }
 
 static const struct driver *find_driver(const char *name)
 {
-    for (int32_t i = 0; arc_encff_info(i); i++)
+    for (int32_t i = 0; i < N_ROWS; i++)
         if (strcmp(drivers[i].info.name, name) == 0)
             return &drivers[i];
-    return NULL;
+    return &last_drivers[0];
+}
+
+int32_t arc_enc_cores(void)
+{
+    int n = av_cpu_count();
+
+    return n < 1 ? 1 : n;
 }
 
 /* "a=1:b=2" one by one, so that an unknown one does not stop the others. */
@@ -140,7 +203,7 @@ static void set_options(AVCodecContext *ctx, const char *options)
     }
 }
 
-static void set_rate(AVCodecContext *ctx, int64_t bitrate_bps)
+static void set_rate_fields(AVCodecContext *ctx, int64_t bitrate_bps)
 {
     ctx->bit_rate = bitrate_bps;
     ctx->rc_max_rate = bitrate_bps;
@@ -163,37 +226,59 @@ static void set_colour(AVCodecContext *ctx, bool full_range, int32_t matrix)
 
 /* "ultrafast" with CABAC and the loop filter given back: 15 % slower, 2.8 dB
  * better at 720p and 1.5 Mb/s, and flat key frames shrink to a tenth. */
-static void set_speed(AVCodecContext *ctx, int32_t speed)
+static void set_speed(struct encff *e, int32_t speed)
 {
-    av_opt_set(ctx->priv_data, "preset", x264_presets[speed], 0);
+    void *options = e->ctx->priv_data;
+
+    if (strcmp(e->info->name, "libsvtav1") == 0)
+        av_opt_set_int(options, "preset", SVT_FIRST_PRESET + speed, 0);
+    if (strcmp(e->info->name, "libx264") != 0)
+        return;
+    av_opt_set(options, "preset", x264_presets[speed], 0);
     if (speed == ARC_VENC_MAX_SPEED) {
-        av_opt_set(ctx->priv_data, "coder", "cabac", 0);
-        av_opt_set(ctx->priv_data, "deblock", "0:0", 0);
+        av_opt_set(options, "coder", "cabac", 0);
+        av_opt_set(options, "deblock", "0:0", 0);
     }
 }
 
-static void configure(AVCodecContext *ctx, const struct driver *d,
-                      const struct arc_venc_config *cfg)
+/* Intra refresh goes once over the picture in a group. */
+static int32_t group_frames(const struct driver *d,
+                            const struct arc_venc_config *cfg)
 {
+    if (cfg->keyframe_interval_frames)
+        return cfg->keyframe_interval_frames;
+    if (cfg->intra_refresh && d->refresh)
+        return (int32_t)arc_max_i64(2, (int64_t)REFRESH_S * cfg->frame_rate_num /
+                                       cfg->frame_rate_den);
+    return d->endless;
+}
+
+static void configure(struct encff *e, const struct arc_venc_config *cfg)
+{
+    const struct driver *d = e->driver;
+    AVCodecContext *ctx = e->ctx;
+
     ctx->width = cfg->width;
     ctx->height = cfg->height;
     ctx->pix_fmt = d->format;
     ctx->framerate = (AVRational){cfg->frame_rate_num, cfg->frame_rate_den};
     ctx->time_base = (AVRational){cfg->frame_rate_den, cfg->frame_rate_num};
-    ctx->gop_size = cfg->keyframe_interval_frames ? cfg->keyframe_interval_frames
-                                                  : d->endless;
+    ctx->gop_size = group_frames(d, cfg);
     ctx->max_b_frames = 0;
     ctx->thread_count = cfg->threads;
     ctx->thread_type = FF_THREAD_SLICE; /* frame threads would delay */
     ctx->flags |= AV_CODEC_FLAG_LOW_DELAY;
     ctx->flags2 |= AV_CODEC_FLAG2_LOCAL_HEADER; /* SPS, PPS before each IDR */
-    set_rate(ctx, cfg->bitrate_bps);
-    if (strcmp(d->info.name, "libx264") == 0)
-        set_speed(ctx, cfg->speed);
+    set_rate_fields(ctx, cfg->bitrate_bps);
+    set_speed(e, cfg->speed);
     set_options(ctx, d->options);
+    if (d->screen && cfg->content == ARC_CONTENT_SCREEN)
+        set_options(ctx, d->screen);
+    if (d->refresh && cfg->intra_refresh)
+        set_options(ctx, d->refresh);
 }
 
-static int make_device_frames(struct arc_encff *e)
+static int make_device_frames(struct encff *e)
 {
     AVBufferRef *device = NULL;
     AVHWFramesContext *frames;
@@ -220,10 +305,9 @@ static int make_device_frames(struct arc_encff *e)
     return e->ctx->hw_frames_ctx ? 0 : AVERROR(ENOMEM);
 }
 
-static int open_codec(struct arc_encff *e, const struct arc_venc_config *cfg,
-                      bool full_range, int32_t matrix)
+static int open_codec(struct encff *e, const struct arc_enc_setup *setup)
 {
-    const AVCodec *codec = avcodec_find_encoder_by_name(e->driver->info.name);
+    const AVCodec *codec = avcodec_find_encoder_by_name(e->info->name);
     int ret = 0;
 
     if (!codec)
@@ -234,8 +318,8 @@ static int open_codec(struct arc_encff *e, const struct arc_venc_config *cfg,
     if (!e->ctx || !e->packet || !e->frame)
         return AVERROR(ENOMEM);
 
-    configure(e->ctx, e->driver, cfg);
-    set_colour(e->ctx, full_range, matrix);
+    configure(e, setup->cfg);
+    set_colour(e->ctx, setup->full_range, setup->matrix);
     if (e->driver->upload != AV_HWDEVICE_TYPE_NONE)
         ret = make_device_frames(e);
     if (ret >= 0)
@@ -245,43 +329,10 @@ static int open_codec(struct arc_encff *e, const struct arc_venc_config *cfg,
     return ret;
 }
 
-enum arc_status arc_encff_new(const struct arc_venc_config *cfg,
-                              bool full_range, int32_t matrix,
-                              struct arc_encff **out, char *why, size_t cap)
+static void close_encoder(void *lib)
 {
-    struct arc_avlog log;
-    struct arc_encff *e;
-    int ret;
+    struct encff *e = lib;
 
-    e = arc_mem_zalloc(1, sizeof(*e));
-    if (!e)
-        return ARC_ERR_NOMEM;
-    e->driver = find_driver(cfg->name);
-    if (!e->driver || e->driver->info.codec != cfg->codec) {
-        snprintf(why, cap, "%s: unknown encoder of this codec", cfg->name);
-        arc_encff_free(e);
-        return ARC_ERR_UNSUPPORTED;
-    }
-
-    arc_avlog_begin(&log);
-    ret = open_codec(e, cfg, full_range, matrix);
-    arc_avlog_end();
-    if (ret == AVERROR_ENCODER_NOT_FOUND && !log.len)
-        snprintf(why, cap, "%s: not in this build of FFmpeg", cfg->name);
-    else if (ret < 0)
-        arc_avlog_explain(&log, cfg->name, ret, why, cap);
-    if (ret < 0) {
-        arc_encff_free(e);
-        return ret == AVERROR(ENOMEM) ? ARC_ERR_NOMEM : ARC_ERR_UNSUPPORTED;
-    }
-    *out = e;
-    return ARC_OK;
-}
-
-void arc_encff_free(struct arc_encff *e)
-{
-    if (!e)
-        return;
     av_frame_free(&e->frame);
     av_packet_free(&e->packet);
     avcodec_free_context(&e->ctx);
@@ -289,8 +340,39 @@ void arc_encff_free(struct arc_encff *e)
     arc_mem_free(e);
 }
 
-int32_t arc_encff_format(const struct arc_encff *e)
+static enum arc_status open_encoder(const struct arc_enc_setup *setup,
+                                    void **out, char *why, size_t cap)
 {
+    const char *name = setup->info->name;
+    struct arc_avlog log;
+    struct encff *e;
+    int ret;
+
+    e = arc_mem_zalloc(1, sizeof(*e));
+    if (!e)
+        return ARC_ERR_NOMEM;
+    e->driver = find_driver(name);
+    e->info = &e->driver->info;
+
+    arc_avlog_begin(&log);
+    ret = open_codec(e, setup);
+    arc_avlog_end();
+    if (ret == AVERROR_ENCODER_NOT_FOUND && !log.len)
+        snprintf(why, cap, "%s: not in this build of FFmpeg", name);
+    else if (ret < 0)
+        arc_avlog_explain(&log, name, ret, why, cap);
+    if (ret < 0) {
+        close_encoder(e);
+        return ret == AVERROR(ENOMEM) ? ARC_ERR_NOMEM : ARC_ERR_UNSUPPORTED;
+    }
+    *out = e;
+    return ARC_OK;
+}
+
+static int32_t input_format(const void *lib)
+{
+    const struct encff *e = lib;
+
     return e->driver->format == AV_PIX_FMT_NV12 ? ARC_PIX_NV12 : ARC_PIX_I420;
 }
 
@@ -325,7 +407,7 @@ static int lend(AVFrame *to, const struct arc_vframe *from)
     return 0;
 }
 
-static int lend_on_device(struct arc_encff *e, const struct arc_vframe *from)
+static int lend_on_device(struct encff *e, const struct arc_vframe *from)
 {
     AVFrame *memory = av_frame_alloc();
     int ret = memory ? lend(memory, from) : AVERROR(ENOMEM);
@@ -338,7 +420,7 @@ static int lend_on_device(struct arc_encff *e, const struct arc_vframe *from)
     return ret;
 }
 
-static int send(struct arc_encff *e, const struct arc_vframe *frame,
+static int send(struct encff *e, const struct arc_vframe *frame,
                 bool force_key)
 {
     int ret = e->frames ? lend_on_device(e, frame) : lend(e->frame, frame);
@@ -358,10 +440,23 @@ static int send(struct arc_encff *e, const struct arc_vframe *frame,
     return ret;
 }
 
-enum arc_status arc_encff_encode(struct arc_encff *e,
-                                 const struct arc_vframe *frame, bool force_key,
-                                 struct arc_encoded *out)
+/* Bits that one frame may take, by the rate as it was planned. */
+static int narrow_buffer(const AVCodecContext *ctx)
 {
+    return (int)(ctx->bit_rate * ctx->framerate.den / ctx->framerate.num *
+                 NARROW_PCT / 100);
+}
+
+static void widen_buffer(struct encff *e)
+{
+    if (e->narrow > 0 && --e->narrow == 0)
+        set_rate_fields(e->ctx, e->ctx->bit_rate);
+}
+
+static enum arc_status encode(void *lib, const struct arc_vframe *frame,
+                              bool force_key, struct arc_encoded *out)
+{
+    struct encff *e = lib;
     int32_t drop = 0;
     int ret;
 
@@ -370,6 +465,7 @@ enum arc_status arc_encff_encode(struct arc_encff *e,
     if (ret < 0)
         return ret == AVERROR(ENOMEM) ? ARC_ERR_NOMEM : ARC_ERR_CODEC;
     e->ts[e->n_frames++ % IN_FLIGHT] = frame->ts;
+    widen_buffer(e);
 
     ret = avcodec_receive_packet(e->ctx, e->packet);
     if (ret == AVERROR(EAGAIN))
@@ -377,16 +473,45 @@ enum arc_status arc_encff_encode(struct arc_encff *e,
     if (ret < 0)
         return ARC_ERR_CODEC;
     out->is_key = (e->packet->flags & AV_PKT_FLAG_KEY) != 0;
-    if (out->is_key && av_packet_make_writable(e->packet) >= 0)
+    if (e->info->codec == ARC_VIDEO_H264)
+        out->is_key = out->is_key &&
+                      arc_annexb_is_idr(e->packet->data, e->packet->size);
+    if (out->is_key && e->info->codec == ARC_VIDEO_H264 &&
+        av_packet_make_writable(e->packet) >= 0)
         drop = arc_annexb_drop_user_data(e->packet->data, e->packet->size);
     out->data = e->packet->data + drop;
     out->len = e->packet->size - drop;
     out->ts = e->packet->pts >= 0 && e->packet->pts < e->n_frames
                   ? e->ts[e->packet->pts % IN_FLIGHT] : frame->ts;
+    arc_enc_one_layer(out, e->ctx->width, e->ctx->height);
     return ARC_OK;
 }
 
-void arc_encff_set_bitrate(struct arc_encff *e, int64_t bitrate_bps)
+/* The library plans with the frame rate it was opened with; when frames come at
+ * another one, each may take the bits of its own time. */
+static void set_rate(void *lib, int32_t bitrate_bps, int32_t num, int32_t den)
 {
-    set_rate(e->ctx, bitrate_bps);
+    struct encff *e = lib;
+    const AVRational opened = e->ctx->framerate;
+    const double bps = (double)bitrate_bps * opened.num * den / opened.den / num;
+    const int64_t old_bps = e->ctx->bit_rate;
+
+    set_rate_fields(e->ctx, arc_clamp_i64((int64_t)bps, ARC_VENC_MIN_BPS,
+                                          ARC_VENC_MAX_BPS));
+    e->narrow = 0;
+    if (e->ctx->bit_rate < old_bps && strcmp(e->info->name, "libx264") == 0) {
+        e->ctx->rc_buffer_size = (int)arc_min_i64(e->ctx->rc_buffer_size,
+                                                  narrow_buffer(e->ctx));
+        e->narrow = (int32_t)arc_max_i64(1, (int64_t)NARROW_MS * num / den / 1000);
+    }
 }
+
+const struct arc_enc_backend arc_enc_ffmpeg = {
+    row, paces, open_encoder, close_encoder, input_format, encode, set_rate,
+    NULL,
+};
+
+const struct arc_enc_backend arc_enc_ffmpeg_last = {
+    last_row, paces, open_encoder, close_encoder, input_format, encode,
+    set_rate, NULL,
+};

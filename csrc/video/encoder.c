@@ -1,44 +1,95 @@
 /**
  * @file video/encoder.c  One interface to every video encoder
  */
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/units.h"
-#include "video/enc_ffmpeg.h"
+#include "video/enc_backend.h"
 #include "video/encoder.h"
 #include "video/scale.h"
 
 enum { MAX_THREADS = 16, MIN_PX = 16, PX_720P = 1280 * 720 };
 
+/* In order of preference for each codec; the rows of one stand together. */
+static const struct arc_enc_backend *const backends[] = {
+    &arc_enc_ffmpeg, &arc_enc_vpx, &arc_enc_aom, &arc_enc_ffmpeg_last,
+};
+
+enum { N_BACKENDS = sizeof(backends) / sizeof(backends[0]) };
+
 struct arc_venc {
     struct arc_venc_config cfg; /* as asked for; speed and threads decided    */
     const struct arc_venc_info *info;
-    struct arc_encff  *lib;
+    const struct arc_enc_backend *backend;
+    void              *lib;
     struct arc_scaler *scaler;
     struct arc_vframe *stage;   /* coded size, the library's format; NULL: not
                                    needed so far                              */
     bool    full_range;         /* what the stream says now                   */
     int32_t matrix;
     int32_t rate_num, rate_den; /* frames per second that come now            */
-    bool    reopen;             /* a new rate waits, and cannot go in place   */
+    bool    reopen;             /* a new rate or size waits, and cannot go in
+                                   place                                      */
+    int32_t since_key;          /* frames since the last key frame            */
 };
 
 const struct arc_venc_info *arc_venc_info(int32_t i)
 {
-    return arc_encff_info(i);
+    const struct arc_venc_info *info = NULL;
+
+    for (int32_t k = 0; k < N_BACKENDS && i >= 0 && !info; k++)
+        for (int32_t n = 0; (info = backends[k]->row(n)) != NULL && i > 0; n++)
+            i--;
+    return info;
 }
 
-static const struct arc_venc_info *find_info(const char *name)
+void arc_enc_one_layer(struct arc_encoded *out, int32_t width, int32_t height)
+{
+    struct arc_pl_layer *layer = &out->layers[0];
+
+    memset(layer, 0, sizeof(*layer));
+    out->n_layers       = 1;
+    layer->len          = (uint32_t)out->len;
+    layer->width_px     = (uint16_t)width;
+    layer->height_px    = (uint16_t)height;
+    layer->is_key       = out->is_key;
+    layer->is_reference = true;
+    layer->is_switching_up = true;
+    layer->ends_picture = true;
+    layer->n_refs       = !out->is_key;
+    layer->refs[0]      = !out->is_key;
+}
+
+/* Both libraries spread the steps of AV1, VP8 and VP9 over 0..63 so that half the
+ * bits take about seven of them. Upwards half of the way is enough: the rest
+ * follows in a few frames. */
+int32_t arc_enc_floor_q(int32_t last_q, int32_t lowest, int64_t old_bps,
+                        int64_t new_bps)
+{
+    enum { Q_PER_HALVING = 7, MAX_Q = 63 };
+    const double halvings = log2((double)old_bps / (double)new_bps);
+    const double steps = Q_PER_HALVING * (halvings < 0 ? halvings / 2 : halvings);
+
+    return (int32_t)arc_clamp_i64(last_q + lround(steps), lowest, MAX_Q);
+}
+
+/* Sets info and backend. */
+static bool find_encoder(struct arc_venc *e)
 {
     const struct arc_venc_info *info;
 
-    for (int32_t i = 0; (info = arc_venc_info(i)) != NULL; i++)
-        if (strcmp(info->name, name) == 0)
-            return info;
-    return NULL;
+    for (int32_t k = 0; k < N_BACKENDS; k++)
+        for (int32_t n = 0; (info = backends[k]->row(n)) != NULL; n++)
+            if (strcmp(info->name, e->cfg.name) == 0) {
+                e->backend = backends[k];
+                e->info    = info;
+                return info->codec == e->cfg.codec;
+            }
+    return false;
 }
 
 static bool rate_ok(int32_t num, int32_t den)
@@ -46,40 +97,51 @@ static bool rate_ok(int32_t num, int32_t den)
     return num >= 1 && den >= 1 && num / den <= ARC_VENC_MAX_FPS;
 }
 
+static bool size_ok(int32_t width, int32_t height)
+{
+    return width >= MIN_PX && width <= ARC_VFRAME_MAX_PX && height >= MIN_PX &&
+           height <= ARC_VFRAME_MAX_PX;
+}
+
 static bool config_ok(const struct arc_venc_config *c)
 {
-    return memchr(c->name, 0, sizeof(c->name)) && c->width >= MIN_PX &&
-           c->width <= ARC_VFRAME_MAX_PX && c->height >= MIN_PX &&
-           c->height <= ARC_VFRAME_MAX_PX &&
+    return memchr(c->name, 0, sizeof(c->name)) && size_ok(c->width, c->height) &&
            rate_ok(c->frame_rate_num, c->frame_rate_den) &&
            c->bitrate_bps >= ARC_VENC_MIN_BPS &&
            c->bitrate_bps <= ARC_VENC_MAX_BPS &&
            c->keyframe_interval_frames >= 0 && c->threads >= 0 &&
            c->threads <= MAX_THREADS && c->speed >= -1 &&
-           c->speed <= ARC_VENC_MAX_SPEED;
+           c->speed <= ARC_VENC_MAX_SPEED && c->temporal_layers >= 0 &&
+           c->spatial_layers >= 0 && c->content >= ARC_CONTENT_CAMERA &&
+           c->content <= ARC_CONTENT_SCREEN;
 }
 
-/* One slice for up to 720p: it is quick enough, and slices cost bits. */
+/* One slice or tile for up to 720p: it is quick enough, and slices cost bits. */
 static int32_t default_threads(const struct arc_venc_config *c)
 {
     int64_t pieces = ((int64_t)c->width * c->height + PX_720P - 1) / PX_720P;
 
-    return (int32_t)arc_min_i64(arc_min_i64(pieces, arc_encff_cores()),
+    return (int32_t)arc_min_i64(arc_min_i64(pieces, arc_enc_cores()),
                                 MAX_THREADS);
 }
 
-/* Luma samples a second that one core does at each speed but the last: libx264 at 1.5 Mb/s,
- * 720p, on a 2-core x86-64 server (bench/bench_video.py). */
-static const int64_t px_per_core_s[ARC_VENC_MAX_SPEED] = {
-    5000000,  15000000, 30000000, 35000000, 45000000, 75000000, 115000000,
-};
+static const int64_t *pace_of(const struct arc_venc *e)
+{
+    const struct arc_enc_pace *pace = e->backend->paces;
+
+    while (pace->codec != e->cfg.codec)
+        pace++;
+    return pace->px_per_core_s;
+}
 
 /* The best picture that leaves three quarters of the cores it runs on to the
- * rest of the call, and to the other calls. The last step costs 3 dB: it is only
- * for streams that would else keep those cores busy for more than three
- * quarters. */
-static int32_t default_speed(const struct arc_venc_config *c)
+ * rest of the call, and to the other calls. The last step costs most, 3 dB with
+ * libx264: it is only for streams that would else keep those cores busy for more
+ * than three quarters. */
+static int32_t default_speed(const struct arc_venc *e)
 {
+    const struct arc_venc_config *c = &e->cfg;
+    const int64_t *px_per_core_s = pace_of(e);
     int64_t px_s = (int64_t)c->width * c->height * c->frame_rate_num /
                    c->frame_rate_den;
     int32_t speed = 0;
@@ -92,39 +154,78 @@ static int32_t default_speed(const struct arc_venc_config *c)
     return speed;
 }
 
-/* The library plans with the configured frame rate; when frames come at another
- * one, each may take the bits of its own time. */
-static int64_t planned_bps(const struct arc_venc *e)
+/* H.264 at 4:2:0 crops by pairs only, and we do not crop. libvpx halves even
+ * sides only for its spatial layers. */
+static int32_t coded_side(const struct arc_venc *e, int32_t px)
 {
-    return arc_clamp_i64((int64_t)((double)e->cfg.bitrate_bps *
-                                   e->cfg.frame_rate_num * e->rate_den /
-                                   e->cfg.frame_rate_den / e->rate_num),
-                         ARC_VENC_MIN_BPS, ARC_VENC_MAX_BPS);
+    const bool even = e->cfg.codec == ARC_VIDEO_H264 || e->cfg.spatial_layers > 1;
+
+    return even ? px + (px & 1) : px;
 }
 
 static enum arc_status open_library(struct arc_venc *e, bool full_range,
                                     int32_t matrix, char *why, size_t cap)
 {
     struct arc_venc_config cfg = e->cfg;
-    struct arc_encff *lib = NULL;
+    const struct arc_enc_setup setup = {e->info, &cfg, full_range, matrix};
+    void *lib = NULL;
     enum arc_status status;
 
-    cfg.width += cfg.width & 1;
-    cfg.height += cfg.height & 1;
+    cfg.width  = coded_side(e, cfg.width);
+    cfg.height = coded_side(e, cfg.height);
     cfg.frame_rate_num = e->rate_num;
     cfg.frame_rate_den = e->rate_den;
-    status = arc_encff_new(&cfg, full_range, matrix, &lib, why, cap);
+    status = e->backend->open(&setup, &lib, why, cap);
     if (status != ARC_OK)
         return status;
 
-    arc_encff_free(e->lib);
+    if (e->lib)
+        e->backend->close(e->lib);
     e->lib = lib;
-    e->cfg.frame_rate_num = e->rate_num;
-    e->cfg.frame_rate_den = e->rate_den;
     e->full_range = full_range;
     e->matrix = matrix;
     e->reopen = false;
     return ARC_OK;
+}
+
+/* What was left to us, now that the encoder is known. */
+static void decide(struct arc_venc *e)
+{
+    struct arc_venc_config *c = &e->cfg;
+
+    if (c->temporal_layers == 0)
+        c->temporal_layers = 1;
+    if (c->spatial_layers == 0)
+        c->spatial_layers = 1;
+    if (c->threads == 0)
+        c->threads = default_threads(c);
+    if (c->speed < 0)
+        c->speed = default_speed(e);
+    e->rate_num = c->frame_rate_num;
+    e->rate_den = c->frame_rate_den;
+}
+
+static bool usable(struct arc_venc *e, char *why, size_t cap)
+{
+    const char *name = e->cfg.name;
+
+    if (!find_encoder(e)) {
+        snprintf(why, cap, "%s: no encoder of this name for this codec", name);
+        return false;
+    }
+    if (!e->backend->open) {
+        snprintf(why, cap, "%s: this build of arcrtc is without %s", name,
+                 e->info->library);
+        return false;
+    }
+    if (e->cfg.temporal_layers > e->info->max_temporal_layers ||
+        e->cfg.spatial_layers > e->info->max_spatial_layers) {
+        snprintf(why, cap, "%s: has up to %d temporal and %d spatial layers",
+                 name, (int)e->info->max_temporal_layers,
+                 (int)e->info->max_spatial_layers);
+        return false;
+    }
+    return true;
 }
 
 static enum arc_status start(struct arc_venc *e, char *why, size_t cap)
@@ -133,18 +234,9 @@ static enum arc_status start(struct arc_venc *e, char *why, size_t cap)
 
     if (status != ARC_OK)
         return status;
-    e->info = find_info(e->cfg.name);
-    if (!e->info || e->info->codec != e->cfg.codec) {
-        snprintf(why, cap, "%s: no encoder of this name for this codec",
-                 e->cfg.name);
+    if (!usable(e, why, cap))
         return ARC_ERR_UNSUPPORTED;
-    }
-    if (e->cfg.threads == 0)
-        e->cfg.threads = default_threads(&e->cfg);
-    if (e->cfg.speed < 0)
-        e->cfg.speed = default_speed(&e->cfg);
-    e->rate_num = e->cfg.frame_rate_num;
-    e->rate_den = e->cfg.frame_rate_den;
+    decide(e);
     return open_library(e, false,
                         arc_vframe_guess_matrix(e->cfg.width, e->cfg.height),
                         why, cap);
@@ -182,7 +274,8 @@ void arc_venc_free(struct arc_venc *e)
 {
     if (!e)
         return;
-    arc_encff_free(e->lib);
+    if (e->lib)
+        e->backend->close(e->lib);
     arc_vframe_unref(e->stage);
     arc_scaler_free(e->scaler);
     arc_mem_free(e);
@@ -210,23 +303,27 @@ static enum arc_status fit(struct arc_venc *e, const struct arc_vframe *frame,
                            const struct arc_vframe **out)
 {
     const int32_t width = e->cfg.width, height = e->cfg.height;
-    const int32_t format = arc_encff_format(e->lib);
+    const int32_t coded_width = coded_side(e, width);
+    const int32_t coded_height = coded_side(e, height);
+    const int32_t format = e->backend->format(e->lib);
     struct arc_vframe picture;
     enum arc_status status;
 
     if (frame->format == format && frame->width == width &&
-        frame->height == height && !(width & 1) && !(height & 1)) {
+        frame->height == height && coded_width == width &&
+        coded_height == height) {
         *out = frame;
         return ARC_OK;
     }
     /* A library that still holds the stage must not see it change. */
-    if (e->stage && e->stage->refs > 1) {
+    if (e->stage && (e->stage->refs > 1 || e->stage->format != format ||
+                     e->stage->width != coded_width ||
+                     e->stage->height != coded_height)) {
         arc_vframe_unref(e->stage);
         e->stage = NULL;
     }
     if (!e->stage) {
-        status = arc_vframe_new(format, width + (width & 1),
-                                height + (height & 1), &e->stage);
+        status = arc_vframe_new(format, coded_width, coded_height, &e->stage);
         if (status != ARC_OK)
             return status;
     }
@@ -240,9 +337,9 @@ static enum arc_status fit(struct arc_venc *e, const struct arc_vframe *frame,
     if (status != ARC_OK)
         return status;
     arc_vframe_copy_props(e->stage, &picture);
-    if (width & 1)
+    if (coded_width > width)
         repeat_last_column(e->stage, width);
-    if (height & 1)
+    if (coded_height > height)
         repeat_last_row(e->stage, height);
     *out = e->stage;
     return ARC_OK;
@@ -252,6 +349,7 @@ enum arc_status arc_venc_encode(struct arc_venc *e,
                                 const struct arc_vframe *frame, bool force_key,
                                 struct arc_encoded *out)
 {
+    const int32_t interval = e->cfg.keyframe_interval_frames;
     const struct arc_vframe *picture = NULL;
     enum arc_status status;
     char why[1];
@@ -268,13 +366,20 @@ enum arc_status arc_venc_encode(struct arc_venc *e,
         if (status != ARC_OK)
             return status == ARC_ERR_NOMEM ? status : ARC_ERR_CODEC;
     }
-    return arc_encff_encode(e->lib, picture, force_key, out);
+    memset(out, 0, sizeof(*out));
+    if (interval && e->since_key >= interval && !e->cfg.intra_refresh)
+        force_key = true;
+    status = e->backend->encode(e->lib, picture, force_key, out);
+    if (status == ARC_OK)
+        e->since_key = out->is_key ? 1 : e->since_key + (e->since_key < INT32_MAX);
+    return status;
 }
 
 static void rate_changed(struct arc_venc *e)
 {
     if (e->info->in_place_bitrate)
-        arc_encff_set_bitrate(e->lib, planned_bps(e));
+        e->backend->set_rate(e->lib, e->cfg.bitrate_bps, e->rate_num,
+                             e->rate_den);
     else
         e->reopen = true;
 }
@@ -300,6 +405,22 @@ enum arc_status arc_venc_set_frame_rate(struct arc_venc *e, int32_t num,
         e->rate_den = den;
         rate_changed(e);
     }
+    return ARC_OK;
+}
+
+enum arc_status arc_venc_set_size(struct arc_venc *e, int32_t width,
+                                  int32_t height)
+{
+    if (!size_ok(width, height))
+        return ARC_ERR_ARG;
+    if (width == e->cfg.width && height == e->cfg.height)
+        return ARC_OK;
+    e->cfg.width  = width;
+    e->cfg.height = height;
+    if (e->reopen || !e->backend->set_size ||
+        !e->backend->set_size(e->lib, coded_side(e, width),
+                              coded_side(e, height)))
+        e->reopen = true;
     return ARC_OK;
 }
 

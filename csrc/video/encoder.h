@@ -5,16 +5,21 @@
  * Key frames come when they are asked for, every keyframe_interval_frames if
  * that is set, and when the encoder had to be opened anew (see below); never
  * because of a scene change. Rate control is constant bit rate with a buffer of
- * 0.3 s. H.264 is High profile (8 bits, 4:2:0), SPS and PPS in band
- * before each IDR; range and matrix of the frames are written into the VUI.
+ * 0.3 s (x264) to 0.5 s.
  *
- * Frames of another size or format are converted. H.264 at 4:2:0 codes even
- * sizes only: an odd picture gets its last column or row repeated once.
+ * H.264 is High profile (8 bits, 4:2:0), SPS and PPS in band before each IDR. AV1
+ * is profile Main in the low-overhead format (AV1 specification, section 5.2), a
+ * sequence header before each key frame. Range and matrix of the frames are
+ * written into the stream; VP8 has no place for them.
+ *
+ * Frames of another size or format are converted. H.264 at 4:2:0, and spatial
+ * layers, have even sizes only: an odd picture gets its last column or row
+ * repeated once.
  *
  * The encoder is opened anew, and the next packet is then a key frame, when
- * frames come with another range or matrix than the stream says, or when the
- * bit rate changes and the library cannot follow in place
- * (arc_venc_info.in_place_bitrate).
+ * frames come with another range or matrix than the stream says, and when the
+ * bit rate or the size changes and the library cannot follow in place
+ * (arc_venc_info).
  *
  * Owner:   arc_venc_new() to arc_venc_free().
  * Threads: one caller at a time. Libraries make threads of their own.
@@ -28,6 +33,7 @@
 
 #include "base/status.h"
 #include "video/vframe.h"
+#include "wire/pl_video.h"
 #include "wire/videocodec.h"
 
 /* ARC_CDEF_BEGIN */
@@ -38,6 +44,11 @@
 #define ARC_VENC_MAX_FPS     1000
 
 struct arc_venc; /* opaque */
+
+enum arc_content {
+    ARC_CONTENT_CAMERA = 0,
+    ARC_CONTENT_SCREEN, /* text and windows: sharp edges, few colours         */
+};
 
 struct arc_venc_config {
     char    name[32];       /* library's name of the encoder, "libx264" ...   */
@@ -51,6 +62,15 @@ struct arc_venc_config {
     int32_t threads;        /* slices in parallel, 1..16; 0: by size, cores   */
     int32_t speed;          /* 0 best picture .. 7 quickest; -1: by size,
                                frame rate and cores; hardware ignores it      */
+    int32_t content;        /* enum arc_content                               */
+    int32_t temporal_layers; /* 1..max_temporal_layers of its row; 0: 1       */
+    int32_t spatial_layers; /* 1..max_spatial_layers of its row; 0: 1. The top
+                               one has width x height, each below it half     */
+    bool    intra_refresh;  /* heal losses without key frames: columns coded
+                               anew in turn, once in keyframe_interval_frames
+                               (0: in two seconds), where the encoder has it;
+                               else no statistics carried over from frames
+                               that may be lost (VP8, VP9, AV1)               */
 };
 
 /** An encoder that this engine knows how to drive; not: that it works here. */
@@ -60,13 +80,20 @@ struct arc_venc_info {
     int32_t     codec;            /* enum arc_video_codec                     */
     bool        hardware;
     bool        in_place_bitrate; /* follows a new rate without a key frame   */
+    bool        in_place_size;    /* takes a new size without being opened
+                                     anew, if it has no layers                */
+    int32_t     max_temporal_layers;
+    int32_t     max_spatial_layers;
 };
 
 struct arc_encoded {
-    const uint8_t *data;   /* Annex B; valid until the next call              */
+    const uint8_t *data;   /* H.264: Annex B; VP8, VP9: the frames; AV1: a
+                              temporal unit. Valid until the next call        */
     int32_t        len;
-    bool           is_key; /* an IDR picture                                  */
+    bool           is_key; /* decoding can begin here                         */
     int64_t        ts;     /* of the frame that it shows                      */
+    int32_t        n_layers; /* at least 1                                    */
+    struct arc_pl_layer layers[8]; /* ARC_PL_MAX_LAYERS                       */
 };
 
 /** Row `i` of the table of encoders, in order of preference; NULL behind it. */
@@ -92,7 +119,7 @@ void            arc_venc_free(struct arc_venc *e);
  * Encode a frame.
  *
  * @param frame     Any format and size; read only, may be shared
- * @param force_key Make it an IDR picture
+ * @param force_key Make it a key frame
  * @param out       Its packet, if ARC_OK
  *
  * @return ARC_OK, ARC_AGAIN (the encoder dropped the frame), ARC_ERR_ARG,
@@ -111,6 +138,17 @@ enum arc_status arc_venc_encode(struct arc_venc *e,
 enum arc_status arc_venc_set_bitrate(struct arc_venc *e, int32_t bitrate_bps);
 enum arc_status arc_venc_set_frame_rate(struct arc_venc *e, int32_t num,
                                         int32_t den);
+
+/**
+ * Code another size from the next frame on: in place where the library can, else
+ * it is opened anew and that frame is a key frame. It may be one in any case:
+ * VP8 changes its size with key frames only, others when they grow beyond the
+ * size that they were opened with.
+ *
+ * @return ARC_OK or ARC_ERR_ARG (out of range; nothing is changed)
+ */
+enum arc_status arc_venc_set_size(struct arc_venc *e, int32_t width,
+                                  int32_t height);
 
 /** The speed in use, 0..7. */
 int32_t arc_venc_speed(const struct arc_venc *e);

@@ -9,6 +9,9 @@
 #ifdef ARC_HAVE_VPX
 #include <vpx/vpx_codec.h>
 #endif
+#ifdef ARC_HAVE_AOM
+#include <aom/aom_codec.h>
+#endif
 #ifdef ARC_HAVE_DAV1D
 #include <dav1d/dav1d.h>
 #include <dav1d/version.h>
@@ -23,6 +26,9 @@ enum lib {
     SWSCALE,
 #ifdef ARC_HAVE_VPX
     VPX,
+#endif
+#ifdef ARC_HAVE_AOM
+    AOM,
 #endif
 #ifdef ARC_HAVE_DAV1D
     DAV1D,
@@ -67,6 +73,13 @@ enum arc_status arc_vlibs_get(int32_t i, struct arc_vlib *out)
         snprintf(out->name, sizeof(out->name), "libvpx");
         snprintf(out->loaded, sizeof(out->loaded), "%s",
                  vpx_codec_version_str());
+        break;
+#endif
+#ifdef ARC_HAVE_AOM
+    case AOM:
+        snprintf(out->name, sizeof(out->name), "libaom");
+        snprintf(out->loaded, sizeof(out->loaded), "%s",
+                 aom_codec_version_str());
         break;
 #endif
 #ifdef ARC_HAVE_DAV1D

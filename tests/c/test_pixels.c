@@ -1,6 +1,7 @@
 /**
  * @file tests/c/test_pixels.c  Rows of pixels: the vectors give what plain C gives
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/rng.h"
@@ -76,8 +77,47 @@ static void test_vectors_agree_with_plain_rows_of_every_width(void)
         both_agree(fast, width, &rng, width & 1, width & 2);
 }
 
+/* Rows that end where their memory ends: AddressSanitizer sees a byte too many. */
+static void test_rows_are_read_to_their_end_only(void)
+{
+    const struct arc_pixel_rows *fast = arc_pixel_rows_best();
+    const struct arc_rgb_to_yuv to = {{9798, 19235, 3735}, {-5529, -10855, 16384},
+                                      {16384, -13720, -2664}, 1 << 14,
+                                      514 * (1 << 15)};
+    const struct arc_yuv_to_rgb from = {16384, 11485, -2819, -5850, 14516, 0,
+                                        false};
+
+    for (int32_t width = 1; width <= MOST; width++) {
+        const size_t n = (size_t)width, half = (n + 1) / 2;
+        uint8_t *rgb = malloc(3 * n), *luma = malloc(n), *u = malloc(half);
+        uint8_t *v = malloc(half), *uv = malloc(2 * half), *wide = malloc(4 * n);
+        const uint8_t *src[2] = {rgb, rgb};
+        uint8_t *rows[2] = {luma, luma};
+
+        memset(rgb, 200, 3 * n);
+        fast->from_rgb(&to, src, rows, u, v, width);
+        fast->from_rgb(&to, src, rows, uv, NULL, width);
+        CHECK(luma[n - 1] == 200 && u[half - 1] == 128 && v[half - 1] == 128);
+        CHECK(uv[2 * half - 1] == 128);
+        fast->to_rgb(&from, luma, u, v, rgb, width);
+        fast->to_rgb(&from, luma, uv, NULL, rgb, width);
+        CHECK(rgb[0] == 200 && rgb[3 * n - 1] == 200);
+        memset(wide, 7, 4 * n);
+        fast->halve(wide, wide + 2 * n, luma, width);
+        fast->halve_pairs(wide, wide, rgb, width);
+        CHECK(luma[n - 1] == 7 && rgb[2 * n - 1] == 7);
+        free(rgb);
+        free(luma);
+        free(u);
+        free(v);
+        free(uv);
+        free(wide);
+    }
+}
+
 int main(void)
 {
+    test_rows_are_read_to_their_end_only();
     test_vectors_agree_with_plain_rows_of_every_width();
     return check_done("test_pixels");
 }

@@ -134,7 +134,7 @@ def test_contract_one_file_includes_each_library() -> None:
     folders: dict[str, str | tuple[str, ...]] = {
         "openssl": "srtp/cipher_openssl", "intel-ipsec-mb": "srtp/cipher_ipsecmb", "opus": "audio/opuscodec",
         "libswscale": "video/", "libswresample": "audio/resample", "libavcodec": ("video/", "audio/ffaudio"),
-        "libavutil": ("video/", "audio/resample"), "vpx": "video/",
+        "libavutil": ("video/", "audio/resample"), "vpx": "video/", "aom": "video/",
         "dav1d": "video/"}
     faults = []
     for path in C_FILES:

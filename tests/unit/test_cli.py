@@ -157,7 +157,7 @@ def test_doctor_reports_this_build(capsys: pytest.CaptureFixture[str]) -> None:
     assert Path(report["package"]["core"]).is_file()
     libraries = {entry["name"]: entry for entry in report["libraries"]}
     assert set(libraries) == {"libcrypto", "opus", "libavcodec", "libavutil", "libswresample", "libswscale", "vpx",
-                              "dav1d", "IPSec_MB"}
+                              "aom", "dav1d", "IPSec_MB"}
     assert all(libraries[name]["compiled"][0].isdigit() for name in ("libcrypto", "opus", "libavcodec"))
     assert report["machine"]["cores"] >= 1
     backends = {backend["name"]: backend for backend in report["crypto"]["backends"]}

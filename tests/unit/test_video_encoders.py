@@ -9,6 +9,9 @@ from arcrtc.video import VideoCodec, VideoConfig, VideoPipeline, choose, encoder
 from tests.model.clip import clip
 
 HARDWARE = {"h264_nvenc", "h264_qsv", "h264_vaapi", "h264_amf", "h264_videotoolbox", "h264_v4l2m2m"}
+OTHER_HARDWARE = {"vp8_vaapi", "vp8_v4l2m2m", "vp9_qsv", "vp9_vaapi", "av1_nvenc", "av1_qsv", "av1_vaapi", "av1_amf"}
+SOFTWARE = {"libx264": VideoCodec.H264, "libopenh264": VideoCodec.H264, "libvpx": VideoCodec.VP8,
+            "libvpx-vp9": VideoCodec.VP9, "libaom-av1": VideoCodec.AV1, "libsvtav1": VideoCodec.AV1}
 
 
 def only(monkeypatch: pytest.MonkeyPatch, **reasons: str) -> None:
@@ -18,11 +21,12 @@ def only(monkeypatch: pytest.MonkeyPatch, **reasons: str) -> None:
 
 def test_every_encoder_is_listed_with_a_reason_or_usable() -> None:
     rows = {row.name: row for row in list_encoders()}
-    assert set(rows) == HARDWARE | {"libx264", "libopenh264"}
-    assert {name for name, row in rows.items() if row.hardware} == HARDWARE
-    assert rows["libx264"].usable
+    assert set(rows) == HARDWARE | OTHER_HARDWARE | set(SOFTWARE)
+    assert {name for name, row in rows.items() if row.hardware} == HARDWARE | OTHER_HARDWARE
+    assert all(rows[name].usable for name in ("libx264", "libvpx", "libvpx-vp9", "libaom-av1"))
     for row in rows.values():
-        assert row.codec is VideoCodec.H264
+        named = row.name.split("_")[0]
+        assert row.codec is (VideoCodec(named) if row.hardware else SOFTWARE[row.name])
         assert row.usable == (row.reason == "")
         if not row.usable:
             assert row.reason.startswith(row.name + ": ")
@@ -68,10 +72,19 @@ def test_environment_stands_in_for_auto_only(monkeypatch: pytest.MonkeyPatch) ->
         choose(VideoCodec.H264, "auto")
 
 
-@pytest.mark.parametrize("codec", [VideoCodec.VP8, VideoCodec.VP9, VideoCodec.AV1])
-def test_a_codec_without_an_encoder_is_refused_with_the_reason(codec: VideoCodec) -> None:
-    with pytest.raises(errors.UnsupportedError, match=f"{codec.value}: .*no encoder"):
-        VideoPipeline(VideoConfig(codec=codec))
+@pytest.mark.parametrize(("codec", "name", "next_one"), [
+    (VideoCodec.VP8, "libvpx", None), (VideoCodec.VP9, "libvpx-vp9", None),
+    (VideoCodec.AV1, "libaom-av1", "libsvtav1")])
+def test_auto_takes_software_when_no_hardware_proved_itself(
+        monkeypatch: pytest.MonkeyPatch, codec: VideoCodec, name: str, next_one: str | None) -> None:
+    """libaom before SVT-AV1, which follows a new rate with a key frame only."""
+    monkeypatch.delenv("ARCRTC_VIDEO_ENCODER", raising=False)
+    only(monkeypatch, **{row: f"{row}: no device" for row in OTHER_HARDWARE})
+    chosen, passed_over = choose(codec)
+    assert chosen == name
+    assert {row for row, _ in passed_over} == {row for row in OTHER_HARDWARE if row.startswith(codec.value)}
+    if next_one:
+        assert choose(codec, refused={name: f"{name}: refused"})[0] == next_one
 
 
 def test_unknown_names_are_refused() -> None:

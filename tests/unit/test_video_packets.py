@@ -1,13 +1,19 @@
-"""VideoPipeline between frames and RTP packets (needs wire/pl_h264 and arcrtc.rtp)."""
+"""VideoPipeline between frames and RTP packets of all four codecs (needs wire/pl_video and arcrtc.rtp)."""
 from __future__ import annotations
 
+from fractions import Fraction
+from typing import Any
+
+import av
 import numpy as np
 import pytest
 
 from arcrtc import errors
 from arcrtc.rtp import RtpPacket
-from arcrtc.video import EncodedFrame, VideoConfig, VideoFrame, VideoPipeline, psnr
+from arcrtc.sdp import h264_fmtp, h264_parameter_sets
+from arcrtc.video import EncodedFrame, VideoCodec, VideoConfig, VideoFrame, VideoPipeline, psnr
 from tests.model.clip import clip
+from tests.model.h264_model import join_annexb, split_annexb
 
 SIZE = (320, 240)
 
@@ -120,3 +126,90 @@ def test_packetize_checks_its_arguments(source: list[VideoFrame]) -> None:
         sender.create_rtp_packet(EncodedFrame(b"", False, 0, "libx264"), 0, 0, 1, 97)
     wrapped = sender.packetize(EncodedFrame(encoded.data, True, 2**32 + 5, "libx264"), 0, 1, 97)
     assert {p.header.timestamp for p in wrapped} == {5}
+
+
+ENCODERS = {VideoCodec.VP8: ("libvpx", {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}),
+            VideoCodec.VP9: ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}),
+            VideoCodec.AV1: ("libsvtav1", {"preset": "10", "svtav1-params": "rc=2:pred-struct=1:lookahead=0"})}
+
+
+def coded(codec: VideoCodec, source: list[VideoFrame]) -> list[EncodedFrame]:
+    """Frames of an encoder that is not ours."""
+    name, options = ENCODERS[codec]
+    context = av.CodecContext.create(name, "w")
+    context.width, context.height, context.pix_fmt, context.options = *SIZE, "yuv420p", options
+    context.framerate, context.time_base, context.bit_rate = 25, Fraction(1, 25), 800_000
+    packets: list[Any] = []
+    for n, picture in enumerate(source):
+        frame = picture.to_pyav()
+        frame.pts, frame.time_base = n, Fraction(1, 25)
+        packets += context.encode(frame)
+    packets += context.encode(None)
+    return [EncodedFrame(bytes(p), p.is_keyframe, 3600 * n, name) for n, p in enumerate(packets)]
+
+
+@pytest.fixture
+def without_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("arcrtc.video.pipeline.choose", lambda *_args, **_options: ("none", ()))
+
+
+@pytest.mark.usefixtures("without_encoder")
+@pytest.mark.parametrize("codec", ENCODERS)
+def test_frames_of_every_codec_go_through_packets_and_back(codec: VideoCodec, source: list[VideoFrame]) -> None:
+    config = VideoConfig(codec=codec, resolution=SIZE)
+    sender, by_packet, by_payload = VideoPipeline(config), VideoPipeline(config), VideoPipeline(config)
+    seq, shown, loose = 65_530, [], []
+    for encoded in coded(codec, source[:12]):
+        packets = sender.packetize(encoded, seq, 1, 98, mtu=400)
+        assert [p.header.marker for p in packets] == [False] * (len(packets) - 1) + [True]
+        assert max(len(p.serialize()) for p in packets) <= 400
+        seq = (seq + len(packets)) & 0xFFFF
+        for packet in packets:
+            shown.append(by_packet.decode_packet(packet))
+            loose.append(by_payload.decode(packet.payload, packet.header.timestamp))
+    pictures = [p for p in shown if p is not None]
+    assert [p.timestamp for p in pictures] == [3600 * n for n in range(12)]
+    assert all(psnr(p, frame) > 30 for p, frame in zip(pictures, source, strict=False))
+    alone = [p for p in loose if p is not None]
+    # Without the marker, a picture of VP8 ends where the next one begins.
+    assert [p.timestamp for p in alone] == [3600 * n for n in range(12 - (codec is VideoCodec.VP8))]
+    for one, other in zip(alone, pictures, strict=False):
+        np.testing.assert_array_equal(one.to_ndarray(), other.to_ndarray())
+
+
+@pytest.mark.usefixtures("without_encoder")
+@pytest.mark.parametrize("codec", ENCODERS)
+def test_a_lost_packet_of_every_codec_costs_its_frame(codec: VideoCodec, source: list[VideoFrame]) -> None:
+    config = VideoConfig(codec=codec, resolution=SIZE)
+    sender, receiver, seq = VideoPipeline(config), VideoPipeline(config), 0
+    for n, encoded in enumerate(coded(codec, source[:6])):
+        packets = sender.packetize(encoded, seq, 1, 98, mtu=100)
+        seq += len(packets)
+        if n == 3:
+            assert len(packets) > 1
+            del packets[0]
+        got = []
+        for packet in packets:
+            try:
+                got.append(receiver.decode_packet(packet))
+            except errors.CodecError:
+                continue
+        if n == 3:
+            assert not any(got)
+    assert receiver.stats.frames_incomplete == 1
+
+
+def test_parameter_sets_out_of_band_go_before_the_key_frame(source: list[VideoFrame]) -> None:
+    sender, receiver = pipeline(), pipeline()
+    encoded = sender.encode(source[0])
+    slices = join_annexb([unit for unit in split_annexb(encoded.data) if unit[0] & 31 not in (6, 7, 8)])
+    bare = EncodedFrame(slices, True, 0, "libx264")
+    without, (*first, last) = pipeline(), sender.packetize(bare, 0, 1, 97)
+    assert not any(without.decode_packet(packet) for packet in first)
+    with pytest.raises(errors.CodecError):
+        without.decode_packet(last)
+    receiver.parameter_sets = h264_parameter_sets(h264_fmtp(encoded.data))
+    for packet in sender.packetize(bare, 0, 1, 97):
+        picture = receiver.decode_packet(packet)
+    assert picture is not None
+    assert psnr(picture, source[0]) > 30
