@@ -150,6 +150,8 @@ class VoiceStats:
     :ivar empty_pkts: without sound.
     :ivar copies_used: redundant blocks decoded.
     :ivar fec_used: packets rebuilt from in-band FEC.
+    :ivar dred_used: blocks of up to 10 ms made of deep redundancy (DRED), where libopus has it; their samples count
+        as those of FEC.
     :ivar codec_errors: payloads that could not be decoded.
     :ivar healed: losses after which the decoder was led through what was made up.
     :ivar rewound: losses after which it was set back, as what was missing came late.
@@ -186,6 +188,7 @@ class VoiceStats:
     empty_pkts: int
     copies_used: int
     fec_used: int
+    dred_used: int
     codec_errors: int
     healed: int
     rewound: int

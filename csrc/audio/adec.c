@@ -7,6 +7,7 @@
 #include "audio/adec.h"
 #include "audio/ffaudio.h"
 #include "audio/opuscodec.h"
+#include "audio/opuscodec_dred.h"
 #include "audio/opuscodec_heal.h"
 #include "base/mem.h"
 #include "base/units.h"
@@ -33,6 +34,9 @@ struct arc_adec {
     struct arc_adec_config  cfg;  /* with the codec's own rate                  */
     struct arc_opus_dec    *opus; /* Opus                                       */
     struct arc_opus_heal   *heal; /* Opus, where asked for; else NULL           */
+    struct arc_opus_dred   *dred; /* Opus, where libopus has it; else NULL      */
+    int64_t                 dred_of;     /* number of the packet that it has read .. */
+    int32_t                 dred_before; /* .. and how far that reaches back; 0: none */
     struct arc_ffaudio_dec *ff;   /* the others                                 */
     struct noise            noise;
 };
@@ -65,6 +69,9 @@ static enum arc_status open_codec(struct arc_adec *d)
         arc_opus_dec_set_fade(d->opus, false);
         /* Deep PLC, where libopus has it; else nothing changes. */
         arc_opus_dec_set_complexity(d->opus, DEEP_PLC_COMPLEXITY);
+        status = arc_opus_dred_new(d->opus, &d->dred);
+        if (status != ARC_OK && status != ARC_ERR_UNSUPPORTED)
+            return status;
         return c->heals ? arc_opus_heal_new(c->sample_rate_hz, c->channels,
                                             c->scratch, &d->heal)
                         : ARC_OK;
@@ -120,6 +127,7 @@ void arc_adec_free(struct arc_adec *d)
     arc_ffaudio_dec_free(d->noise.dec);
     arc_mem_free(d->noise.pcm);
     arc_ffaudio_dec_free(d->ff);
+    arc_opus_dred_free(d->dred);
     arc_opus_heal_free(d->heal);
     arc_opus_dec_free(d->opus);
     arc_mem_free(d);
@@ -186,6 +194,32 @@ enum arc_status arc_adec_decode_fec(struct arc_adec *d,
     if (!d->opus)
         return next_data && len >= 0 && out ? ARC_AGAIN : ARC_ERR_ARG;
     return arc_opus_dec_decode_fec(d->opus, next_data, len, out, n_samples);
+}
+
+/** Read the redundancy of this packet, unless it was the last one read. */
+static void read_dred(struct arc_adec *d, int64_t number, const uint8_t *data,
+                      int32_t len)
+{
+    if (d->dred_before != 0 && d->dred_of == number)
+        return;
+    d->dred_of = number;
+    if (arc_opus_dred_parse(d->dred, data, len, &d->dred_before) != ARC_OK)
+        d->dred_before = 0;
+}
+
+enum arc_status arc_adec_decode_dred(struct arc_adec *d, int64_t number,
+                                     const uint8_t *data, int32_t len,
+                                     int32_t before, int16_t *out,
+                                     int32_t n_samples)
+{
+    if (!data || len < 0 || !out || before < n_samples || n_samples < 1)
+        return ARC_ERR_ARG;
+    if (!d->dred)
+        return ARC_AGAIN;
+    read_dred(d, number, data, len);
+    if (d->dred_before < before)
+        return ARC_AGAIN;
+    return arc_opus_dred_decode(d->dred, before, out, n_samples);
 }
 
 /* --- gaps -------------------------------------------------------------------- */

@@ -87,6 +87,22 @@ enum arc_status arc_adec_decode_fec(struct arc_adec *d,
                                     int16_t *out, int32_t n_samples);
 
 /**
+ * Make lost audio of the deep redundancy (DRED) of a later packet: in order, without
+ * a gap, and then that packet itself. Opus by a libopus that has it; read once a packet.
+ *
+ * @param number    Of the later packet, which tells it from others
+ * @param before    Where the lost audio begins: so many samples before the packet's own
+ * @param n_samples A multiple of 2.5 ms, up to 120 ms, not beyond `before`
+ *
+ * @return ARC_OK; ARC_AGAIN (none in it, or it does not reach back so far, or this
+ *         libopus has none; nothing was done), ARC_ERR_ARG or ARC_ERR_CODEC
+ */
+enum arc_status arc_adec_decode_dred(struct arc_adec *d, int64_t number,
+                                     const uint8_t *data, int32_t len,
+                                     int32_t before, int16_t *out,
+                                     int32_t n_samples);
+
+/**
  * The codec's own extrapolation in place of lost audio; moves its state on.
  *
  * @param n_samples A multiple of 2.5 ms, up to 120 ms

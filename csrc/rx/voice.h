@@ -17,7 +17,8 @@
  *   until it is hopeless, then its time is a gap: zeros, marked, of true length.
  *
  * What is missing is taken from, in this order: a redundant block, in-band FEC of
- * the next packet, interpolation when that packet is here, extrapolation.
+ * the next packet, before that its deep redundancy (DRED) where libopus has it,
+ * interpolation when that packet is here, extrapolation.
  *
  * Owner:   arc_voice_new() allocates all memory; nothing later does. Holds a
  *          reference to each packet in its buffers. What is needed during a pull
@@ -52,7 +53,7 @@ enum arc_voice_profile {
 /** Where samples come from. */
 enum arc_voice_kind {
     ARC_VOICE_DECODED = 0, /* its packet, first-hand or resent                 */
-    ARC_VOICE_FEC,         /* in-band FEC of the next packet                   */
+    ARC_VOICE_FEC,         /* in-band FEC of the next packet, or DRED of a later */
     ARC_VOICE_COPY,        /* a redundant block                                */
     ARC_VOICE_CONCEALED,   /* made up; by recognition: zeros, a marked gap     */
     ARC_VOICE_SILENT,      /* the sender sent nothing on purpose               */
@@ -117,6 +118,7 @@ struct arc_voice_stats {
     int64_t concealed_runs;/* how often made-up sound began                    */
     int64_t pkts, late_pkts, duplicate_pkts, overflow_pkts, empty_pkts;
     int64_t copies_used, fec_used, codec_errors;
+    int64_t dred_used;     /* blocks of deep redundancy; their samples are in fec */
     int64_t healed;        /* losses after which the decoder was led through what
                               was made up ..                                    */
     int64_t rewound;       /* .. or set back, as what was missing came late     */

@@ -455,6 +455,23 @@ static void fill_pause(struct arc_voice *v, const struct arc_rxpkt *head)
     }
 }
 
+/** Up to a block of what is missing, from the deep redundancy of the head.
+ *  @return false: it has none, or none that reaches back so far */
+static bool take_dred(struct arc_voice *v, const struct arc_rxpkt *head, int64_t n)
+{
+    const int64_t before = arc_voice_samples_of(v, head->ts - v->next_ts);
+    const int32_t take = (int32_t)arc_min_i64(n, v->block_samples);
+
+    if (take < v->grain_samples || ticks_in(v, head) == 0)
+        return false;
+    if (arc_adec_decode_dred(v->dec, head->seq, payload_of(head), head->payload_len,
+                             (int32_t)before, v->pcm, take) != ARC_OK)
+        return false;
+    v->stats.dred_used++;
+    push_true(v, origin(ARC_VOICE_FEC, head), take, 0);
+    return true;
+}
+
 static void fill_hole(struct arc_voice *v, const struct arc_rxpkt *head)
 {
     struct arc_rxpkt copy;
@@ -466,6 +483,8 @@ static void fill_hole(struct arc_voice *v, const struct arc_rxpkt *head)
     far = look_across(v, head);
     n   = arc_voice_samples_of(v, far.ts - v->next_ts);
     n   = n / v->grain_samples * v->grain_samples;
+    if (take_dred(v, head, n))
+        return;
     if (arc_voice_us_of(v, n) <= BRIDGE_US &&
         !(n > v->block_samples && far.kind == ARC_VOICE_DECODED &&
           arc_voice_may_come(v, arc_voice_lateness_us(v, arc_voice_us_of(v, v->queue.n)),

@@ -88,3 +88,16 @@ def test_adec_new_refuses_what_there_is_not(codec: int, rate: int, channels: int
     out = ffi.new("struct arc_adec **")
     assert lib.arc_adec_new(config, out) == lib.ARC_ERR_ARG
     assert out[0] == ffi.NULL
+
+
+def test_adec_dred_is_not_found_in_packets_that_have_none() -> None:
+    """Opus without it, and codecs that never have it: nothing is done, so the caller conceals."""
+    for codec in (lib.ARC_AUDIO_OPUS, lib.ARC_AUDIO_PCMU):
+        out = ffi.new("struct arc_adec **")
+        config = {"codec": codec, "sample_rate_hz": 16_000 if codec == lib.ARC_AUDIO_OPUS else 8000, "channels": 1}
+        assert lib.arc_adec_new(ffi.new("struct arc_adec_config *", config), out) == lib.ARC_OK
+        decoder = ffi.gc(out[0], lib.arc_adec_free)
+        pcm = ffi.new("int16_t[160]")
+        assert lib.arc_adec_decode_dred(decoder, 1, b"\x48abc", 4, 320, pcm, 160) == lib.ARC_AGAIN
+        assert lib.arc_adec_decode_dred(decoder, 1, b"\x48abc", 4, 80, pcm, 160) == lib.ARC_ERR_ARG
+        assert lib.arc_adec_decode_dred(decoder, 1, ffi.NULL, 4, 320, pcm, 160) == lib.ARC_ERR_ARG

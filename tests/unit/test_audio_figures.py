@@ -21,7 +21,8 @@ def stats(seconds: float, **changed: Any) -> tuple[dict[str, Any], dict[str, Any
     media = {"samples_out": round(RATE * seconds), "concealed_samples": 0, "fec_samples": 0, "copy_samples": 0,
              "silent_samples": 0,
              "inserted_samples": 0, "skipped_samples": 0, "gaps": 0, "playout_ms": 20.0}
-    network = {"lost_pkts": 0, "pkts": round(50 * seconds), "recovered_pkts": 0, "bytes": round(4000 * seconds), "copy_bytes": 0,
+    network = {"lost_pkts": 0, "pkts": round(50 * seconds), "recovered_pkts": 0, "bytes": round(4000 * seconds),
+               "copy_bytes": 0,
                "jitter_ms": 3.0}
     for name, value in changed.items():
         (media if name in media else network)[name] = value
