@@ -124,6 +124,7 @@ class EventType(Enum):
     PEER_HEARD = lib.ARC_EVENT_PEER_HEARD  #: a silent peer is heard again
     DTMF = lib.ARC_EVENT_DTMF  #: the peer presses a key (RFC 4733)
     DTMF_END = lib.ARC_EVENT_DTMF_END  #: .. and lets it go
+    ENCODER_REPLACED = lib.ARC_EVENT_ENCODER_REPLACED  #: one failed: the stream's ``encoder`` is another one now
     # Only of an engine:
     EVENTS_LOST = lib.ARC_HUB_EVENTS_LOST  #: nobody fetched them in time; as many as the value says
     THREAD_STALLED = lib.ARC_HUB_THREAD_STALLED  #: a network thread has not moved for stall_ms
@@ -142,7 +143,7 @@ class Event:
         KEY_NEAR_LIMIT the packets that are left; for PEER_SILENT, PEER_HEARD, THREAD_STALLED and
         THREAD_RECOVERED how long that has lasted, in microseconds; for EVENTS_LOST and SOCKET_ERROR
         how many since the last such event; for DTMF the number of the telephone event, 0..255, for
-        DTMF_END that and 256 times its length in milliseconds.
+        DTMF_END that and 256 times its length in milliseconds; for ENCODER_REPLACED how many failed so far.
     """
 
     type: EventType

@@ -13,10 +13,12 @@ from arcrtc.audio.figures import QualityMeter
 from arcrtc.audio.frame import AudioFrame, Samples
 from arcrtc.audio.opusparameters import OpusParameters
 from arcrtc.audio.sentopus import SentOpus
+from arcrtc.config import check_range
 from arcrtc.errors import ArgumentError
 from arcrtc.fec import FecConfig, fill_policy
 from arcrtc.redundancy import RedConfig, native_set
 from arcrtc.streamtables import StreamPlace
+from arcrtc.video.config import VideoResolution, parse_resolution
 from arcrtc.video.frame import VideoFrame
 
 
@@ -330,6 +332,26 @@ class VideoSender(_Sender):
     def flush(self) -> int:
         """Throw away what waits for the encoder; returns how many frames that were."""
         return int(self._owner._flush(self))
+
+    def set_resolution(self, resolution: str | tuple[int, int] | VideoResolution) -> None:
+        """Code another size from the next picture on: in place where the encoder can, else with one key frame.
+
+        :param resolution: "360p" ... "4320p", (width, height) with 16..16384 pixels each, or a VideoResolution.
+        :raises ConfigError: none of these.
+        """
+        width, height = parse_resolution(resolution)
+        check(lib.arc_send_set_size(self._handle, width, height), "set_resolution")
+        self.width, self.height = width, height
+
+    def set_frame_rate(self, frame_rate: float) -> None:
+        """Tell the rate control how many pictures a second come from now on.
+
+        :param frame_rate: 1..240.
+        :raises ConfigError: outside of that.
+        """
+        check_range("frame_rate", frame_rate, 1, 240)
+        check(lib.arc_send_set_frame_rate(self._handle, round(frame_rate * 1000)), "set_frame_rate")
+        self.frame_rate = frame_rate
 
     def request_keyframe(self) -> None:
         """Make the next picture a key frame."""

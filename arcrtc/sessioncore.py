@@ -16,14 +16,14 @@ from arcrtc.audio.figures import QualityMeter
 from arcrtc.audio.opusparameters import OpusParameters
 from arcrtc.audio.sentopus import SentOpus
 from arcrtc.config import REPORTS, SessionConfig, check_range
-from arcrtc.errors import ConfigError, UnsupportedError
+from arcrtc.errors import ConfigError
 from arcrtc.events import Event, SentFrame, to_event
 from arcrtc.fec import FecConfig, fill_send_config
 from arcrtc.handles import AudioSender, Receiver, VideoSender
 from arcrtc.redundancy import RedConfig, write_set
 from arcrtc.srtp.config import SrtpConfig, native_config, native_key
-from arcrtc.video.config import VideoCodec, VideoResolution
-from arcrtc.video.encoders import choose
+from arcrtc.video.config import VideoCodec, VideoContent, VideoResolution, parse_codec, parse_content, parse_resolution
+from arcrtc.video.encoders import CODECS, CONTENTS, choose, fallbacks
 
 _WHY_BYTES: Final = 256
 _VOICE_PROFILES: Final = {"conversation": lib.ARC_VOICE_CONVERSATION, "recognition": lib.ARC_VOICE_RECOGNITION}
@@ -33,31 +33,6 @@ def random_ssrc(rng: np.random.Generator | None) -> int:
     """An SSRC that is not zero (RFC 3550 section 8.1)."""
     return int(rng.integers(1, 2**32)) if rng is not None else secrets.randbelow(2**32 - 1) + 1
 
-
-def _parse_resolution(resolution: Any) -> tuple[int, int]:
-    """Width and height of ``"720p"``, ``(1280, 720)`` or a VideoResolution."""
-    if isinstance(resolution, VideoResolution):
-        return resolution.width, resolution.height
-    if isinstance(resolution, str):
-        named = {f"{r.height}p": r for r in VideoResolution}
-        if resolution not in named:
-            raise ConfigError(f"resolution={resolution!r} is not one of {', '.join(named)}, "
-                              "nor a (width, height) pair")
-        return named[resolution].width, named[resolution].height
-    try:
-        width, height = resolution
-        return int(width), int(height)
-    except (TypeError, ValueError):
-        raise ConfigError(f"resolution={resolution!r} is not a name such as '720p' nor (width, height)") from None
-
-
-def _parse_codec(codec: Any) -> VideoCodec:
-    if isinstance(codec, VideoCodec):
-        return codec
-    try:
-        return VideoCodec(str(codec).lower().replace(".", ""))
-    except ValueError:
-        raise ConfigError(f"codec={codec!r} is not one of {', '.join(c.value for c in VideoCodec)}") from None
 
 
 def _explained(status: int, what: str, why: Any) -> Exception:
@@ -297,11 +272,15 @@ class SessionCore:
                    resolution: str | tuple[int, int] | VideoResolution = "720p", frame_rate: float = 30,
                    keyframe_interval: int = 0, payload_type: int = 97, rtx_payload_type: int | None = 98,
                    ssrc: int | None = None, threads: int = 0, speed: int = -1,
-                   packet_fec: FecConfig | None = None) -> VideoSender:
+                   packet_fec: FecConfig | None = None, content: str | VideoContent = VideoContent.CAMERA,
+                   temporal_layers: int = 1, spatial_layers: int = 1, intra_refresh: bool = False,
+                   packetization_mode: int = 1) -> VideoSender:
         """Open a sent video stream.
 
-        :param codec: "h264".
-        :param encoder: "auto", "software", "nvenc", "vaapi" ... or a library's name such as "libx264".
+        :param codec: "h264", "vp8", "vp9" or "av1".
+        :param encoder: "auto", "software", "nvenc", "vaapi" ... or a library's name such as "libx264". One that
+            fails while the stream runs is replaced by the next one of its codec, with a key frame and the event
+            ENCODER_REPLACED.
         :param bitrate: bits per second, 10_000..10**9; changed in place with set_bitrate().
         :param resolution: "360p" ... "4320p", (width, height) or a VideoResolution.
         :param frame_rate: frames per second, what the rate control plans with.
@@ -310,19 +289,24 @@ class SessionCore:
         :param threads: slices coded in parallel, 1..16; 0: by size and cores.
         :param speed: 0 best picture ... 7 quickest; -1: by size and cores.
         :param packet_fec: parity packets (RFC 5109, RFC 8627); None: none.
+        :param content: "camera" or "screen".
+        :param temporal_layers: 1..3, :param spatial_layers: 1..3, where the encoder has them.
+        :param intra_refresh: heal losses without key frames, where the encoder can.
+        :param packetization_mode: of H.264 (RFC 6184): 1, or 0 for peers that take single NAL units only.
         :raises ConfigError: a value is not allowed.
         :raises UnsupportedError: no such encoder works here; the message says why.
         """
-        video_codec = _parse_codec(codec)
-        if video_codec is not VideoCodec.H264:
-            raise UnsupportedError(f"codec={video_codec.name}: this version sends H264 only")
-        width, height = _parse_resolution(resolution)
+        video_codec = parse_codec(codec)
+        width, height = parse_resolution(resolution)
         _check_types(payload_type, rtx_payload_type)
         check_range("frame_rate", frame_rate, 1, 240)
         check_int("bitrate", bitrate, lib.ARC_VENC_MIN_BPS, lib.ARC_VENC_MAX_BPS, "bit/s")
         check_int("keyframe_interval", keyframe_interval, 0, 2**31 - 1, "frames")
         check_int("threads", threads, 0, 16)
         check_int("speed", speed, -1, lib.ARC_VENC_MAX_SPEED)
+        check_int("temporal_layers", temporal_layers, 1, 3)
+        check_int("spatial_layers", spatial_layers, 1, 3)
+        check_int("packetization_mode", packetization_mode, 0, 1)
         name, passed_over = choose(video_codec, encoder)
         cfg = ffi.new("struct arc_send_config *")
         cfg.kind = lib.ARC_MEDIA_VIDEO
@@ -333,12 +317,19 @@ class SessionCore:
         self._fill_fec(cfg, packet_fec)
         video = cfg.video
         video.name = name.encode()
-        video.codec = lib.ARC_VIDEO_H264
+        video.codec = CODECS[video_codec]
         video.width, video.height = width, height
         video.frame_rate_num, video.frame_rate_den = round(frame_rate * 1000), 1000
         video.bitrate_bps = bitrate
         video.keyframe_interval_frames = keyframe_interval
         video.threads, video.speed = threads, speed
+        video.content = CONTENTS[parse_content(content)]
+        video.temporal_layers, video.spatial_layers = temporal_layers, spatial_layers
+        video.intra_refresh = intra_refresh
+        cfg.single_nal = packetization_mode == 0
+        cfg.flexible = video_codec is VideoCodec.VP9
+        for slot, other in zip(cfg.fallbacks, fallbacks(video_codec, name), strict=False):
+            ffi.buffer(slot)[:len(other)] = other.encode()
         sender = VideoSender(self, self._add_send(cfg, "send_video"), cfg.ssrc, payload_type, width, height,
                              frame_rate, list(passed_over))
         sender.rtx_payload_type, sender.packet_fec = rtx_payload_type, packet_fec
@@ -424,15 +415,15 @@ class SessionCore:
                       packet_fec: FecConfig | None = None) -> Receiver:
         """Be ready for a video stream; its SSRC is learned from its first authentic packet.
 
+        :param codec: "h264", "vp8", "vp9" or "av1".
         :param threads: of the decoder, 1..16.
         :param packet_fec: format and payload type of the parity packets that come with it; None: none.
         :raises ConfigError: a value is not allowed.
         """
-        if _parse_codec(codec) is not VideoCodec.H264:
-            raise UnsupportedError(f"codec={codec!r}: this version receives H264 only")
+        video_codec = parse_codec(codec)
         check_int("threads", threads, 1, 16)
         cfg = self._recv_config(lib.ARC_MEDIA_VIDEO, payload_type, rtx_payload_type, packet_fec)
-        cfg.codec = lib.ARC_VIDEO_H264
+        cfg.codec = CODECS[video_codec]
         cfg.threads = threads
         receiver = Receiver(self, self._add_recv(cfg, "receive_video"), "video", payload_type)
         self.receivers.append(receiver)

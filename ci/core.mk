@@ -63,6 +63,9 @@ $(DIR)/%.o: csrc/%.c
 $(DIR)/test_%: tests/c/test_%.c $(wildcard tests/c/*.h) $(DIR)/libarc.a
 	$(CC) $(CPPFLAGS) $(CFLAGS) -Itests/c $< -o $@ $(DIR)/libarc.a $(LDLIBS)
 
+# Its encoder fails when it says so.
+$(DIR)/test_replace: LDLIBS += -Wl,--wrap=arc_venc_encode
+
 test: $(TESTS)
 	@set -e; for t in $(TESTS); do $(RUN) $$t; done
 

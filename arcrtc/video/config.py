@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from arcrtc.errors import ConfigError
 
@@ -71,6 +71,41 @@ def size_of(resolution: VideoResolution | tuple[int, int]) -> tuple[int, int]:
     check_range("resolution width", resolution[0], MIN_SIDE_PX, MAX_SIDE_PX)
     check_range("resolution height", resolution[1], MIN_SIDE_PX, MAX_SIDE_PX)
     return resolution
+
+
+def parse_resolution(resolution: Any) -> tuple[int, int]:
+    """Width and height of ``"720p"``, ``(1280, 720)`` or a VideoResolution."""
+    if isinstance(resolution, VideoResolution):
+        return resolution.width, resolution.height
+    if isinstance(resolution, str):
+        named = {f"{r.height}p": r for r in VideoResolution}
+        if resolution not in named:
+            raise ConfigError(f"resolution={resolution!r} is not one of {', '.join(named)}, "
+                              "nor a (width, height) pair")
+        return named[resolution].width, named[resolution].height
+    try:
+        width, height = resolution
+        return int(width), int(height)
+    except (TypeError, ValueError):
+        raise ConfigError(f"resolution={resolution!r} is not a name such as '720p' nor (width, height)") from None
+
+
+def parse_content(content: Any) -> VideoContent:
+    """A VideoContent, or its name."""
+    try:
+        return VideoContent(content)
+    except ValueError:
+        raise ConfigError(f"content={content!r} is not one of {', '.join(c.value for c in VideoContent)}") from None
+
+
+def parse_codec(codec: Any) -> VideoCodec:
+    """A VideoCodec, or its name: ``"h264"``, ``"H.264"``."""
+    if isinstance(codec, VideoCodec):
+        return codec
+    try:
+        return VideoCodec(str(codec).lower().replace(".", ""))
+    except ValueError:
+        raise ConfigError(f"codec={codec!r} is not one of {', '.join(c.value for c in VideoCodec)}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,6 +202,13 @@ def _wanted_names(codec: VideoCodec, wanted: str) -> list[str]:
         f"{', '.join(map(repr, _HARDWARE_WORDS))} or one of {', '.join(row.name for row in rows)}")
 
 
+def fallbacks(codec: VideoCodec, name: str) -> list[str]:
+    """Encoders that take over, in this order, when ``name`` fails: those of the table behind it, then the others."""
+    rows = [row.name for row in _table() if row.codec is codec]
+    at = rows.index(name) + 1
+    return rows[at:] + rows[:at - 1]
+
+
 def choose(codec: VideoCodec, wanted: str = "auto", *,
            refused: Mapping[str, str] | None = None) -> tuple[str, list[tuple[str, str]]]:
     """Choose the encoder for a stream.

@@ -91,6 +91,8 @@ static void fill_pacer(struct arc_session *s, int64_t now_us)
         struct arc_sendstream *st = s->send[i];
         struct arc_txpkt p;
 
+        if (st->video)
+            arc_peer_tell_encoder_change(st, now_us);
         while (arc_pacer_has_room(s->pacer, class_of(st)) &&
                arc_ring_pop(st->to_net, &p) == ARC_OK) {
             arc_peer_to_pacer(s, st, &p, now_us);

@@ -18,6 +18,7 @@
 #include "base/rng.h"
 #include "base/seq.h"
 #include "rx/assemble.h"
+#include "rx/framerefs.h"
 #include "rx/heard.h"
 #include "rx/fecdec.h"
 #include "rx/dtmf.h"
@@ -40,6 +41,7 @@
 #include "video/decoder.h"
 #include "video/encoder.h"
 #include "wire/extval.h"
+#include "wire/pl_video.h"
 #include "wire/rtcpxr.h"
 #include "wire/rtp.h"
 
@@ -57,6 +59,7 @@ enum {
                                       15 s                                      */
     ARC_PEER_RED_RING_PKTS = 512,  /* network to media, with redundant blocks    */
     ARC_PEER_HISTORY_PKTS  = 1024,
+    ARC_PEER_PICTURE_BYTES = 4 << 20, /* one, coded; the ring holds less      */
     ARC_PEER_PICTURES      = 8,    /* decoded, waiting for play-out             */
     ARC_PEER_RTCP_BYTES    = 1200,
     ARC_PEER_FAREWELLS     = 16,   /* SSRCs given up, whose BYE is still to go  */
@@ -75,6 +78,26 @@ struct arc_txpkt {
     bool     first;          /* first packet of its frame                   */
     bool     last;           /* last packet of its frame                    */
     bool     once;           /* never resent: noise, or an event            */
+};
+
+/** Pictures on their way out. */
+struct arc_sendvideo {
+    struct arc_venc           *enc;
+    struct arc_venc_config     cfg;     /* that `enc` was opened with         */
+    struct arc_encoded         picture; /* encoded, not yet packetized        */
+    bool                       pending; /* there is one                       */
+    int64_t                    capture_us;
+    int64_t                    start_us;
+    struct arc_pl_video_tx     tx;      /* running numbers                    */
+    struct arc_pl_video_packer packer;
+
+    /* between the sides */
+    int32_t                    size;      /* atomic: width << 16 | height     */
+    int32_t                    fps_milli; /* atomic: frames in 1000 seconds   */
+    int32_t                    encoder_no;/* atomic: 0: cfg.video's, then
+                                             cfg.fallbacks[encoder_no - 1]    */
+    /* network side */
+    int32_t                    told_no;   /* that the last event told of      */
 };
 
 /** Gathers samples to whole frames. */
@@ -111,13 +134,9 @@ struct arc_sendstream {
     struct arc_aenc       *aenc;
     struct arc_redenc     *redenc;       /* NULL: without redundancy        */
     int32_t                applied_red;
+    struct arc_sendvideo  *video;        /* NULL: sound                     */
     int32_t                applied_red_total_bps;
-    struct arc_venc       *venc;
     struct arc_gather      gather;
-    struct arc_encoded     pending;      /* encoded, not yet packetized     */
-    bool                   has_pending;
-    int64_t                pending_capture_us;
-    int64_t                pending_start_us;
     uint32_t               ts_offset;    /* random, RFC 3550 §5.1           */
     int32_t                applied_bps;
     int32_t                applied_loss_pct;
@@ -246,13 +265,19 @@ struct arc_recvstream {
     struct arc_voice      *voice;        /* audio                           */
     struct arc_jitter     *jitter;       /* video: frames                   */
     struct arc_assemble   *assemble;     /* video                           */
+    struct arc_framerefs  *refs;         /* video: what can be decoded      */
     struct arc_vdec       *vdec;
-    uint8_t               *annexb;       /* video: one frame                */
+    uint8_t               *coded;        /* video: one picture              */
     struct arc_picture     pictures[ARC_PEER_PICTURES];
     int32_t                n_pictures;
     int64_t                frame_no;
-    bool                   need_key;     /* the chain of references is cut  */
+    int64_t                next_frame_seq; /* behind the picture popped last  */
+    bool                   need_key;     /* the decoder lost its references */
+    bool                   key_asked;    /* .. or others are missing: told  */
     int64_t                adapt_us;     /* next time the buffer is told    */
+    int64_t                repair_peak_us; /* video: longest wait for a resend, */
+    int64_t                repair_peak_at_us; /* .. fading since then           */
+    int64_t                repaired_pictures;
     int64_t                offset_us;    /* atomic: play-out minus capture  */
     int64_t                hold_us;      /* added for lip-sync              */
     struct arc_heard       heard;        /* audio                           */
@@ -331,6 +356,13 @@ bool    arc_peer_makes_copies(struct arc_sendstream *st);
 int32_t arc_peer_add_copies(struct arc_sendstream *st, const uint8_t *frame,
                             int32_t len, uint8_t *out, uint8_t *payload_type);
 
+/* send_video.c */
+enum arc_status arc_peer_open_video(struct arc_sendstream *st, char *why,
+                                    int32_t why_cap);
+void arc_peer_close_video(struct arc_sendstream *st);
+/** Of the encoder that was opened so many times after another failed. */
+const char *arc_peer_encoder_name(const struct arc_sendstream *st, int32_t no);
+void arc_peer_tell_encoder_change(struct arc_sendstream *st, int64_t now_us);
 /* opus_out.c */
 /** Take the settings of its configuration, once its encoder is there.
  *  @return as arc_send_set_opus() */
@@ -418,6 +450,9 @@ int64_t  arc_peer_playout_us(const struct arc_recvstream *st, int64_t ts);
 uint32_t arc_peer_wire_ts(const struct arc_recvstream *st, int64_t ts);
 void     arc_peer_publish_offset(struct arc_recvstream *st, int64_t ts);
 void     arc_peer_keep_in_step(struct arc_recvstream *st);
+/** A picture was complete so long after its first packet: with a resend. */
+void     arc_peer_on_repaired_picture(struct arc_recvstream *st, int64_t wait_us,
+                                      int64_t now_us);
 
 static inline int64_t arc_peer_us_of(const struct arc_recvstream *st,
                                      int32_t samples)

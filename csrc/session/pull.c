@@ -14,6 +14,7 @@
 
 enum {
     ADAPT_PERIOD_US  = 500000,
+    PEAK_HALF_US     = 20000000,
     SYNC_STEP_US     = 2000,    /* lip-sync moves a picture by so much       */
     SYNC_JUMP_US     = 40000,   /* and sound all at once, or not at all      */
     SYNC_MAX_US      = 150000,  /* a talk suffers more from delay than a lip */
@@ -22,6 +23,8 @@ enum {
                                    and at the end of a frame for the next one */
     SYNC_DEAD_US     = 30000,   /* ITU-R BT.1359: not noticed                */
 };
+
+#define TWICE_LOSS_RATE 0.02
 
 /* --- ring > buffer ---------------------------------------------------------------- */
 
@@ -60,20 +63,59 @@ static int64_t repair_us(const struct arc_recvstream *st)
                                st->clock_hz));
 }
 
+/** The longest wait for a resend of late: of one that was lost in its turn, several
+ *  round trips. Half of it is forgotten every PEAK_HALF_US. */
+static int64_t repair_peak_us(const struct arc_recvstream *st, int64_t now_us)
+{
+    int64_t us = st->repair_peak_us;
+
+    for (int64_t t = st->repair_peak_at_us + PEAK_HALF_US; t <= now_us && us > 0;
+         t += PEAK_HALF_US)
+        us /= 2;
+    return us;
+}
+
+void arc_peer_on_repaired_picture(struct arc_recvstream *st, int64_t wait_us,
+                                  int64_t now_us)
+{
+    st->repaired_pictures++;
+    if (wait_us <= repair_peak_us(st, now_us) && st->repaired_pictures != 2)
+        return;
+    st->repair_peak_us    = arc_max_i64(wait_us, repair_peak_us(st, now_us));
+    st->repair_peak_at_us = now_us;
+    st->adapt_us          = now_us; /* the next one is not to be late, too */
+}
+
+static void tell_video_buffer(struct arc_recvstream *st, double loss,
+                              int64_t now_us)
+{
+    const int64_t peak_us = repair_peak_us(st, now_us);
+    int64_t wait_us = repair_us(st);
+
+    /* A picture has several packets: often enough the resend of one is lost, too. */
+    if (loss >= TWICE_LOSS_RATE || (peak_us > 0 && st->repaired_pictures > 1))
+        wait_us *= 2;
+    if (peak_us > 0) {
+        loss    = 1.0; /* there is some, whatever reports say so far */
+        wait_us = arc_min_i64(arc_max_i64(peak_us, wait_us),
+                              st->cfg.max_latency_ms * ARC_US_PER_MS);
+    }
+    arc_jitter_adapt(st->jitter, loss,
+                     (double)arc_atomic_load_relaxed(&st->jitter_us) / 1000.0,
+                     (double)wait_us / 1000.0);
+}
+
 static void tell_buffer(struct arc_recvstream *st, int64_t now_us)
 {
     const double loss = arc_atomic_load_relaxed(&st->loss_permille) / 1000.0;
-    const double repair_ms = (double)repair_us(st) / 1000.0;
 
     if (now_us < st->adapt_us)
         return;
     st->adapt_us = now_us + ADAPT_PERIOD_US;
     if (st->cfg.kind == ARC_MEDIA_VIDEO)
-        arc_jitter_adapt(st->jitter, loss,
-                         (double)arc_atomic_load_relaxed(&st->jitter_us) / 1000.0,
-                         repair_ms);
+        tell_video_buffer(st, loss, now_us);
     else /* its jitter is measured where it is needed: rx/delay */
-        arc_voice_adapt(st->voice, loss, 0.0, repair_ms);
+        arc_voice_adapt(st->voice, loss, 0.0, (double)repair_us(st) / 1000.0);
 }
 
 /* --- lip-sync ------------------------------------------------------------------------ */

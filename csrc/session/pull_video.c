@@ -10,38 +10,120 @@
 #include "base/atomic.h"
 #include "base/units.h"
 #include "session/peer.h"
-#include "wire/pl_h264.h"
+#include "wire/pl_video.h"
 
-enum {
-    LATE_US          = 10000,   /* shown so long after it was due: late        */
-    ANNEXB_BYTES     = 4 << 20,
+enum { LATE_US = 10000 }; /* shown so long after it was due: late */
+
+/** What a picture is made of: the frames of its spatial layers, lowest first. */
+struct layers {
+    struct arc_framerefs_frame frame[ARC_PL_MAX_LAYERS];
+    bool    decodable[ARC_PL_MAX_LAYERS];
+    int32_t n;
 };
 
 static void ask_for_key(struct arc_recvstream *st)
 {
-    if (!st->need_key)
+    if (!st->key_asked)
         st->media.key_requests++;
-    st->need_key = true;
+    st->key_asked = true;
     arc_atomic_store_relaxed(&st->key_wanted, 1);
 }
 
-/** The bytes of a complete frame; 0: its payloads do not fit together. */
-static int32_t unpack(struct arc_recvstream *st, const struct arc_assembled *a)
+/* --- what it refers to ---------------------------------------------------- */
+
+/** A packet of a complete picture; NULL: padding, or parity that has a number of
+ *  the stream. */
+static const struct arc_rxpkt *media_packet(const struct arc_recvstream *st,
+                                            int64_t seq)
 {
-    struct arc_pl_h264_unpacker u;
+    const struct arc_rxpkt *p = arc_assemble_packet(st->assemble, seq);
+
+    return p && p->payload_len > 0 ? p : NULL;
+}
+
+static void add_packet(struct arc_recvstream *st, struct layers *l,
+                       const struct arc_rxpkt *p)
+{
+    const uint8_t *payload = p->pkt->data + p->payload_off;
+    struct arc_framerefs_frame *f;
+    struct arc_pl_video_info info;
+
+    if (arc_pl_video_peek(st->cfg.codec, payload, (size_t)p->payload_len,
+                          &info) != ARC_OK)
+        return;
+    /* Without a descriptor AV1's payloads tell layers of some OBUs only: then a
+     * picture counts as one frame. */
+    if (st->cfg.codec == ARC_VIDEO_AV1 && !info.has_frame_number)
+        info.sid = 0;
+    f = &l->frame[l->n - 1];
+    if (l->n == 0 || (info.starts_frame && info.sid > f->info.sid &&
+                      l->n < ARC_PL_MAX_LAYERS)) {
+        arc_framerefs_note(st->refs, &info, payload, (size_t)p->payload_len);
+        f = &l->frame[l->n++];
+        f->info      = info;
+        f->first_seq = p->seq;
+    }
+    f->info.is_reference |= info.is_reference;
+    f->info.is_key       |= info.is_key;
+    f->last_seq           = p->seq;
+}
+
+/** Which layers of a complete picture can be decoded: all before it that are not
+ *  there will not come any more. @return false: not even the lowest */
+static bool judge(struct arc_recvstream *st, const struct arc_assembled *a,
+                  struct layers *l)
+{
+    l->n = 0;
+    for (int64_t seq = a->first_seq; seq <= a->last_seq; seq++) {
+        const struct arc_rxpkt *p = media_packet(st, seq);
+
+        if (p)
+            add_packet(st, l, p);
+    }
+    if (l->n == 0)
+        return false;
+    if (!a->after_gap) /* only packets without media stand in between */
+        l->frame[0].first_seq = st->next_frame_seq;
+    st->next_frame_seq = a->last_seq + 1;
+    arc_framerefs_give_up(st->refs, &l->frame[0]);
+    for (int32_t i = 0; i < l->n; i++) {
+        l->decodable[i] = arc_framerefs_judge(st->refs, &l->frame[i]) ==
+                          ARC_FRAME_DECODABLE;
+        if (l->decodable[i]) /* it will be: the layer above may refer to it */
+            arc_framerefs_on_decoded(st->refs, &l->frame[i]);
+    }
+    return l->decodable[0];
+}
+
+static bool is_wanted(const struct layers *l, int64_t seq)
+{
+    for (int32_t i = 0; i < l->n; i++)
+        if (seq <= l->frame[i].last_seq)
+            return l->decodable[i];
+    return false;
+}
+
+/* --- decoding --------------------------------------------------------------- */
+
+/** The bytes of those layers; 0: the payloads do not fit together. */
+static int32_t unpack(struct arc_recvstream *st, const struct arc_assembled *a,
+                      const struct layers *l)
+{
+    struct arc_pl_video_unpacker u;
     size_t len = 0;
 
-    arc_pl_h264_unpacker_init(&u, st->annexb, ANNEXB_BYTES);
+    arc_pl_video_unpacker_init(&u, st->cfg.codec, st->coded,
+                               ARC_PEER_PICTURE_BYTES);
     for (int64_t seq = a->first_seq; seq <= a->last_seq; seq++) {
-        const struct arc_rxpkt *p = arc_assemble_packet(st->assemble, seq);
+        const struct arc_rxpkt *p = media_packet(st, seq);
 
-        if (p && p->payload_len == 0)
-            continue; /* padding, or parity that has a number of the stream */
-        if (!p || arc_pl_h264_unpacker_push(&u, p->pkt->data + p->payload_off,
-                                            (size_t)p->payload_len) != ARC_OK)
+        if (!p || !is_wanted(l, seq))
+            continue;
+        if (arc_pl_video_unpacker_push(&u, p->pkt->data + p->payload_off,
+                                       (size_t)p->payload_len) != ARC_OK)
             return 0;
     }
-    return arc_pl_h264_unpacker_finish(&u, &len) == ARC_OK ? (int32_t)len : 0;
+    return arc_pl_video_unpacker_finish(&u, &len) == ARC_OK ? (int32_t)len : 0;
 }
 
 /** The delay of frames, not packets, is what a picture's play-out rests on. */
@@ -70,38 +152,54 @@ static void keep_picture(struct arc_recvstream *st, struct arc_vframe *frame,
     p->decoded_us = ARC_NEVER_US;
 }
 
-/** Decode one complete frame, if there is one. */
+static enum arc_status decode(struct arc_recvstream *st,
+                              const struct arc_assembled *a, struct layers *l,
+                              struct arc_vframe **frame, int32_t *len)
+{
+    enum arc_status status;
+
+    *len   = unpack(st, a, l);
+    status = *len ? arc_vdec_decode(st->vdec, st->coded, *len, a->ts, frame)
+                  : ARC_ERR_FORMAT;
+    if (status != ARC_OK && status != ARC_AGAIN) {
+        st->media.codec_errors++;
+        st->need_key = true;
+    }
+    return status;
+}
+
+/** Decode one complete picture, if there is one. */
 static bool decode_next(struct arc_recvstream *st, int64_t now_us)
 {
     struct arc_vframe *frame = NULL;
     struct arc_assembled a;
-    enum arc_status status;
-    int32_t len;
+    struct layers l;
+    enum arc_status status = ARC_ERR_OLD;
+    int32_t len = 0;
+    bool decodable;
 
     if (arc_assemble_pop(st->assemble, now_us, &a) != ARC_OK)
         return false;
     st->media.frames_complete++;
     note_delay(st, &a);
-    if (a.after_gap && !a.is_key)
-        ask_for_key(st);
-    if (st->need_key && !a.is_key) {
-        ask_for_key(st); /* until one comes; the network side limits the rate */
-        st->media.frames_undecodable++;
-        return true;
-    }
-    len = unpack(st, &a);
-    status = len ? arc_vdec_decode(st->vdec, st->annexb, len, a.ts, &frame)
-                 : ARC_ERR_FORMAT;
+    if (a.repaired)
+        arc_peer_on_repaired_picture(st, a.complete_us - a.first_arrival_us,
+                                     now_us);
+    decodable = judge(st, &a, &l);
+    st->need_key &= !a.is_key;
+    if (decodable && !st->need_key)
+        status = decode(st, &a, &l, &frame, &len);
     if (status == ARC_AGAIN)
         return true;
-    if (status != ARC_OK) {
-        st->media.codec_errors++;
+    if (status != ARC_OK)
         st->media.frames_undecodable++;
+    else
+        keep_picture(st, frame, &a, len);
+    /* Until one comes; the network side limits the rate. */
+    if (st->need_key || arc_framerefs_needs_key(st->refs))
         ask_for_key(st);
-        return true;
-    }
-    st->need_key = false;
-    keep_picture(st, frame, &a, len);
+    else
+        st->key_asked = false;
     return true;
 }
 

@@ -14,7 +14,6 @@
 #include "srtp/srtcp.h"
 #include "wire/demux.h"
 #include "wire/pl_dtmf.h"
-#include "wire/pl_h264.h"
 #include "wire/pl_opus.h"
 #include "wire/red.h"
 #include "wire/rtp.h"
@@ -193,12 +192,13 @@ static bool describe(const struct arc_recvstream *st, struct arc_rxpkt *p)
         p->starts_frame = true;
         return describe_audio(st, p, payload);
     } else {
-        struct arc_pl_h264_info nal;
+        struct arc_pl_video_info info;
 
-        if (arc_pl_h264_peek(payload, (size_t)p->payload_len, &nal) != ARC_OK)
+        if (arc_pl_video_peek(st->cfg.codec, payload, (size_t)p->payload_len,
+                              &info) != ARC_OK)
             return false;
-        p->starts_frame = nal.starts_nal;
-        p->is_key       = nal.has_idr;
+        p->starts_frame = info.starts_picture;
+        p->is_key       = info.is_key;
         return true;
     }
 }

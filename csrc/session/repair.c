@@ -13,6 +13,7 @@ enum {
     LOSS_MEMORY_US  = 5000000, /* figures are of about so long                */
     GMIN_PKTS       = 16,      /* RFC 3611 §4.7.2                             */
     PARITY_GONE_US  = 1000000, /* none for so long: the peer sends no more     */
+    PARITY_WAIT_US  = 10000,   /* pictures: at least so long for it           */
     PARITY_FALL     = 8,       /* shorter blocks: part of the wait that goes   */
 };
 
@@ -49,9 +50,15 @@ static void learn_length(struct arc_recvstream *st, const struct arc_rxpkt *p)
     st->loss_ts  = p->ts;
 }
 
+/** Pictures wait for each other, so what is missing is asked for when its parity
+ *  takes longer than the half of what a resend takes. */
 static void set_parity_wait(struct arc_recvstream *st, int64_t wait_us)
 {
+    const int64_t rtt_us = arc_atomic_load_relaxed(&st->session->rtt_us);
+
     st->parity_wait_us = wait_us;
+    if (st->cfg.kind == ARC_MEDIA_VIDEO)
+        wait_us = arc_min_i64(wait_us, arc_max_i64(rtt_us / 2, PARITY_WAIT_US));
     if (st->nack)
         arc_nackgen_set_hold(st->nack, wait_us);
 }

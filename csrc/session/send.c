@@ -96,7 +96,9 @@ void arc_send_set_muted(struct arc_sendstream *st, bool muted)
 const char *arc_send_encoder(const struct arc_sendstream *st)
 {
     return st->cfg.kind == ARC_MEDIA_AUDIO
-               ? arc_audiocodec_name(st->cfg.audio_codec) : st->cfg.video.name;
+               ? arc_audiocodec_name(st->cfg.audio_codec)
+               : arc_peer_encoder_name(st, arc_atomic_load_relaxed(
+                                               &st->video->encoder_no));
 }
 
 void arc_send_get_stats(const struct arc_sendstream *st,

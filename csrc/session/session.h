@@ -136,6 +136,12 @@ struct arc_send_config {
     int32_t  coded_channels;   /* .. these                                       */
     int32_t  dred_ms;
     struct arc_venc_config     video;  /* video                                  */
+    char                       fallbacks[4][32]; /* video: encoders of the same
+                                          codec that take over, in this order,
+                                          when one fails; empty: none            */
+    bool                       single_nal; /* video: H.264 in packetization mode 0 */
+    bool                       flexible;   /* video: VP9 packets name their
+                                          references (RFC 9628)                  */
     struct arc_send_fec_config fec;
 };
 
@@ -225,6 +231,8 @@ struct arc_send_media_stats {
     int64_t key_frames, bytes, pkts;  /* handed to the network side            */
     int64_t encode_us_total;
     int64_t codec_errors;
+    int64_t encoders_replaced;
+    int32_t width_px, height_px; /* video: what is coded                       */
     int64_t copies, copy_bytes; /* of past frames, in these packets             */
     int64_t copies_left_out;  /* they did not fit the datagram or the overhead   */
     int64_t copies_of_pauses; /* not made, as nobody speaks (red.speech_only)    */
@@ -301,6 +309,8 @@ enum arc_event_type {
                                     number, 0..255; keys are 0..15             */
     ARC_EVENT_DTMF_END,          /* .. and is over; value: its number, and 256
                                     times its length in ms                     */
+    ARC_EVENT_ENCODER_REPLACED,  /* one failed; value: which one goes on: so
+                                    many failed so far (arc_send_encoder)      */
 };
 
 struct arc_event {
@@ -500,6 +510,19 @@ enum arc_status arc_send_video(struct arc_sendstream *st,
  *  there, or the network side does not fetch (dropped whole and counted) */
 enum arc_status arc_send_flush(struct arc_sendstream *st, int64_t now_us);
 
+/**
+ * Packetize and queue a picture that somebody else encoded: for streams whose
+ * cfg.video.name is empty.
+ *
+ * @param picture Its data are read before this returns; layers as an encoder
+ *                fills them. The first one must be a key picture
+ *
+ * @return As arc_send_flush(), or ARC_ERR_ARG
+ */
+enum arc_status arc_send_coded(struct arc_sendstream *st,
+                               const struct arc_encoded *picture,
+                               int64_t capture_us, int64_t now_us);
+
 /** From any thread; takes effect with the next frame, without a key frame. A codec
  *  of one rate keeps it.
  *  @return ARC_OK or ARC_ERR_ARG (not 6000..510000 for audio, 10 kb/s ..
@@ -548,6 +571,16 @@ enum arc_status arc_send_set_redundancy(struct arc_sendstream *st,
  *  without FEC */
 enum arc_status arc_send_set_fec(struct arc_sendstream *st,
                                  const struct arc_fecenc_policy *policy);
+
+/** From any thread, from the next picture on: its coded size, in place where the
+ *  codec can (arc_venc_set_size()). @return ARC_OK or ARC_ERR_ARG */
+enum arc_status arc_send_set_size(struct arc_sendstream *st, int32_t width_px,
+                                  int32_t height_px);
+
+/** From any thread: what the rate control plans with; 1000..1000000 frames in
+ *  1000 seconds. @return ARC_OK or ARC_ERR_ARG */
+enum arc_status arc_send_set_frame_rate(struct arc_sendstream *st,
+                                        int32_t frames_in_1000s);
 
 /** From any thread: the next picture is a key frame. */
 void arc_send_request_key(struct arc_sendstream *st);

@@ -10,7 +10,6 @@
 #include "session/peer.h"
 
 enum {
-    ANNEXB_BYTES     = 4 << 20,
     JITTER_FRAMES    = 512,     /* pictures                                   */
     MIN_JITTER_PKTS  = 128,     /* samples                                    */
     JITTER_PKT_MS    = 5,       /* packets of that length fill the longest delay */
@@ -196,7 +195,7 @@ void arc_peer_free_send(struct arc_sendstream *st)
     arc_fecenc_free(st->fec);
     arc_aenc_free(st->aenc);
     arc_redenc_free(st->redenc);
-    arc_venc_free(st->venc);
+    arc_peer_close_video(st);
     arc_mem_free(st->pcm);
     arc_mem_free(st->pcm_long);
     arc_playqueue_free(st->play);
@@ -259,8 +258,7 @@ static enum arc_status open_encoder(struct arc_sendstream *st, char *why,
 
     if (c->kind == ARC_MEDIA_AUDIO)
         return open_audio_encoder(st, why, why_cap);
-    st->target_bps = st->applied_bps = c->video.bitrate_bps;
-    return arc_venc_new(&c->video, &st->venc, why, why_cap);
+    return arc_peer_open_video(st, why, why_cap);
 }
 
 /** Packets kept for retransmission: of samples what they live for, of pictures at
@@ -424,7 +422,8 @@ void arc_peer_free_recv(struct arc_recvstream *st)
     arc_assemble_free(st->assemble);
     arc_voice_free(st->voice);
     arc_vdec_free(st->vdec);
-    arc_mem_free(st->annexb);
+    arc_mem_free(st->refs);
+    arc_mem_free(st->coded);
     arc_mem_free(st);
 }
 
@@ -472,10 +471,13 @@ static enum arc_status open_pictures(struct arc_recvstream *st, char *why,
 
     if (status != ARC_OK)
         return status;
-    st->annexb = arc_mem_zalloc(1, ANNEXB_BYTES);
-    if (!st->annexb)
+    st->coded = arc_mem_zalloc(1, ARC_PEER_PICTURE_BYTES);
+    st->refs  = arc_mem_zalloc(1, sizeof(*st->refs));
+    if (!st->coded || !st->refs)
         return ARC_ERR_NOMEM;
-    st->need_key  = true; /* nothing to refer to yet */
+    status = arc_framerefs_init(st->refs, c->codec);
+    if (status != ARC_OK)
+        return status;
     a.max_pkts    = ARC_PEER_RX_RING_PKTS;
     a.max_frames  = 64;
     a.wait_us     = c->max_latency_ms * ARC_US_PER_MS;

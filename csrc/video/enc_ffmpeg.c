@@ -242,6 +242,15 @@ static void set_speed(struct encff *e, int32_t speed)
     }
 }
 
+/* The one name or the other, by library; without such an option it is none. */
+static void set_max_nal(AVCodecContext *ctx, int32_t bytes)
+{
+    if (bytes == 0)
+        return;
+    av_opt_set_int(ctx->priv_data, "slice-max-size", bytes, 0);
+    av_opt_set_int(ctx->priv_data, "max_nal_size", bytes, 0);
+}
+
 /* Intra refresh goes once over the picture in a group. */
 static int32_t group_frames(const struct driver *d,
                             const struct arc_venc_config *cfg)
@@ -272,6 +281,7 @@ static void configure(struct encff *e, const struct arc_venc_config *cfg)
     ctx->flags2 |= AV_CODEC_FLAG2_LOCAL_HEADER; /* SPS, PPS before each IDR */
     set_rate_fields(ctx, cfg->bitrate_bps);
     set_speed(e, cfg->speed);
+    set_max_nal(ctx, cfg->max_nal_bytes);
     set_options(ctx, d->options);
     if (d->screen && cfg->content == ARC_CONTENT_SCREEN)
         set_options(ctx, d->screen);

@@ -12,7 +12,7 @@
 #include "video/encoder.h"
 #include "video/scale.h"
 
-enum { MAX_THREADS = 16, MIN_PX = 16, PX_720P = 1280 * 720 };
+enum { MAX_THREADS = 16, PX_720P = 1280 * 720 };
 
 /* In order of preference for each codec; the rows of one stand together. */
 static const struct arc_enc_backend *const backends[] = {
@@ -99,7 +99,7 @@ static bool rate_ok(int32_t num, int32_t den)
 
 static bool size_ok(int32_t width, int32_t height)
 {
-    return width >= MIN_PX && width <= ARC_VFRAME_MAX_PX && height >= MIN_PX &&
+    return width >= ARC_VENC_MIN_PX && width <= ARC_VFRAME_MAX_PX && height >= ARC_VENC_MIN_PX &&
            height <= ARC_VFRAME_MAX_PX;
 }
 

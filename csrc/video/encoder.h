@@ -42,6 +42,7 @@
 #define ARC_VENC_MIN_BPS     10000
 #define ARC_VENC_MAX_BPS     1000000000
 #define ARC_VENC_MAX_FPS     1000
+#define ARC_VENC_MIN_PX      16 /* width and height */
 
 struct arc_venc; /* opaque */
 
@@ -71,6 +72,8 @@ struct arc_venc_config {
                                (0: in two seconds), where the encoder has it;
                                else no statistics carried over from frames
                                that may be lost (VP8, VP9, AV1)               */
+    int32_t max_nal_bytes;  /* H.264: so long a NAL unit may be, in encoders that
+                               cut slices to it (x264, OpenH264); 0: any length */
 };
 
 /** An encoder that this engine knows how to drive; not: that it works here. */
