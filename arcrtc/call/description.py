@@ -12,6 +12,8 @@ from arcrtc.redundancy import RedConfig
 from arcrtc.sdes import CRYPTO_SUITES, CryptoAttribute, CryptoPolicy, choose
 from arcrtc.sdp import MAX_TEXT_BYTES, MediaDescription, SessionDescription
 from arcrtc.srtp import SrtpConfig
+from arcrtc.video.config import VideoCodec
+from arcrtc.video.parameters import Av1Parameters, Vp9Parameters
 
 #: A stream of ours has one key for both directions, known from the start.
 _POLICY: Final = CryptoPolicy(max_keys=1)
@@ -57,10 +59,15 @@ def describe_audio(port: int, payload_type: int, *, channels: int, srtp: SrtpCon
         crypto=(CryptoAttribute.from_config(srtp),) if srtp else ())
 
 
-def describe_video(port: int, payload_type: int, *, srtp: SrtpConfig | None) -> MediaDescription:
-    """The section of an H.264 stream that is received at ``port``."""
+def describe_video(port: int, payload_type: int, *, srtp: SrtpConfig | None, codec: VideoCodec = VideoCodec.H264,
+                   size: tuple[int, int] = (1280, 720), frame_rate: float = 30) -> MediaDescription:
+    """The section of a stream of pictures that is received at ``port``."""
+    fmtp = {
+        VideoCodec.H264: {"packetization-mode": "1"}, VideoCodec.VP8: {}, VideoCodec.VP9: Vp9Parameters().fmtp,
+        VideoCodec.AV1: Av1Parameters.for_size(*size, frame_rate).fmtp,
+    }[codec]
     return MediaDescription(
-        "video", port, payload_type, "h264", 90_000, fmtp={"packetization-mode": "1"}, direction="sendonly",
+        "video", port, payload_type, codec.value, 90_000, fmtp=fmtp, direction="sendonly",
         crypto=(CryptoAttribute.from_config(srtp),) if srtp else ())
 
 

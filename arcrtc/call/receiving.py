@@ -20,10 +20,11 @@ from arcrtc.redundancy import RED_PAYLOAD_TYPE
 from arcrtc.sdp import MediaDescription, SessionDescription
 from arcrtc.session import EventType, Receiver, SessionConfig
 from arcrtc.srtp import SrtpConfig
+from arcrtc.video.config import VideoCodec, parse_codec
 
 _PERIOD_S: Final = 0.1
 _SILENCE_S: Final = 10.0
-_CODECS: Final = {"audio": tuple(AUDIO_CODECS), "video": ("h264",)}
+_CODECS: Final = {"audio": tuple(AUDIO_CODECS), "video": tuple(c.value for c in VideoCodec)}
 
 
 class End(Enum):
@@ -48,6 +49,7 @@ class ReceiveSettings:
     :ivar timeout_s: end after so long without a packet, 0.5..86400; None: 10 s, once media have come.
     :ivar channels: of the sound, 1 or 2; None: as described, or 1.
     :ivar audio_codec: of what arcrtc sends without a description: "opus", "pcmu", "pcma", "g722" or "l16".
+    :ivar video_codec: likewise: "h264", "vp8", "vp9" or "av1".
     :ivar max_latency_ms: bound of the play-out delay, 20..10000.
     :raises ConfigError: a value is outside of what is stated here.
     """
@@ -60,6 +62,7 @@ class ReceiveSettings:
     timeout_s: float | None = None
     channels: int | None = None
     audio_codec: str = "opus"
+    video_codec: str = "h264"
     max_latency_ms: int = 500
 
     def __post_init__(self) -> None:
@@ -71,6 +74,7 @@ class ReceiveSettings:
             raise ConfigError(f"max_latency_ms={self.max_latency_ms!r} is outside 20..10000")
         if self.listen is None and self.description is None:
             raise ConfigError("listen is needed without a description")
+        parse_codec(self.video_codec)
         if self.listen is not None:
             parse_address(self.listen)
 
@@ -140,7 +144,8 @@ class Receiving:
         self.receivers = [
             (peer, peer.receive_audio(codec=codec.name, channels=self._channels, payload_type=payload_type,
                                       red_payload_type=RED_PAYLOAD_TYPE if codec.is_opus else None)),
-            (peer, peer.receive_video(payload_type=VIDEO_PAYLOAD_TYPE, rtx_payload_type=RTX_PAYLOAD_TYPE))]
+            (peer, peer.receive_video(codec=self.settings.video_codec, payload_type=VIDEO_PAYLOAD_TYPE,
+                                      rtx_payload_type=RTX_PAYLOAD_TYPE))]
 
     def _open_apart(self, description: SessionDescription) -> None:
         for media in _ours(description):
@@ -162,7 +167,8 @@ class Receiving:
 
     def _add(self, peer: Peer, media: MediaDescription) -> Receiver:
         if media.kind == "video":
-            return peer.receive_video(payload_type=media.payload_type, rtx_payload_type=media.rtx_payload_type)
+            return peer.receive_video(codec=media.codec, payload_type=media.payload_type,
+                                      rtx_payload_type=media.rtx_payload_type)
         if self.settings.channels is None and "1" in (media.fmtp.get("sprop-stereo"), media.fmtp.get("stereo")):
             self._channels = 2
         if media.codec != "opus":

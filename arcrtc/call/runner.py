@@ -114,10 +114,12 @@ class _Call:
             assert size is not None
             assert rate is not None
             rtx, parity = 98 if settings.nack else None, settings.parity("video")
-            self.senders.append(a.send_video(encoder=settings.encoder, bitrate=settings.video_bitrate,
+            self.senders.append(a.send_video(codec=settings.video_codec, encoder=settings.encoder,
+                                             bitrate=settings.video_bitrate,
                                              resolution=size, frame_rate=rate, rtx_payload_type=rtx,
                                              packet_fec=parity))
-            self.receivers.append(b.receive_video(rtx_payload_type=rtx, packet_fec=parity))
+            self.receivers.append(b.receive_video(codec=settings.video_codec,
+                                                  rtx_payload_type=rtx, packet_fec=parity))
 
     def _capture_us_of(self, rtp_timestamp: int) -> int | None:
         index = next(s.index for s in self.senders if s.kind == "video")

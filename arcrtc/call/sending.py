@@ -21,6 +21,7 @@ from arcrtc.redundancy import RedConfig
 from arcrtc.sdp import SessionDescription
 from arcrtc.session import AudioSender, SessionConfig, VideoSender
 from arcrtc.srtp import SrtpConfig
+from arcrtc.video.config import parse_codec
 
 AUDIO_PAYLOAD_TYPE: Final = 111
 VIDEO_PAYLOAD_TYPE: Final = 97
@@ -45,7 +46,8 @@ class SendSettings:
     :ivar srtp: keys; with ``sdp`` there may be one for each medium, in the order sound, pictures.
         Empty: plain RTP.
     :ivar duration_s: the media are repeated or cut to this, 0.5..86400; None: one pass.
-    :ivar encoder: as VideoConfig.encoder.
+    :ivar video_codec: "h264", "vp8", "vp9" or "av1".
+    :ivar encoder: as VideoConfig.encoder, of that codec.
     :ivar audio_codec: "opus", "pcmu", "pcma", "g722" or "l16" (at 48000 Hz).
     :ivar audio_bitrate: bits per second of Opus, 6000..510000.
     :ivar video_bitrate: bits per second, 10_000..10**9.
@@ -61,6 +63,7 @@ class SendSettings:
     sdp: Path | None = None
     srtp: tuple[SrtpConfig, ...] = ()
     duration_s: float | None = None
+    video_codec: str = "h264"
     encoder: str = "auto"
     audio_codec: str = "opus"
     audio_bitrate: int = 32_000
@@ -77,6 +80,7 @@ class SendSettings:
         if parse_address(self.to)[1] == 0:
             raise ConfigError(f"to={self.to!r}: port 0 is no address to send to")
         RedConfig(distances=self.red)
+        parse_codec(self.video_codec)
         if self.red and not find_codec(self.audio_codec).is_opus:
             raise ConfigError(f"red={self.red!r}: copies are of Opus only, the sound is {self.audio_codec}")
 
@@ -182,7 +186,9 @@ class Sending:
             srtp = keys[1] if keys else None
             self._add_video(self._open_peer(port, srtp, apart=True), next(ssrcs), rtx=None,
                             key_frame_s=_KEY_FRAME_S)
-            media.append(describe_video(port, VIDEO_PAYLOAD_TYPE, srtp=srtp))
+            size, rate = self._picture
+            media.append(describe_video(port, VIDEO_PAYLOAD_TYPE, srtp=srtp, codec=parse_codec(settings.video_codec),
+                                        size=size, frame_rate=rate))
         return SessionDescription(tuple(media), address=self.host, name="arcrtc", session_id=secrets.randbits(62))
 
     @property
@@ -193,6 +199,14 @@ class Sending:
     def _audio_type(self) -> int:
         return AUDIO_PAYLOAD_TYPE if self.codec.name == "opus" else self.codec.payload_type
 
+    @property
+    def _picture(self) -> tuple[tuple[int, int], float]:
+        """Size and frame rate of what is sent."""
+        size, rate = self.source.video_size, self.source.frame_rate
+        assert size is not None
+        assert rate is not None
+        return size, min(max(rate, 1.0), 240.0)
+
     def _add_audio(self, peer: Peer, ssrc: int | None) -> None:
         channels = self.settings.channels
         sender = peer.send_audio(codec=self.codec.name, bitrate=self.settings.audio_bitrate, channels=channels,
@@ -201,12 +215,10 @@ class Sending:
         self.senders.append((peer, sender))
 
     def _add_video(self, peer: Peer, ssrc: int | None, *, rtx: int | None, key_frame_s: float) -> None:
-        size, rate = self.source.video_size, self.source.frame_rate
-        assert size is not None
-        assert rate is not None
-        rate = min(max(rate, 1.0), 240.0)
+        size, rate = self._picture
         sender = peer.send_video(
-            encoder=self.settings.encoder, bitrate=self.settings.video_bitrate, resolution=size, frame_rate=rate,
+            codec=self.settings.video_codec, encoder=self.settings.encoder,
+            bitrate=self.settings.video_bitrate, resolution=size, frame_rate=rate,
             keyframe_interval=round(key_frame_s * rate), payload_type=VIDEO_PAYLOAD_TYPE, rtx_payload_type=rtx,
             ssrc=ssrc)
         self.senders.append((peer, sender))

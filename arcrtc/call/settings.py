@@ -11,8 +11,10 @@ from arcrtc.fec import FecConfig
 from arcrtc.redundancy import RedConfig
 from arcrtc.sim import NetworkPlan
 from arcrtc.srtp import SrtpProfile
+from arcrtc.video.config import parse_codec
 
 _PARITY_TYPES: Final = {"audio": 118, "video": 119}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallSettings:
@@ -24,7 +26,8 @@ class CallSettings:
     :ivar network: what lies between the peers.
     :ivar duration_s: length of the call, 0.5..86400; the media are repeated. None: one pass.
     :ivar seed: of the network's decisions, 0..2**64-1.
-    :ivar encoder: as VideoConfig.encoder.
+    :ivar video_codec: "h264", "vp8", "vp9" or "av1".
+    :ivar encoder: as VideoConfig.encoder, of that codec.
     :ivar audio_codec: "opus", "pcmu", "pcma", "g722" or "l16" (at 48000 Hz).
     :ivar audio_bitrate: bits per second of Opus, 6000..510000.
     :ivar video_bitrate: bits per second, 10_000..10**9.
@@ -45,6 +48,7 @@ class CallSettings:
     network: NetworkPlan = field(default_factory=lambda: NetworkPlan.preset("perfect"))
     duration_s: float | None = None
     seed: int = 0
+    video_codec: str = "h264"
     encoder: str = "auto"
     audio_codec: str = "opus"
     audio_bitrate: int = 32_000
@@ -68,6 +72,7 @@ class CallSettings:
         if self.red and not self.codec.is_opus:
             raise ConfigError(f"red={self.red!r}: copies are of Opus only, the sound is {self.codec.name}")
         RedConfig(distances=self.red)
+        parse_codec(self.video_codec)
 
     @property
     def codec(self) -> AudioCodec:
@@ -94,7 +99,8 @@ class CallSettings:
         """For the report: what it was run with, in names and numbers."""
         return {
             "srtp": self.profile.name if self.profile is not None else "none",
-            "encoder": self.encoder, "audio_codec": self.codec.name, "audio_bitrate_bps": self.audio_bitrate,
+            "video_codec": parse_codec(self.video_codec).value, "encoder": self.encoder,
+            "audio_codec": self.codec.name, "audio_bitrate_bps": self.audio_bitrate,
             "video_bitrate_bps": self.video_bitrate, "nack": self.nack, "nack_audio": self.nack_audio,
             "in_band_fec": self.fec and self.codec.is_opus,
             "red_distances": ", ".join(map(str, self.red)) or "none", "repair": self.repair,

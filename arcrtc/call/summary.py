@@ -18,6 +18,7 @@ from arcrtc.machine import this_machine
 from arcrtc.media import MediaVideo
 from arcrtc.session import Concealment, EventType, SentFrame
 from arcrtc.sim.link import LinkStats
+from arcrtc.video.config import parse_codec
 
 _RTP_HEADER_BYTES: Final = 12
 _REPAIR_SAMPLES: Final = 3
@@ -95,7 +96,8 @@ def _stream(result: CallResult, i: int, scored: bool) -> report.StreamReport:
     return report.StreamReport(
         name="speech" if kind == "audio" else "camera", direction="A to B",
         kind="audio" if kind == "audio" else "video",
-        codec=result.settings.codec.name if kind == "audio" else "h264", ssrc=sender.ssrc,
+        codec=(result.settings.codec.name if kind == "audio"
+               else parse_codec(result.settings.video_codec).value), ssrc=sender.ssrc,
         encoder=result.encoders[kind],
         bitrate_bps=round(8 * wire_bytes / max(result.duration_s, 1e-3)),
         packets=report.PacketCounts(

@@ -42,7 +42,8 @@ Encoder = Annotated[str, typer.Option(help="auto, software, nvenc, vaapi, qsv ..
 Out = Annotated[Path, typer.Option(help="Folder for received.mkv, report.json and report.html.", metavar="DIR")]
 AudioCodec = Annotated[str, typer.Option(help="opus, pcmu, pcma, g722 or l16.", metavar="NAME")]
 AudioBitrate = Annotated[int, typer.Option(help="Bits per second of Opus.", min=6_000, max=510_000)]
-VideoBitrate = Annotated[int, typer.Option(help="Bits per second of H.264.", min=10_000, max=1_000_000_000)]
+VideoCodec = Annotated[str, typer.Option(help="h264, vp8, vp9 or av1.", metavar="NAME")]
+VideoBitrate = Annotated[int, typer.Option(help="Bits per second of the pictures.", min=10_000, max=1_000_000_000)]
 Height = Annotated[OptionalInt, typer.Option(help="Scale the pictures to this height.", min=16, max=4320,
                                              show_default="as in the file")]
 Profile = Annotated[str, typer.Option(help="SRTP profile, or none.", metavar="NAME|none")]
@@ -62,6 +63,7 @@ MaxLatency = Annotated[int, typer.Option(help="Bound of the play-out delay, mill
 
 def call(audio: Audio = None, video: Video = None, network: Network = "perfect", duration: Duration = None,
          seed: Seed = 0, encoder: Encoder = "auto", out: Out = Path("out/call"), audio_codec: AudioCodec = "opus",
+         video_codec: VideoCodec = "h264",
          audio_bitrate: AudioBitrate = 32_000, video_bitrate: VideoBitrate = 1_500_000, height: Height = None,
          profile: Profile = "AEAD_AES_128_GCM", nack: Nack = True, nack_audio: NackAudio = False, fec: Fec = True,
          red: Red = None, repair: Repair = "manual", max_latency: MaxLatency = 500,
@@ -76,7 +78,8 @@ def call(audio: Audio = None, video: Video = None, network: Network = "perfect",
 
     settings = CallSettings(
         audio=audio, video=video, network=NetworkPlan.load(network), duration_s=duration, seed=seed,
-        encoder=encoder, audio_codec=audio_codec, red=parse_distances(red), repair=_parse_repair(repair),
+        video_codec=video_codec, encoder=encoder,
+        audio_codec=audio_codec, red=parse_distances(red), repair=_parse_repair(repair),
         audio_bitrate=audio_bitrate, video_bitrate=video_bitrate, height=height,
         profile=parse_profile(profile), nack=nack, nack_audio=nack_audio, fec=fec, max_latency_ms=max_latency)
     make_folder(out)

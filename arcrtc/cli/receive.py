@@ -50,12 +50,15 @@ Channels = Annotated[OptionalInt, typer.Option(help="Of the sound.", min=1, max=
                                                show_default="1, or as --sdp says")]
 AudioCodec = Annotated[str, typer.Option(help="Of the sound: opus, pcmu, pcma, g722 or l16; --sdp says it itself.",
                                          metavar="NAME")]
+VideoCodec = Annotated[str, typer.Option(help="Of the pictures: h264, vp8, vp9 or av1; --sdp says it itself.",
+                                         metavar="NAME")]
 MaxLatency = Annotated[int, typer.Option(help="Bound of the play-out delay, milliseconds.", min=20, max=10_000)]
 
 
 def receive(out: Out, listen: Listen = None, sdp: Sdp = None, key: Key = None, profile: Profile = None,
             show_key: ShowKey = False, duration: Duration = None, timeout: Timeout = None,
-            channels: Channels = None, audio_codec: AudioCodec = "opus", max_latency: MaxLatency = 500,
+            channels: Channels = None, audio_codec: AudioCodec = "opus", video_codec: VideoCodec = "h264",
+            max_latency: MaxLatency = 500,
             json: Json = False, verbose: Verbose = False) -> None:
     """Receive sound and pictures over RTP and write them into a file.
 
@@ -73,7 +76,7 @@ def receive(out: Out, listen: Listen = None, sdp: Sdp = None, key: Key = None, p
     if made and json and not show_key:
         raise ConfigError("--json does not say the new key: give one with --key, or add --show-key")
     settings = ReceiveSettings(out=out, listen=listen, description=description, srtp=srtp, duration_s=duration,
-                               timeout_s=timeout, channels=channels, audio_codec=audio_codec,
+                               timeout_s=timeout, channels=channels, audio_codec=audio_codec, video_codec=video_codec,
                                max_latency_ms=max_latency)
     with Receiving(settings) as receiving:
         if made and srtp is not None:

@@ -54,7 +54,8 @@ Red = Annotated[OptionalStr, typer.Option(
          "3 for instance, or 3,1. The other end must take them: arcrtc does.", metavar="D[,D...]",
     show_default="none")]
 AudioBitrate = Annotated[int, typer.Option(help="Bits per second of Opus.", min=6_000, max=510_000)]
-VideoBitrate = Annotated[int, typer.Option(help="Bits per second of H.264.", min=10_000, max=1_000_000_000)]
+VideoCodec = Annotated[str, typer.Option(help="h264, vp8, vp9 or av1.", metavar="NAME")]
+VideoBitrate = Annotated[int, typer.Option(help="Bits per second of the pictures.", min=10_000, max=1_000_000_000)]
 Channels = Annotated[int, typer.Option(help="Of the sound.", min=1, max=2)]
 Height = Annotated[OptionalInt, typer.Option(help="Scale the pictures to this height.", min=16, max=4320,
                                              show_default="as in the file")]
@@ -62,8 +63,9 @@ Height = Annotated[OptionalInt, typer.Option(help="Scale the pictures to this he
 
 def send(file: File, to: To, sdp: Sdp = None, key: Key = None, profile: Profile = None, show_key: ShowKey = False,
          wait: Wait = False, duration: Duration = None, encoder: Encoder = "auto", audio_codec: AudioCodec = "opus",
-         audio_bitrate: AudioBitrate = 32_000, video_bitrate: VideoBitrate = 1_500_000, channels: Channels = 1,
-         red: Red = None, height: Height = None, json: Json = False, verbose: Verbose = False) -> None:
+         video_codec: VideoCodec = "h264", audio_bitrate: AudioBitrate = 32_000,
+         video_bitrate: VideoBitrate = 1_500_000, channels: Channels = 1, red: Red = None,
+         height: Height = None, json: Json = False, verbose: Verbose = False) -> None:
     """Send a file's sound and pictures over RTP, in real time.
 
     The other end is 'arcrtc receive', or with --sdp any player that reads the description.
@@ -75,9 +77,9 @@ def send(file: File, to: To, sdp: Sdp = None, key: Key = None, profile: Profile 
     if made and json and not show_key and sdp is None:
         raise ConfigError("--json does not say the new key: give one with --key, or add --show-key")
     settings = SendSettings(
-        file=file, to=to, sdp=sdp, srtp=keys, duration_s=duration, encoder=encoder,
-        audio_codec=audio_codec, audio_bitrate=audio_bitrate, video_bitrate=video_bitrate, channels=channels,
-        height=height, red=parse_distances(red))
+        file=file, to=to, sdp=sdp, srtp=keys, duration_s=duration,
+        video_codec=video_codec, encoder=encoder, audio_codec=audio_codec, audio_bitrate=audio_bitrate,
+        video_bitrate=video_bitrate, channels=channels, height=height, red=parse_distances(red))
     with Sending(settings) as sending:
         if sdp is not None:
             _say_sdp(sdp, keys, quiet=json)
@@ -127,6 +129,8 @@ def _say_receive(settings: SendSettings, made: tuple[SrtpConfig, ...], port: int
         words += ["--channels", "2"]
     if settings.audio_codec != "opus":
         words += ["--audio-codec", settings.audio_codec]
+    if settings.video_codec != "h264":
+        words += ["--video-codec", settings.video_codec]
     say(f"at the other end: {shlex.join(words)}")
 
 

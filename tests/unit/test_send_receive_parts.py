@@ -24,6 +24,7 @@ from arcrtc.sdes import SUITE_PROFILES, CryptoAttribute, CryptoKey
 from arcrtc.sdp import MediaDescription, SessionDescription, parse
 from arcrtc.session import Concealment, ReceivedFrame
 from arcrtc.srtp import SrtpConfig, SrtpProfile
+from arcrtc.video import VideoCodec
 from arcrtc.video.frame import VideoFrame
 
 CLIP = str(sample_path())
@@ -68,6 +69,16 @@ def test_description_without_a_key_is_plain() -> None:
     media = describe_video(5006, 97, srtp=None)
     assert media.profile == "RTP/AVP"
     assert srtp_of(media) is None
+
+
+@pytest.mark.parametrize(("codec", "fmtp"), [
+    (VideoCodec.H264, {"packetization-mode": "1"}), (VideoCodec.VP8, {}), (VideoCodec.VP9, {"profile-id": "0"}),
+    (VideoCodec.AV1, {"profile": "0", "level-idx": "0", "tier": "0"})])
+def test_describe_video_of_each_codec_is_read_back(codec: VideoCodec, fmtp: dict[str, str]) -> None:
+    media = describe_video(5006, 97, srtp=None, codec=codec, size=(320, 180), frame_rate=30)
+    found, = SessionDescription.parse(SessionDescription((media,)).to_text()).media
+    assert (found.codec, found.clock_rate, found.fmtp) == (codec.value, 90_000, fmtp)
+
 
 
 def test_description_refuses_a_salt_that_sdp_has_no_room_for() -> None:
