@@ -41,7 +41,7 @@ static const double MISS_QUICK = 0.06;
 
 /* What the past has not shown may still happen. */
 static const double NEVER_SEEN  = 0.001;
-static const double UNSEEN_FALL = 0.8;    /* e-fold for each target it is late */
+static const double UNSEEN_FALL = 0.8;    /* e-folds for each such length */
 
 /* Where nothing was ever lost, something may be. */
 static const double NEVER_LOST  = 0.0005;
@@ -152,13 +152,15 @@ bool arc_voice_may_come(const struct arc_voice *v, int64_t late_us,
 }
 
 /** Share of the packets that come later than this: those that were seen, and the
- *  few that delays not seen yet are good for. */
+ *  few that delays not seen yet are good for, which are of the length of those. */
 static double later_share(const struct arc_delay *d, int64_t late_us)
 {
-    double targets = (double)arc_max_i64(late_us, 0) /
-                     (double)arc_max_i64(d->target_us, 1);
+    int64_t seen_us = (int64_t)(d->top_bin + 1) * d->bin_us;
+    int64_t long_us = arc_min_i64(d->target_us, arc_max_i64(seen_us, LATE_MIN_US));
+    double lengths = (double)arc_max_i64(late_us, 0) /
+                     (double)arc_max_i64(long_us, 1);
 
-    return arc_delay_later(d, late_us) + NEVER_SEEN * exp(-UNSEEN_FALL * targets);
+    return arc_delay_later(d, late_us) + NEVER_SEEN * exp(-UNSEEN_FALL * lengths);
 }
 
 /** The chance that the next missing packet, so late by now, comes, but not within

@@ -95,6 +95,7 @@ static size_t report_blocks(struct arc_session *s,
                                  r.fraction_lost * 1000 / 256);
         arc_atomic_store_relaxed(&st->jitter_us, (int64_t)r.jitter_ticks *
                                  ARC_US_PER_S / st->clock_hz);
+        arc_peer_publish_burst(st, now_us);
     }
     return n;
 }

@@ -254,6 +254,8 @@ struct arc_recvstream {
                                             0: no SR yet                    */
     int32_t                loss_permille;/* atomic, for the jitter buffer   */
     int64_t                jitter_us;    /* atomic                          */
+    int64_t                burst_us;     /* atomic: media in a mean burst of
+                                            losses, but for its last packet */
     int32_t                copy_reach_ticks; /* atomic: how much later than its
                                             packet the last copy comes; 0: none */
     int64_t                playout_zero_us; /* atomic: media time 0 is played;
@@ -417,6 +419,7 @@ void arc_peer_count_repair(struct arc_recvstream *st, const struct arc_rxpkt *p,
 void arc_peer_on_copy(struct arc_recvstream *st, const struct arc_rxpkt *in,
                       int64_t ts, int64_t now_us);
 void arc_peer_on_parity(struct arc_recvstream *st, int64_t now_us);
+void arc_peer_publish_burst(struct arc_recvstream *st, int64_t now_us);
 void arc_peer_publish_playout(struct arc_recvstream *st);
 void arc_peer_follow_loss(double *smoothed, double loss);
 void arc_peer_tell_encoder(struct arc_sendstream *st);

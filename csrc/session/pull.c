@@ -57,6 +57,8 @@ static int64_t repair_us(const struct arc_recvstream *st)
              NOTICE_US;
     if (st->cfg.kind == ARC_MEDIA_VIDEO)
         return us;
+    if (st->nack)
+        us += arc_atomic_load_relaxed(&st->burst_us);
     us = arc_max_i64(us, NEXT_PACKET_US);
     return arc_max_i64(us, arc_ticks_to_us(
                                arc_atomic_load_relaxed(&st->copy_reach_ticks),

@@ -116,6 +116,20 @@ void arc_peer_count_repair(struct arc_recvstream *st, const struct arc_rxpkt *p,
                              arc_ticks_to_us(p->ts, st->clock_hz), now_us);
 }
 
+/** Network side: tell the media side how much longer a resend of what is lost first
+ *  takes, because the end of the burst is noticed only behind it. */
+void arc_peer_publish_burst(struct arc_recvstream *st, int64_t now_us)
+{
+    struct arc_losspattern_figures f;
+    double more_pkts;
+
+    arc_losspattern_figures(&st->loss, now_us, &f);
+    more_pkts = f.before.burst_pkts > 1.0 ? f.before.burst_pkts - 1.0 : 0.0;
+    arc_atomic_store_relaxed(&st->burst_us,
+                             (int64_t)(more_pkts * (double)arc_ticks_to_us(
+                                                       st->pkt_ticks, st->clock_hz)));
+}
+
 /** Media side, samples: tell the network side when they are played. What runs
  *  behind its target is played that much later. */
 void arc_peer_publish_playout(struct arc_recvstream *st)

@@ -118,7 +118,7 @@ def test_sim_nack_asks_for_nothing_that_comes_too_late(rtt_ms: int, seed: int) -
     assert heard["recovered_pkts"] > 20
     assert heard["loss_before"] > 0.02
     # What was asked for came, and before it was to be heard: but for what was lost twice.
-    assert heard["discarded_pkts"] <= 3
+    assert heard["discarded_pkts"] <= 5
     assert heard["loss_unplayed"] <= 0.25 * heard["loss_before"]
     assert len(call.requests) <= 1.3 * (heard["recovered_pkts"] + heard["lost_after_pkts"]) + 3
 

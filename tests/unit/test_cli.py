@@ -152,7 +152,7 @@ def test_doctor_reports_this_build(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert set(report) == {"package", "opus", "python_packages", "libraries", "crypto", "machine", "network",
-                           "clock", "devices", "verdicts"}
+                           "clock", "decoders", "devices", "verdicts"}
     assert report["package"]["version"] == __version__
     assert Path(report["package"]["core"]).is_file()
     libraries = {entry["name"]: entry for entry in report["libraries"]}

@@ -77,7 +77,7 @@ def test_packaging_says_that_pkg_config_is_missing() -> None:
 def test_packaging_leaves_out_only_what_is_optional() -> None:
     assert "opus" in run(sys.executable, "build_ffi.py", ARCRTC_WITHOUT="vpx,dav1d").stdout
     done = run(sys.executable, "build_ffi.py", status=1, ARCRTC_WITHOUT="vpx,opus")
-    assert done.stderr == "arcrtc: ARCRTC_WITHOUT=opus: only these can be left out: vpx, IPSec_MB, dav1d\n"
+    assert done.stderr == "arcrtc: ARCRTC_WITHOUT=opus: only these can be left out: vpx, IPSec_MB, aom, dav1d\n"
 
 
 def test_packaging_build_info_names_packages_of_what_is_left_out() -> None:
