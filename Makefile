@@ -22,8 +22,13 @@ help: ## this list
 call: build ## set up all, then a whole call on the sample clip; report in out/call
 	@$(PY) -m arcrtc call --out $(OUT) $(CALL_ARGS)
 
+# Tests of real time have the machine to themselves; the others share its cores.
+LIVE   := tests/engine tests/interop
+SHARED := tests/contract tests/golden tests/sim tests/unit tests/vectors
+
 test: build ## set up all, then run every test
-	$(PY) -m pytest $(PYTEST_ARGS)
+	$(PY) -m pytest $(PYTEST_ARGS) $(LIVE)
+	$(PY) -m pytest -n auto $(PYTEST_ARGS) $(SHARED)
 
 check: lint build ## what every commit must pass: lint, and the tests that are quick
 	$(PY) -m pytest -m "not slow" -x $(PYTEST_ARGS)

@@ -284,3 +284,9 @@ def test_check_layers_finds_each_fault(tmp_path: Path) -> None:
     for expected in ("base/a.h: includes wire/b.h", "guard must be ARC_WIRE_B_H",
                      "srtp/c.c: includes audio/d.h", '"c.h" must be written', "'attic' is not a layer"):
         assert any(expected in fault for fault in faults), expected
+
+
+def test_contract_make_test_runs_every_folder_of_tests() -> None:
+    rules = (ROOT / "Makefile").read_text(encoding="utf-8")
+    named = {word for line in rules.splitlines() if line.startswith(("LIVE ", "SHARED ")) for word in line.split()[2:]}
+    assert named == {f"tests/{path.relative_to(ROOT / 'tests').parts[0]}" for path in ROOT.glob("tests/*/**/test_*.py")}
