@@ -45,7 +45,7 @@ static void add_packet(struct arc_recvstream *st, struct layers *l,
                        const struct arc_rxpkt *p)
 {
     const uint8_t *payload = p->pkt->data + p->payload_off;
-    struct arc_framerefs_frame *f;
+    struct arc_framerefs_frame *f = l->n > 0 ? &l->frame[l->n - 1] : NULL;
     struct arc_pl_video_info info;
 
     if (arc_pl_video_peek(st->cfg.codec, payload, (size_t)p->payload_len,
@@ -55,9 +55,8 @@ static void add_packet(struct arc_recvstream *st, struct layers *l,
      * picture counts as one frame. */
     if (st->cfg.codec == ARC_VIDEO_AV1 && !info.has_frame_number)
         info.sid = 0;
-    f = &l->frame[l->n - 1];
-    if (l->n == 0 || (info.starts_frame && info.sid > f->info.sid &&
-                      l->n < ARC_PL_MAX_LAYERS)) {
+    if (!f || (info.starts_frame && info.sid > f->info.sid &&
+               l->n < ARC_PL_MAX_LAYERS)) {
         arc_framerefs_note(st->refs, &info, payload, (size_t)p->payload_len);
         f = &l->frame[l->n++];
         f->info      = info;
