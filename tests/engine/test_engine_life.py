@@ -114,10 +114,15 @@ def test_engine_closed_peer_frees_its_port() -> None:
     with Engine() as engine:
         peer = engine.open(local="127.0.0.1:0")
         again = peer.local_address
-        peer.close()
-        engine.open(local=again).close()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            with pytest.raises(OSError, match="in use"):
+                other.bind(("127.0.0.1", int(again.rpartition(":")[2])))
+            peer.close()
+            second = engine.open(local=again)
+            assert second.local_address == again
+            second.close()
             other.bind(("127.0.0.1", int(again.rpartition(":")[2])))
+            assert other.getsockname()[1] == int(again.rpartition(":")[2])
 
 
 def test_engine_closed_with_live_peers_leaves_nothing() -> None:
@@ -230,8 +235,9 @@ def test_engine_close_ends_those_who_wait() -> None:
 
             tasks = [asyncio.create_task(hear()) for _ in range(3)]
             await asyncio.sleep(0.02)
+            assert not any(task.done() for task in tasks)
             engine.close()
-            await asyncio.wait_for(asyncio.gather(*tasks), 2)
+            assert await asyncio.wait_for(asyncio.gather(*tasks), 2) == [None] * 3
 
     asyncio.run(main())
 

@@ -147,10 +147,10 @@ def test_srtp_derivation_rate_allocates_nothing_later() -> None:
     receiver.decrypt_bytes(sender.encrypt(rtp(0)))
     lib.arc_mem_fail_after(0)
     try:
-        for seq in range(1, 50):
-            receiver.decrypt_bytes(sender.encrypt(rtp(seq)))
+        opened = [receiver.decrypt_bytes(sender.encrypt(rtp(seq))) for seq in range(1, 50)]
     finally:
         lib.arc_mem_fail_after(-1)
+    assert opened == [rtp(seq) for seq in range(1, 50)]
 
 
 # -- change of keys
