@@ -58,7 +58,7 @@ $(DIR)/libarc.a: $(OBJECTS)
 
 $(DIR)/%.o: csrc/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -c $< -o $@
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(DIR)/test_%: tests/c/test_%.c $(wildcard tests/c/*.h) $(DIR)/libarc.a
 	$(CC) $(CPPFLAGS) $(CFLAGS) -Itests/c $< -o $@ $(DIR)/libarc.a $(LDLIBS)
